@@ -12,14 +12,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from metaflow import Config, FlowMutator, FlowSpec, kubernetes
-from metaflow._vendor import click
+from metaflow._vendor.click import get_current_context  # type: ignore  # not in its stubs
 from metaflow.exception import MetaflowException
-from metaflow.packaging_sys import ContentType
 from metaflow.user_configs.config_parameters import (
     resolve_delayed_evaluator,
     unpack_delayed_evaluator,
@@ -44,11 +43,11 @@ class ConfigurationError(MetaflowException):
 class SharedConfiguration(FlowMutator):
     """Gives every step its @kubernetes, in each command that makes pods of the steps."""
 
-    def add_to_package(self) -> Iterator[tuple[str, str, ContentType]]:
-        """Ship this package with the flow's code, wherever the flow's file is."""
+    def add_to_package(self) -> Any:
+        """Ship this package beside Metaflow's own code, wherever the flow's file is."""
         for path in PACKAGE.rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
-                yield str(path), str(path.relative_to(PACKAGE.parent)), ContentType.USER_CONTENT
+                yield str(path), str(path.relative_to(PACKAGE.parent))
 
     def pre_mutate(self, mutable_flow: Any) -> None:
         """Take a step's own @kubernetes off it, and keep what it says for `mutate`.
@@ -64,14 +63,14 @@ class SharedConfiguration(FlowMutator):
 
     def mutate(self, mutable_flow: Any) -> None:
         """Attach the merged configuration; raise ConfigurationError for what cannot be honoured."""
-        context = click.get_current_context(silent=True)
+        context = get_current_context(silent=True)
         command = context and getattr(context.find_root(), "saved_args", None)
         if not command:  # private to Metaflow: rather no run than one without its configuration
             raise ConfigurationError("this Metaflow does not tell which of its commands is running")
         if command[0] in OTHER_BACKENDS:
             raise ConfigurationError(f"{command[0]}: BaseFlow configures Kubernetes and Argo only")
         on_argo = command[0] == "argo-workflows" and "create" in command
-        to_cluster = on_argo or command[0] == "kubernetes" or "METAFLOW_KUBERNETES_WORKLOAD" in os.environ
+        in_pod = "METAFLOW_KUBERNETES_WORKLOAD" in os.environ
         config = dict(mutable_flow.configs)["k8s"].to_dict()
         for name, step in mutable_flow.steps:
             function = step._my_step
@@ -85,10 +84,10 @@ class SharedConfiguration(FlowMutator):
                     f"{where}: executable: Argo Workflows runs `python` whatever this says; "
                     "put the right one first on the image's PATH"
                 )
-            if by_with or to_cluster:
+            if by_with or on_argo or in_pod or command[0] == "kubernetes":
                 step.add_decorator(kubernetes, deco_kwargs=settings, duplicates=step.OVERRIDE)
             elif command[0] == "run" and any(by == "@kubernetes" for by, *_ in kept(function)):
-                print(f"{where}: @kubernetes is for `run --with kubernetes` and Argo", file=sys.stderr)
+                print(f"{where}: its @kubernetes waits for a cluster", file=sys.stderr)
 
 
 def k8s(pool: str | None = None, **settings: Any) -> Callable[[Step], Step]:
@@ -190,7 +189,7 @@ def parse(text: str) -> dict[str, Any]:
     return config
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def schema(pointer: str) -> dict[str, Any]:
     """Give the part of k8s.schema.json at a JSON pointer."""
     root = json.loads((PACKAGE / "k8s.schema.json").read_text(encoding="utf-8"))
@@ -227,8 +226,10 @@ def validate(value: Any, rule: dict[str, Any], where: str, key: str = "") -> Non
             validate(item, known.get(name, other), where, path)
 
 
-@SharedConfiguration()
 class BaseFlow(FlowSpec):
-    """The base of every flow: its steps get k8s.toml, and `run` alone stays on this machine."""
+    """The base of every flow: its steps get k8s.toml, and a plain `run` stays on this machine."""
 
     k8s_config = Config("k8s", default=CONFIG, parser=parse, help="TOML file to use for k8s.toml")
+
+
+SharedConfiguration()(BaseFlow)  # not as @SharedConfiguration(), whose type hides the class

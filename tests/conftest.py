@@ -1,0 +1,95 @@
+"""What the tests share: copies of the template made without trust, and a project's environment."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+QUESTIONS = {
+    key: question
+    for key, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
+    if not key.startswith("_")
+}
+EXAMPLE = yaml.safe_load((ROOT / "tests/example-answers.yml").read_text())
+ADVANCED = {
+    "project_name": "vision",
+    "image": "registry.example.com:5000/team/vision:2024.1",
+    "image_source": "existing",
+    "gpu": 2,
+    "gpu_vendor": "amd",
+    "service_account": "trainer.team-a",
+    "shared_memory": 1024,
+    "persistent_volume_claims": "data:/data, models.v2:/srv/models",
+    "cpu": 1.5,
+    "memory": 6000,
+    "namespace": "team-a",
+    "datastore_root": "s3://acme-metaflow/team-a",
+    "ci": "gitlab",
+    "python_version": "3.12",
+    "advanced": True,
+    "image_pull_secrets": "regcred, other-cred",
+    "secrets": "db-password",
+    "node_selector": "pool=gpu, example.com/zone=eu-1",
+    "tolerations": "amd.com/gpu:NoSchedule, team=vision:NoExecute",
+    "metadata_service_url": "https://metadata.example.com",
+}
+
+
+def run(*command: str | Path, cwd: Path, timeout: float = 600, **env: str) -> str:
+    """Run a command that must succeed and give its standard output; its end is shown if not."""
+    done = subprocess.run(
+        command, cwd=cwd, env=env or None, timeout=timeout, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a clean git clone of the working tree, tagged: what a released template looks like."""
+    clone = tmp_path_factory.mktemp("template") / "mf-template"
+    listed = run("git", "ls-files", "-co", "--exclude-standard", "-z", cwd=ROOT)
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clone / name)
+    for command in ("init -q -b main", "add -A", "commit -q -m release", "tag v0.1.0"):
+        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+        run("git", *identity, *command.split(), cwd=clone)
+    return clone
+
+
+@pytest.fixture(scope="session")
+def copy(template: Path) -> Callable[..., Path]:
+    """Give a function that copies the template as `copier copy` does: clean clone, no trust."""
+
+    def copy(destination: Path, **answers: Any) -> Path:
+        unknown = answers.keys() - QUESTIONS.keys()
+        assert not unknown, f"no such questions: {unknown}"
+        copier.run_copy(
+            str(template), destination, data=answers, defaults=True, quiet=True, unsafe=False
+        )
+        return destination
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def example(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a project made from the example answers."""
+    return copy(tmp_path_factory.mktemp("example") / "churn-model", **EXAMPLE)
+
+
+@pytest.fixture(scope="session")
+def venv(example: Path) -> Path:
+    """Give the environment of the example project, made by its own `uv sync`."""
+    uv = Path(sys.executable).parent / "uv"
+    run(uv, "sync", "--quiet", "--python", sys.executable, cwd=example)
+    return example / ".venv"
