@@ -17,6 +17,7 @@ QUESTIONS = {
     for key, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
     if not key.startswith("_")
 }
+UV = Path(sys.executable).parent / "uv"
 EXAMPLE = yaml.safe_load((ROOT / "tests/example-answers.yml").read_text())
 ADVANCED = {
     "project_name": "vision",
@@ -26,7 +27,7 @@ ADVANCED = {
     "gpu_vendor": "amd",
     "service_account": "trainer.team-a",
     "shared_memory": 1024,
-    "persistent_volume_claims": "data:/data, models.v2:/srv/models",
+    "persistent_volume_claims": "data:/data, models-v2:/srv/models",
     "cpu": 1.5,
     "memory": 6000,
     "namespace": "team-a",
@@ -90,6 +91,5 @@ def example(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def venv(example: Path) -> Path:
     """Give the environment of the example project, made by its own `uv sync`."""
-    uv = Path(sys.executable).parent / "uv"
-    run(uv, "sync", "--quiet", "--python", sys.executable, cwd=example)
+    run(UV, "sync", "--quiet", "--python", sys.executable, cwd=example)
     return example / ".venv"

@@ -1,16 +1,13 @@
-"""The shared Kubernetes configuration, on every step of every flow.
+"""BaseFlow and k8s: the shared Kubernetes configuration, on every step of every flow.
 
-This file runs on laptops, in CI and inside pods, whose images may be old: it needs the
-standard library, Metaflow and Python 3.9, nothing else.
+This runs on laptops, in CI and inside pods, whose images may be old: it needs the standard
+library, Metaflow and Python 3.9, nothing else.
 """
 
 from __future__ import annotations
 
 import difflib
-import functools
-import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,26 +15,18 @@ from typing import Any, TypeVar
 
 from metaflow import Config, FlowMutator, FlowSpec, kubernetes
 from metaflow._vendor.click import get_current_context  # type: ignore  # not in its stubs
-from metaflow.exception import MetaflowException
 from metaflow.user_configs.config_parameters import (
     resolve_delayed_evaluator,
     unpack_delayed_evaluator,
 )
 
-PACKAGE = Path(__file__).resolve().parent
-CONFIG = os.path.normpath(PACKAGE / "../../k8s.toml")
+from .settings import CONFIG, PACKAGE, ConfigurationError, merge, parse, schema, validate
 
 # Metaflow reads these in the pod too, and a pod does not know what `run --with` said.
 NOT_BY_WITH = ("hostname_resolution_timeout", "tmpfs_path", "tmpfs_tempdir")
 OTHER_BACKENDS = ("airflow", "batch", "step-functions")
 
 Step = TypeVar("Step", bound=Callable[..., Any])
-
-
-class ConfigurationError(MetaflowException):
-    """Says in one line where the configuration is wrong and what would be right."""
-
-    headline = "Kubernetes configuration"
 
 
 class SharedConfiguration(FlowMutator):
@@ -126,7 +115,7 @@ def configure(
         settings = merge(settings, pools.get(pool, {}))
     own: dict[str, Any] = {}
     for by, _, said in kept(function):
-        said = said if by == "@k8s" else written(said)
+        said = written(said)
         validate(said, schema("#/$defs/settings"), f"{where}: {by}")
         for key in own.keys() & said.keys():
             if own[key] != said[key] and not isinstance(said[key], (dict, list)):
@@ -144,86 +133,23 @@ def configure(
     return settings
 
 
-def merge(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Lay `own` on `shared`: tables merge by key, lists append, None takes a value away."""
-    merged = {key: dict(old) if isinstance(old, dict) else old for key, old in shared.items()}
-    for key, value in own.items():
-        old = merged.pop(key, None)
-        if isinstance(value, dict):
-            merged[key] = merge(old or {}, value)
-        elif isinstance(value, list):
-            merged[key] = [*(old or []), *(item for item in value if item not in (old or []))]
-        elif value is not None:
-            merged[key] = value
-    return merged
+def written(said: Any) -> dict[str, Any]:
+    """Give only what somebody wrote in a @k8s, a @kubernetes or a `--with kubernetes:…`.
 
-
-def written(decorator: Any) -> dict[str, Any]:
-    """Give only what somebody wrote in a @kubernetes or a `--with kubernetes:…`.
-
-    Its `attributes`, and so Metaflow's public `decorator_specs`, hold all the defaults as well,
-    and those would wipe out the shared values (metaflow/decorators.py, Decorator.__init__).
+    A decorator's `attributes`, and so Metaflow's public `decorator_specs`, hold all the defaults as
+    well, and those would wipe out the shared values (metaflow/decorators.py, Decorator.__init__).
     """
-    attributes, unpacked = unpack_delayed_evaluator(decorator.attributes)
-    names = decorator._user_defined_attributes.union(unpacked)
-    said = resolve_delayed_evaluator({name: attributes[name] for name in names}, to_dict=True)
-    if isinstance(said.get("node_selector"), str):
-        pairs = [pair.partition("=") for pair in said["node_selector"].split(",")]
-        said["node_selector"] = {name: value for name, _, value in pairs}
-    if isinstance(said.get("secrets"), str):
-        said["secrets"] = [said["secrets"]]
-    return said
-
-
-def parse(text: str) -> dict[str, Any]:
-    """Give the configuration in the text of a k8s.toml, or raise ConfigurationError."""
-    import tomllib  # not in Python 3.9; a pod never gets here, Metaflow ships it the result
-
-    chosen = re.search(r"--config[ =]k8s (\S+)", " ".join(sys.argv))
-    where = chosen[1] if chosen else "k8s.toml"
-    try:
-        config = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{where}: not TOML: {error}") from None
-    validate(config, schema("#"), where)
-    return config
-
-
-@functools.cache
-def schema(pointer: str) -> dict[str, Any]:
-    """Give the part of k8s.schema.json at a JSON pointer."""
-    root = json.loads((PACKAGE / "k8s.schema.json").read_text(encoding="utf-8"))
-    return functools.reduce(lambda node, name: node[name], pointer.split("/")[1:], root)
-
-
-def validate(value: Any, rule: dict[str, Any], where: str, key: str = "") -> None:
-    """Raise ConfigurationError unless `value` fits `rule`, in the keywords of k8s.schema.json.
-
-    A few lines of our own because a pod has no JSON Schema library.
-    """
-    rule = schema(rule["$ref"]) if "$ref" in rule else rule
-    kinds = {"array": list, "boolean": bool, "integer": int, "number": (int, float)}
-    kind: Any = {**kinds, "object": dict, "string": str}[rule["type"]]
-    if (
-        not isinstance(value, kind)
-        or isinstance(value, bool) != (kind is bool)
-        or value not in rule.get("enum", [value])
-        or ("minimum" in rule and not value >= rule["minimum"])
-        or ("maximum" in rule and not value <= rule["maximum"])
-        or ("pattern" in rule and not re.search(rule["pattern"], value))
-    ):
-        found = json.dumps(value, default=str, ensure_ascii=False)
-        raise ConfigurationError(f"{where}: {key} = {found}: {rule['description']}")
-    for index, item in enumerate(value if kind is list else ()):
-        validate(item, rule["items"], where, f"{key}[{index}]")
-    for name, item in value.items() if kind is dict else ():
-        path = f"{key}.{name}" if key else name
-        known, other = rule.get("properties", {}), rule["additionalProperties"]
-        if name not in known and other is False:
-            nearest = difflib.get_close_matches(name, known, 1, 0)[0]
-            raise ConfigurationError(f"{where}: no key {path}; did you mean {nearest}?")
-        if item is not None:  # TOML has no null: only a step's own None, which takes a value away
-            validate(item, known.get(name, other), where, path)
+    values = said if isinstance(said, dict) else said.attributes
+    names = list(values if isinstance(said, dict) else said._user_defined_attributes)
+    values, unpacked = unpack_delayed_evaluator(values)
+    values = {name: values[name] for name in [*names, *unpacked] if name in values}
+    values = resolve_delayed_evaluator(values, to_dict=True)
+    if isinstance(values.get("node_selector"), str):
+        pairs = [pair.partition("=") for pair in values["node_selector"].split(",")]
+        values["node_selector"] = {name: value for name, _, value in pairs}
+    if isinstance(values.get("secrets"), str):
+        values["secrets"] = [values["secrets"]]
+    return values
 
 
 class BaseFlow(FlowSpec):

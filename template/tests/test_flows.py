@@ -1,0 +1,29 @@
+"""Every flow gives each of its pods the configuration of k8s.toml, and runs on this machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# The flows to run, with their parameters; the check looks at all of flows/ in any case.
+FLOWS = {"hello.py": ["--name=tests"], "train.py": []}
+
+
+def run(*command: str | Path, cwd: Path) -> None:
+    """Run a command as on a machine without a Metaflow configuration; it must succeed."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("METAFLOW_")}
+    env |= {"METAFLOW_HOME": str(cwd), "METAFLOW_USER": "tests"}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_pod_is_configured(tmp_path: Path) -> None:
+    run(Path(sys.executable).with_name("k8s"), "check", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_flow_runs_here(flow: str, tmp_path: Path) -> None:
+    run(sys.executable, ROOT / "flows" / flow, "run", *FLOWS[flow], cwd=tmp_path)

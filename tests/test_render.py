@@ -1,0 +1,369 @@
+"""What the template renders, parsed back and held against values written by hand."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+from conftest import ADVANCED, EXAMPLE, QUESTIONS, run
+
+BIN = Path(sys.executable).parent
+CHOICES = {
+    key: list(choices.values() if isinstance(choices := question["choices"], dict) else choices)
+    for key, question in QUESTIONS.items()
+    if "choices" in question
+}
+MATRIX: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "example": EXAMPLE,
+    "advanced": ADVANCED,
+    **{
+        f"{key}={value}": {key: value, **({"gpu": 1} if key == "gpu_vendor" else {})}
+        for key, values in CHOICES.items()
+        for value in values
+    },
+}
+
+SHARED = {"service_account": "metaflow", "cpu": 1, "memory": 4096, "persistent_volume_claims": {}}
+DEFAULT = {"image": "ghcr.io/example/{name}:0.1.0", **SHARED}
+K8S: dict[str, dict[str, Any]] = {
+    "example": {
+        **SHARED,
+        "image": "ghcr.io/acme/churn:1.2.3",
+        "gpu": 1,
+        "gpu_vendor": "nvidia",
+        "shared_memory": 8196,
+        "persistent_volume_claims": {"metaflow-training": "/cache"},
+    },
+    "advanced": {
+        "image": "registry.example.com:5000/team/vision:2024.1",
+        "service_account": "trainer.team-a",
+        "cpu": 1.5,
+        "memory": 6000,
+        "gpu": 2,
+        "gpu_vendor": "amd",
+        "shared_memory": 1024,
+        "image_pull_secrets": ["regcred", "other-cred"],
+        "secrets": ["db-password"],
+        "tolerations": [
+            {"key": "amd.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+            {"key": "team", "operator": "Equal", "value": "vision", "effect": "NoExecute"},
+        ],
+        "node_selector": {"pool": "gpu", "example.com/zone": "eu-1"},
+        "persistent_volume_claims": {"data": "/data", "models-v2": "/srv/models"},
+    },
+    "gpu_vendor=nvidia": {**DEFAULT, "gpu": 1, "gpu_vendor": "nvidia"},
+    "gpu_vendor=amd": {**DEFAULT, "gpu": 1, "gpu_vendor": "amd"},
+}
+PROD = {
+    "advanced": {
+        "METAFLOW_KUBERNETES_NAMESPACE": "team-a",
+        "METAFLOW_DEFAULT_DATASTORE": "s3",
+        "METAFLOW_DATASTORE_SYSROOT_S3": "s3://acme-metaflow/team-a",
+        "METAFLOW_DEFAULT_METADATA": "service",
+        "METAFLOW_SERVICE_URL": "https://metadata.example.com",
+    }
+}
+NAMES = {"example": "churn-model", "advanced": "vision"}
+PYTHON = {"advanced": "3.12", "python_version=3.11": "3.11", "python_version=3.12": "3.12"}
+CI = {"advanced": "gitlab", "ci=gitlab": "gitlab", "ci=none": None}
+NO_DOCKERFILE = {"advanced", "image_source=existing"}
+UNASKED = {"package_name", "gpu_vendor"}
+ADVANCED_ONLY = {
+    "image_pull_secrets",
+    "secrets",
+    "node_selector",
+    "tolerations",
+    "metadata_service_url",
+}
+
+
+class Case:
+    """One project of the matrix, and which it is."""
+
+    def __init__(self, name: str, path: Path):
+        self.name = name
+        self.path = path
+        self.project_name = NAMES.get(name, path.name)
+
+    def read(self, file: str) -> str:
+        return (self.path / file).read_text()
+
+    def files(self) -> list[Path]:
+        return [file for file in self.path.rglob("*") if file.is_file()]
+
+
+@pytest.fixture(scope="session", params=MATRIX)
+def case(request: pytest.FixtureRequest, copie_session: Any, template: Path) -> Case:
+    """Give each project of the matrix in turn."""
+    answers = MATRIX[request.param]
+    assert answers.keys() <= QUESTIONS.keys()
+    result = copie_session.copy(extra_answers=answers, template_dir=template)
+    assert result.exception is None
+    assert result.exit_code == 0
+    return Case(request.param, result.project_dir)
+
+
+def test_matrix_has_every_choice():
+    """A choice that is added to copier.yml is rendered here too, if only these lists know it."""
+    assert CHOICES == {
+        "image_source": ["build", "existing"],
+        "gpu_vendor": ["nvidia", "amd"],
+        "ci": ["github", "gitlab", "none"],
+        "python_version": ["3.11", "3.12", "3.13"],
+    }
+
+
+def test_k8s_toml(case):
+    expected = dict(K8S.get(case.name, DEFAULT))
+    expected["image"] = expected["image"].format(name=case.project_name)
+    assert tomllib.loads(case.read("k8s.toml")) == expected
+
+
+def test_k8s_toml_is_annotated_with_its_schema(case):
+    """Editors complete and check k8s.toml by the schema that its first line names."""
+    directive, schema = case.read("k8s.toml").splitlines()[0].split(" ")
+    assert directive == "#:schema"
+    assert json.loads(case.read(schema))["title"] == "k8s.toml"
+
+
+def test_environment(case):
+    expected = PROD.get(case.name, {"METAFLOW_KUBERNETES_NAMESPACE": "default"})
+    assert json.loads(case.read("environments/prod.json")) == expected
+
+
+def test_pyproject(case):
+    pyproject = tomllib.loads(case.read("pyproject.toml"))
+    assert pyproject["project"]["name"] == case.project_name
+    assert pyproject["project"]["requires-python"] == ">=3.11"
+    package = case.project_name.replace("-", "_")
+    assert [path.name for path in (case.path / "src").iterdir()] == [package]
+    for flow in case.path.glob("flows/*.py"):
+        assert f"from {package} import BaseFlow" in flow.read_text()
+
+
+def test_dockerfile(case):
+    names = ("Dockerfile", ".dockerignore")
+    if case.name in NO_DOCKERFILE:
+        assert not [name for name in names if (case.path / name).exists()]
+        return
+    assert all((case.path / name).exists() for name in names)
+    lines = case.read("Dockerfile").splitlines()
+    python = PYTHON.get(case.name, "3.13")
+    images = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert any(re.search(rf"python:?{re.escape(python)}\b", image) for image in images)
+    assert not [image for image in images if image.endswith(":latest") or ":" not in image]
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert users[-1].split(":")[0] not in ("root", "0")
+    assert not re.search("(?i)secret|password|token|_key", "\n".join(lines))
+
+
+def test_ci(case):
+    chosen = CI.get(case.name, "github")
+    files = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}
+    present = [name for name, file in files.items() if (case.path / file).exists()]
+    assert present == [chosen] * (chosen is not None)
+    assert (case.path / ".github").exists() == (chosen == "github")
+    if chosen is None:
+        return
+    workflow = yaml.safe_load(case.read(files[chosen]))
+    commands = {
+        "github": lambda: [
+            step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step
+        ],
+        "gitlab": lambda: workflow["test"]["script"],
+    }[chosen]()
+    assert "uv run pytest" in commands
+    assert any(command.startswith("uv run k8s check") for command in commands)
+    assert re.search(
+        rf'(python|"){re.escape(PYTHON.get(case.name, "3.13"))}\b', case.read(files[chosen])
+    )
+
+
+def test_answers_are_recorded(case):
+    """An update asks only what the answers file lacks, so every asked key must be in it."""
+    given = MATRIX[case.name]
+    answers = yaml.safe_load(case.read(".copier-answers.yml"))
+    asked = QUESTIONS.keys() - UNASKED - ADVANCED_ONLY
+    asked |= {"gpu_vendor"} if given.get("gpu") else set()
+    asked |= ADVANCED_ONLY if given.get("advanced") else set()
+    assert {key for key in answers if not key.startswith("_")} == asked
+    assert {key: answers[key] for key in given} == given
+    assert answers.keys() >= {"_commit", "_src_path"}
+
+
+def test_nothing_of_jinja_is_left(case):
+    for file in case.files():
+        text = file.read_text().replace("${{", "")
+        assert not re.search(r"\{\{|\{%|\{#", text), file
+        assert "{" not in str(file.relative_to(case.path))
+        assert file.suffix != ".jinja"
+
+
+def test_whitespace(case):
+    """A rendered file looks as if typed: conditions and loops leave no gaps."""
+    for file in case.files():
+        text = file.read_text()
+        if file.name == ".gitkeep":
+            continue
+        gap = "\n\n\n\n" if file.suffix == ".py" else "\n\n\n"
+        prose = re.sub(r"(?ms)^```python$.*?^```$", "```", text) if file.suffix == ".md" else text
+        assert gap not in prose, f"{file}: blank lines"
+        assert not re.search(r"[ \t\r]$", text, re.MULTILINE), f"{file}: trailing whitespace"
+        assert re.search(r"[^\n]\n\Z", text), f"{file}: does not end with exactly one newline"
+        assert not text.startswith("\n"), f"{file}: begins with a blank line"
+
+
+def test_ruff(case):
+    """A fresh project passes its own lint and format, whatever its names and answers are."""
+    run(BIN / "ruff", "check", "--no-cache", cwd=case.path, timeout=60)
+    run(BIN / "ruff", "format", "--check", "--no-cache", cwd=case.path, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["a", "zebra", "x1", "a" * 40, "metaflow-training", "numpy-2"])
+def test_ruff_with_any_name(copie, template, name):
+    """The package's name decides where its import is sorted and how long lines become."""
+    result = copie.copy(extra_answers={"project_name": name}, template_dir=template)
+    assert result.exception is None
+    assert result.exit_code == 0
+    run(BIN / "ruff", "check", "--no-cache", cwd=result.project_dir, timeout=60)
+    run(BIN / "ruff", "format", "--check", "--no-cache", cwd=result.project_dir, timeout=60)
+
+
+def git(*command: str, cwd: Path) -> str:
+    """Run git as somebody, without the configuration of who runs the tests."""
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+    return run("git", *identity, *command, cwd=cwd, timeout=60)
+
+
+@pytest.fixture
+def released(template: Path, tmp_path: Path) -> Path:
+    """Give a clone of the template of the test's own, to release a next version in."""
+    git("clone", "-q", str(template), "released", cwd=tmp_path)
+    return tmp_path / "released"
+
+
+@pytest.fixture
+def project(released: Path, tmp_path: Path) -> Path:
+    """Give a committed project of the first release, made without trust."""
+    path = tmp_path / "churn-model"
+    copier.run_copy(str(released), path, data=EXAMPLE, defaults=True, quiet=True, unsafe=False)
+    git("init", "-q", cwd=path)
+    commit(path)
+    return path
+
+
+def commit(path: Path) -> None:
+    git("add", "-A", cwd=path)
+    git("commit", "-q", "-m", "work", cwd=path)
+
+
+def release(released: Path, tag: str, edit: Callable[[Path], None]) -> None:
+    """Release a version of the template with some file changed."""
+    edit(released / "template")
+    commit(released)
+    git("tag", tag, cwd=released)
+
+
+def answers_of(path: Path) -> dict[str, Any]:
+    return yaml.safe_load((path / ".copier-answers.yml").read_text())
+
+
+def update(path: Path, **data: Any) -> None:
+    copier.run_update(path, data=data, defaults=True, overwrite=True, quiet=True, unsafe=False)
+
+
+def test_update_without_trust(released, project):
+    """A release reaches the template's files; the team's edits and answers stay."""
+    hello = project / "flows/hello.py"
+    hello.write_text(hello.read_text().replace('default="world"', 'default="team"'))
+    settings = project / "k8s.toml"
+    settings.write_text(settings.read_text().replace("churn:1.2.3", "churn:1.3.0"))
+    commit(project)
+    base = "src/{{ package_name }}/base.py"
+    release(
+        released,
+        "v0.2.0",
+        lambda template: (template / base).write_text(
+            (template / base).read_text() + "\n# Released later.\n"
+        ),
+    )
+    update(project)
+
+    assert (project / "src/churn_model/base.py").read_text().endswith("# Released later.\n")
+    assert 'default="team"' in hello.read_text()
+    assert tomllib.loads(settings.read_text())["image"] == "ghcr.io/acme/churn:1.3.0"
+    answers = answers_of(project)
+    assert answers["_commit"] == "v0.2.0"
+    assert {key: answers[key] for key in EXAMPLE} == EXAMPLE
+    changed = git("status", "--porcelain", cwd=project).split("\n")
+    assert sorted(line[3:] for line in changed if line) == [
+        ".copier-answers.yml",
+        "src/churn_model/base.py",
+    ]
+
+
+def test_update_to_the_same_version_changes_nothing(project):
+    update(project)
+    assert git("status", "--porcelain", cwd=project) == ""
+
+
+def test_update_changes_answers(project):
+    """What a question's help says `copier update` changes, it does: files come and go."""
+    assert (project / "Dockerfile").exists()
+    assert (project / ".github/workflows/ci.yml").exists()
+    update(project, image_source="existing", ci="gitlab", python_version="3.12")
+
+    assert not (project / "Dockerfile").exists()
+    assert not (project / ".dockerignore").exists()
+    assert not (project / ".github/workflows/ci.yml").exists()
+    assert "3.12" in (project / ".gitlab-ci.yml").read_text()
+    answers = answers_of(project)
+    changed = {key: answers[key] for key in ("image_source", "ci", "python_version")}
+    assert changed == {"image_source": "existing", "ci": "gitlab", "python_version": "3.12"}
+
+
+def test_recopy_without_trust(project):
+    """A recopy gives the template's files again, with the same answers."""
+    hello = project / "flows/hello.py"
+    original = hello.read_text()
+    hello.write_text("# lost\n")
+    commit(project)
+    copier.run_recopy(project, defaults=True, overwrite=True, quiet=True, unsafe=False)
+    assert hello.read_text() == original
+    assert {key: answers_of(project)[key] for key in EXAMPLE} == EXAMPLE
+
+
+def test_existing_file_is_not_overwritten_unasked(template, tmp_path):
+    """Adopting the template in a repository must not eat its files; here nobody can answer."""
+    (tmp_path / "README.md").write_text("# Ours\n")
+    (tmp_path / "k8s.toml").write_text("ours = true\n")
+    done = subprocess.run(
+        [BIN / "copier", "copy", "--defaults", template, tmp_path],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert "conflict" in done.stderr
+    assert "--overwrite" in done.stderr
+    assert (tmp_path / "README.md").read_text() == "# Ours\n"
+    assert (tmp_path / "k8s.toml").read_text() == "ours = true\n"
+
+
+def test_other_files_of_a_folder_are_kept(copy, tmp_path):
+    (tmp_path / "notes.txt").write_text("ours\n")
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows/ours.py").write_text("# ours\n")
+    copy(tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "ours\n"
+    assert (tmp_path / "flows/ours.py").read_text() == "# ours\n"
+    assert (tmp_path / "flows/hello.py").exists()
