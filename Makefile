@@ -1,29 +1,42 @@
-# Everything here sets itself up: it needs git, make and Python 3.11 or newer (PYTHON=python3.12
-# for another than python3), and no root, uv or cluster.
+# Each command sets itself up with git, make and Python 3.11 or newer: no root, uv or cluster.
 PYTHON ?= python3
+# locked: as in uv.lock; oldest: the lower bounds of both pyproject.toml; newest: what PyPI has.
+VERSIONS ?= locked
+
 BIN := .venv/bin
+SYNC_locked := --frozen
+SYNC_oldest := --resolution lowest-direct
+SYNC_newest := --upgrade
 export UV_PYTHON_DOWNLOADS := never
+ifeq ($(VERSIONS),oldest)
+export UV_RESOLUTION := lowest-direct
+endif
 
-.PHONY: help demo test lint
+.PHONY: help demo test lint benchmark
 help:
-	@echo "make demo   generate a project from example answers, test it and run a flow"
-	@echo "make test   every test that needs no cluster"
-	@echo "make lint   format and check this repository"
+	@echo "make demo       make a project from example answers, test it and run a flow"
+	@echo "make test       every test that needs no cluster"
+	@echo "make lint       check this repository's style"
+	@echo "make benchmark  measure what the README says about speed"
+	@echo "PYTHON=python3.12 chooses the interpreter, VERSIONS=oldest or newest those of the packages"
 
-$(BIN)/ready: pyproject.toml uv.lock
-	@echo "Setting up .venv with $$($(PYTHON) --version) …"
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
-	@$(PYTHON) -m venv .venv
+$(BIN)/$(VERSIONS): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("Python 3.11 or newer is needed: make PYTHON=…")'
+	@echo "Setting up .venv ($$($(PYTHON) --version), $(VERSIONS) versions) …"
+	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv sync --quiet --frozen --inexact
+	@$(BIN)/uv sync --quiet --inexact $(SYNC_$(VERSIONS))
 	@touch $@
 
-demo: $(BIN)/ready
+demo: $(BIN)/$(VERSIONS)
 	@$(BIN)/python tests/demo.py
 
-test: $(BIN)/ready lint
+test: lint
 	$(BIN)/pytest
 
-lint: $(BIN)/ready
+lint: $(BIN)/$(VERSIONS)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+benchmark: $(BIN)/$(VERSIONS)
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit; done

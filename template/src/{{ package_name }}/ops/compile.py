@@ -51,7 +51,8 @@ def compile_flows(
 ) -> Iterator[dict[str, Any]]:
     """Give for each file a dictionary, in the order in which they are done.
 
-    It holds `file`; `error`, one line, or None, and `log`, all that was printed; `flow`, what the
+    It holds `file`; `error`, one line, or None; `log`, all that was
+    printed before an error; `flow`, what the
     code says (see `Flow`), or None for a file that starts no flow; and `template`, the manifest.
     `options` go before Metaflow's command, as `--config k8s FILE` does; `python` and `source`
     (a folder for its path) compile another revision. Raises OSError if the script cannot run.
@@ -152,7 +153,8 @@ def compile_one(file: str, package: str, out: Path, options: list[str]) -> None:
         template = json.loads(manifest.read_text()).get("additional_info", {})
         while "workflow_template" in template:  # one Metaflow wraps it, another will twice
             template = template["workflow_template"]
-    result = {"error": error, "log": log.read_text(errors="replace"), "template": template}
+    printed_text = log.read_text(errors="replace") if error else ""
+    result = {"error": error, "log": printed_text, "template": template}
     done = out.with_suffix(".part")
     done.write_text(json.dumps({**result, "flow": flow.facts}, default=str))
     done.rename(out)
