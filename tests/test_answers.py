@@ -267,7 +267,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ("two", "a whole number"),
         ("", "a whole number"),
         ("1 gpu", "a whole number"),
-        ([1], "a whole number"),
+        ("[1]", "a whole number"),
         ("{nvidia: 1}", "a whole number"),
         (1025, "a whole number"),
     ],
@@ -669,19 +669,16 @@ def test_question_is_explained_and_checked(question):
 
 def test_keywords_and_standard_library_are_reserved(plain):
     """A newer Python may bring names that the list does not have yet."""
-    listed = yaml.safe_load((plain / "hooks/reserved_names.yml").read_text())
-    reserved = {name for names in listed.values() for name in names}
+    reserved = set((plain / "hooks/reserved_names.txt").read_text().split())
     possible = {*sys.stdlib_module_names, *keyword.kwlist}
     possible = {name for name in possible if re.fullmatch("[a-z][a-z0-9_]*", name)}
     assert possible - reserved == set()
-    assert all(isinstance(name, str) for name in reserved)
 
 
 @pytest.mark.xfail(reason="hooks/reserved_names.yml lacks some", strict=True)
 def test_what_a_project_needs_is_reserved(plain, example):
     """A package of that name would hide what the flows import, or be hidden by a flow's file."""
-    listed = yaml.safe_load((plain / "hooks/reserved_names.yml").read_text())
-    reserved = {name for names in listed.values() for name in names}
+    reserved = set((plain / "hooks/reserved_names.txt").read_text().split())
     pyproject = load(example, "pyproject.toml")
     needed = {path.stem for path in (example / "flows").glob("*.py")}
     groups = pyproject["dependency-groups"].values()

@@ -14,6 +14,7 @@ from conftest import QUESTIONS
 
 COPIER = Path(sys.executable).parent / "copier"
 ENTER = "\r"
+UP = "\x1b[A"
 CLEAR = "\x15"
 INTERRUPT = "\x03"
 SEEN_BY_DEFAULT = [
@@ -109,7 +110,7 @@ def test_default_of_a_reserved_folder_name_can_be_accepted(terminal, tmp_path):
     assert answers_of(tmp_path / "tests")["project_name"] == "tests-flows"
 
 
-def test_wrong_answers_can_be_corrected(terminal, tmp_path):
+def test_wrong_answer_can_be_corrected(terminal, tmp_path):
     """The message is on the screen with the wrong answer, and the next try goes through."""
     project = tmp_path / "churn"
     child = terminal(project)
@@ -118,10 +119,23 @@ def test_wrong_answers_can_be_corrected(terminal, tmp_path):
     child.send(CLEAR + "foo:latest" + ENTER)
     child.expect_exact("A floating tag (latest, or none) is refused")
     child.send(CLEAR + "foo:1.0" + ENTER)
-    accept(child, "image_source")
+    accept(child, *SEEN_BY_DEFAULT[SEEN_BY_DEFAULT.index("image_source") :])
+    assert ended(child) == 0
+    assert tomllib.loads((project / "k8s.toml").read_text())["image"] == "foo:1.0"
+
+
+@pytest.mark.xfail(
+    reason="Copier shows the default of `type: yaml` as two lines, 0 and ...",
+    raises=pexpect.TIMEOUT,
+    strict=True,
+)
+def test_wrong_number_can_be_corrected(terminal, tmp_path):
+    project = tmp_path / "churn"
+    child = terminal(project)
+    accept(child, *SEEN_BY_DEFAULT[: SEEN_BY_DEFAULT.index("gpu")])
     asked(child, "gpu")
     child.send(CLEAR + "two" + ENTER)
-    child.expect_exact("a whole number, 0 or more")
+    child.expect_exact('gpu: "two" is not possible', timeout=5)
     child.send(CLEAR + "1" + ENTER)
     accept(child, "gpu_vendor", "service_account")
     asked(child, "shared_memory")
@@ -131,11 +145,22 @@ def test_wrong_answers_can_be_corrected(terminal, tmp_path):
     accept(child, *SEEN_BY_DEFAULT[SEEN_BY_DEFAULT.index("persistent_volume_claims") :])
     assert ended(child) == 0
     settings = tomllib.loads((project / "k8s.toml").read_text())
-    assert {key: settings[key] for key in ("image", "gpu", "shared_memory")} == {
-        "image": "foo:1.0",
-        "gpu": 1,
-        "shared_memory": 8192,
-    }
+    assert (settings["gpu"], settings["shared_memory"]) == (1, 8192)
+
+
+@pytest.mark.xfail(reason="Copier does not validate what is picked from a list", strict=True)
+def test_image_with_digest_cannot_be_built(terminal, tmp_path):
+    """An impossible choice cannot be picked either: it is shown as disabled, with the reason."""
+    project = tmp_path / "churn"
+    child = terminal(project)
+    accept(child, "project_name")
+    asked(child, "image")
+    child.send(CLEAR + "foo@sha256:" + "0" * 64 + ENTER)
+    asked(child, "image_source")
+    child.send(UP + ENTER)
+    accept(child, *SEEN_BY_DEFAULT[SEEN_BY_DEFAULT.index("gpu") :])
+    assert ended(child) == 0
+    assert answers_of(project)["image_source"] == "existing"
 
 
 def test_advanced_questions_follow_a_yes(terminal, tmp_path):

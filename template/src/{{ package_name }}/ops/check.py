@@ -50,26 +50,34 @@ def check_flows(files: Sequence[Path], root: Path = ROOT, **how: Any) -> Iterato
 
 def check_flow(result: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """Give the report on what one flow compiled to (see `compile_flows`)."""
-    flow = result.get("flow") or {}
-    report = {"file": result["file"], "flow": flow.get("name"), "error": result["error"]}
-    report |= {"log": result.get("log", ""), "notes": [], "failures": [], "pods": {}, "next": {}}
-    if report["error"] or not flow:
-        return report
-    if not flow["derives"]:
-        fix = f"class {flow['name']}(BaseFlow), with `from {PACKAGE.name} import BaseFlow`"
-        report["failures"] = [f"does not derive from BaseFlow, so k8s.toml is lost: write {fix}"]
+    report, flow = start_report(result), result.get("flow")
+    if report["error"] or report["failures"] or not flow:
         return report
     shared = shared_settings(config)
     whole = complete(result["template"], shared)
+    bare, found = workflow_pods(result["template"]), workflow_pods(whole)
     report["failures"] = invalid(whole)
-    expected, found = expected_pods(config, flow), workflow_pods(whole)
-    report["pods"] = compare_pods(expected, found, shared)
-    report["next"] = {name: step["next"] for name, step in flow["steps"].items()}
-    report["notes"] = notes(workflow_pods(result["template"]), found, shared, flow)
+    report["pods"] = compare_pods(expected_pods(config, flow), found, shared)
+    report["notes"] = notes(bare, found, shared)
     return report
 
 
-def notes(bare: dict[str, Pod], found: dict[str, Pod], shared: Any, flow: Any) -> list[str]:
+def start_report(result: Mapping[str, Any], of: str = "compiled") -> dict[str, Any]:
+    """Give the report on a flow before its pods are compared."""
+    flow = result.get("flow") or {"name": None, "derives": True, "steps": {}}
+    report = {"file": result["file"], "flow": flow["name"], "of": of, "error": result["error"]}
+    report |= {"log": result["log"], "notes": [], "failures": [], "pods": {}}
+    if not result["error"] and not result.get("flow"):
+        report["notes"] = ["no flow is started in this file"]
+    if not flow["derives"]:
+        fix = f"class {flow['name']}(BaseFlow), with `from {PACKAGE.name} import BaseFlow`"
+        report["failures"] = [f"does not derive from BaseFlow, so k8s.toml is lost: write {fix}"]
+    elif not result["error"]:
+        report["next"] = {name: step["next"] for name, step in flow["steps"].items()}
+    return report
+
+
+def notes(bare: dict[str, Pod], found: dict[str, Pod], shared: Any) -> list[str]:
     said = []
     for name, pod in found.items():
         lost = [key for key in pod if bare[name].get(key) != pod[key]]
@@ -97,55 +105,41 @@ def invalid(template: Mapping[str, Any]) -> list[str]:
 
 
 def compare_pods(
-    expected: Mapping[str, Pod],
-    found: Mapping[str, Pod],
-    shared: Mapping[str, Any],
-    live: bool = False,
+    expected: Mapping[str, Pod], found: Mapping[str, Pod], shared: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Give for each pod a table of its settings: `expected`, `found`, `equal` and `override`.
 
-    Every expected pod of a step must be there; of the hooks' pods, those that are there are
-    compared. `live` leaves out what a cluster adds by itself.
+    Every pod of a step must be there; of the others, those that are there are compared.
     """
     usual = step_pod(shared, PLAIN_STEP)
     ours = {
         key: {name for pod in expected.values() for name in pod.get(key, {})}
         for key in ("labels", "annotations")
     }
-    report = {}
-    for name in {**found, **expected}:
-        want, has = dict(expected.get(name, {})), dict(found.get(name, {}))
-        if not has and "image" in want and "timeout" not in want:
-            continue  # a hook that was turned off
-        if has and not want:
-            report[name] = {"pod": difference(None, "not in the code")}
-            continue
-        if want and not has:
-            report[name] = {"pod": difference("there", None)}
+    report: dict[str, Any] = {}
+    for name in [*expected, *(found.keys() - expected.keys())]:
+        want, has = expected.get(name, {}), dict(found.get(name, {}))
+        of_step = "cpu" in want
+        if not want or not has:
+            if want and not of_step:
+                continue  # a hook that is turned off
+            report[name] = {"pod": setting("in the code" if want else None, has and "there", False)}
             continue
         for key, names in ours.items():
             has[key] = {
                 one: value
                 for one, value in has.get(key, {}).items()
-                if one in names or not (live or one.startswith(THEIRS))
+                if one in names or not one.startswith(THEIRS)
             }
-        settings = sorted({*want, *has} - (set() if "timeout" in want else NOT_ON_HOOKS))
         report[name] = {
-            key: {
-                "expected": want.get(key),
-                "found": has.get(key) or None,
-                "equal": want.get(key) == (has.get(key) or None),
-                "override": "timeout" in want and want.get(key) != usual.get(key),
-            }
-            for key in settings
-        }
-        report[name] = {
-            key: one
-            for key, one in report[name].items()
-            if one["expected"] is not None or one["found"] is not None
+            key: setting(want.get(key), has.get(key), of_step and want.get(key) != usual.get(key))
+            for key in sorted({*want, *has} - (set() if of_step else NOT_ON_HOOKS))
+            if want.get(key) or has.get(key)
         }
     return report
 
 
-def difference(expected: Any, found: Any) -> dict[str, Any]:
-    return {"expected": expected, "found": found, "equal": False, "override": False}
+def setting(expected: Any, found: Any, override: bool) -> dict[str, Any]:
+    found = found or None
+    equal = expected == found
+    return {"expected": expected, "found": found, "equal": equal, "override": override}

@@ -6,6 +6,7 @@ must be neither the user's nor the cluster's; and because another revision may n
 interpreter. So it imports nothing of this package.
 """
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -46,7 +47,7 @@ def compile_flows(
     files: Sequence[Path],
     root: Path,
     options: Sequence[str] = (),
-    python: str = sys.executable,
+    python: Sequence[str] = (sys.executable,),
     source: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Give for each file a dictionary, in the order in which they are done.
@@ -54,8 +55,8 @@ def compile_flows(
     It holds `file`; `error`, one line, or None; `log`, all that was
     printed before an error; `flow`, what the
     code says (see `Flow`), or None for a file that starts no flow; and `template`, the manifest.
-    `options` go before Metaflow's command, as `--config k8s FILE` does; `python` and `source`
-    (a folder for its path) compile another revision. Raises OSError if the script cannot run.
+    `options` go before Metaflow's command, as `--config k8s FILE` does; `python` (a command)
+    and `source` (a folder for its path) compile another revision. Raises OSError if the script cannot run.
     """
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
     if source:
@@ -63,21 +64,22 @@ def compile_flows(
     with tempfile.TemporaryDirectory() as scratch:
         here = {"TMPDIR": scratch, "METAFLOW_HOME": scratch}
         clean |= {**ENVIRONMENT, **here, "METAFLOW_DATASTORE_SYSROOT_LOCAL": scratch}
-        command = [python, "-P", __file__, Path(__file__).parent.parent.name, scratch, *options]
-        pipe = subprocess.PIPE
-        with open(Path(scratch, "stderr"), "w+") as errors:
-            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, cwd=root, env=clean)
-            with process:
-                assert process.stdin and process.stdout
-                try:
-                    process.stdin.write(json.dumps([str(file) for file in files]).encode())
-                    process.stdin.close()
-                    yield from map(json.loads, process.stdout)
-                finally:
-                    process.terminate()  # does nothing after its end
-            if process.returncode > 0:
-                errors.seek(0)
-                raise OSError((errors.read().strip() or "no message").splitlines()[-1])
+        command = [*python, "-P", __file__, Path(__file__).parent.parent.name, scratch, *options]
+        pipe, names = subprocess.PIPE, json.dumps([str(file) for file in files])
+        with open(Path(scratch, "stderr"), "w+") as errors, subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=errors, cwd=root, env=clean,
+            start_new_session=True,
+        ) as process:
+            assert process.stdin and process.stdout
+            try:
+                process.stdin.write(names.encode())
+                process.stdin.close()
+                yield from map(json.loads, process.stdout)
+                if process.wait():
+                    raise OSError((errors.seek(0) or errors.read().strip()).splitlines()[-1])
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)  # whatever still compiles
 
 
 def serve(package: str, scratch: str, options: list[str]) -> None:
@@ -204,9 +206,9 @@ class Flow:
                 if end.code:
                     raise
         with parameters.flow_context(type(self.last)):
-            steps = {node.name: fact(node, written[node.name]) for node in self.last._graph}
-        start = self.last._graph.start_step
-        self.facts |= {"start": start, "hooks": hooks(self.last), "steps": steps}
+            graph = self.last._graph
+            steps = {name: fact(graph[name], written[name]) for name in graph.sorted_nodes}
+        self.facts |= {"start": graph.start_step, "hooks": hooks(self.last), "steps": steps}
 
 
 def said(flow: Any, step: str) -> list[tuple[str | None, Any]]:
