@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # The flows to run, with their parameters; the check looks at all of flows/ in any case.
-FLOWS = {"hello.py": ["--name=tests"], "train.py": []}
+FLOWS = {"hello.py": ["--who=tests"], "train.py": []}
 
 
 def run(*command: str | Path, cwd: Path) -> None:

@@ -1,0 +1,77 @@
+"""The few lines that validate k8s.toml in a project, held against the jsonschema library."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import example as also
+from hypothesis import given
+from hypothesis import strategies as st
+
+SCHEMA = Path(__file__).parent.parent / "template/src/{{ package_name }}/k8s.schema.json"
+RULES = json.loads(SCHEMA.read_text())["$defs"]["settings"]["properties"]
+
+# Values of every type, near the edges of the rules and far from them.
+TEXTS = st.sampled_from(
+    ["", "a", "A", "a.b", "a b", "a\n", "-a", "ü", "/", "/a", "/a/", "/a/../b", "/tmp", "/mnt/out"]
+    + ["/dev/shm", "nvidia", "Always", "Guaranteed", "NoSchedule", "Exists", "1", "0", "-1", "1.5"]
+    + ["churn:1", "churn:latest", "ghcr.io/acme/churn:1.2.3", "a@sha256:" + "0" * 64, "out"]
+    + ["example.com/gpu", "metaflow/step", "x" * 64, "x" * 300]
+)
+NUMBERS = st.sampled_from([-1, 0, 0.001, 0.5, 1, 2, 4096.5, 65535, 65536, 10**9])
+ATOMS = st.one_of(TEXTS, NUMBERS, st.booleans())
+VALUES = st.one_of(
+    ATOMS,
+    st.lists(ATOMS, max_size=2),
+    st.dictionaries(TEXTS, ATOMS, max_size=2),
+    st.lists(
+        st.dictionaries(st.sampled_from(["key", "operator", "value", "effect", "x"]), ATOMS),
+        max_size=2,
+    ),
+    st.dictionaries(st.sampled_from(["privileged", "run_as_user", "run_as_usr"]), ATOMS),
+)
+SETTINGS = st.dictionaries(st.sampled_from([*RULES, "memmory"]), VALUES, max_size=2)
+CONFIGS = st.one_of(
+    SETTINGS,
+    st.builds(
+        lambda settings, pools: settings | {"pools": pools},
+        SETTINGS,
+        st.one_of(ATOMS, st.dictionaries(TEXTS, st.one_of(SETTINGS, ATOMS), max_size=1)),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def settings(example: Path) -> ModuleType:
+    sys.path.insert(0, str(example / "src"))
+    return importlib.import_module("churn_model.settings")
+
+
+def test_schema_is_one() -> None:
+    jsonschema.Draft7Validator.check_schema(json.loads(SCHEMA.read_text()))
+
+
+def test_each_parameter_of_kubernetes_has_a_rule() -> None:
+    decorator = importlib.import_module("metaflow.plugins.kubernetes.kubernetes_decorator")
+    assert RULES.keys() == decorator.KubernetesDecorator.defaults.keys()
+
+
+@given(config=CONFIGS)
+@also(config={"memory": 1, "pools": {"big": {"gpu": 1}}})
+@also(config={"pools": {"big": {"pools": {}}}})
+def test_both_accept_and_refuse_the_same(settings: ModuleType, config: dict[str, Any]) -> None:
+    accepted = True
+    try:
+        settings.validate(config, settings.schema("#"), "k8s.toml")
+    except settings.ConfigurationError as error:
+        accepted = False
+        assert "\n" not in str(error)
+    validator = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text()))
+    # The library's $ in a pattern also accepts a newline at the end; ours does not.
+    newline = "\\n" in json.dumps(config)
+    assert accepted == validator.is_valid(config) or (newline and not accepted)
