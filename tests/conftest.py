@@ -1,5 +1,6 @@
 """What the tests share: copies of the template made without trust, and a project's environment."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,14 @@ def run(*command: str | Path, cwd: Path, timeout: float = 600, **env: str) -> st
     )
     assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep a developer's own Copier settings out of the tests."""
+    settings = tmp_path_factory.mktemp("copier") / "settings.yml"
+    settings.write_text("{}\n")
+    os.environ["COPIER_SETTINGS_PATH"] = str(settings)
 
 
 @pytest.fixture(scope="session")

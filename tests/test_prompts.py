@@ -124,11 +124,6 @@ def test_wrong_answer_can_be_corrected(terminal, tmp_path):
     assert tomllib.loads((project / "k8s.toml").read_text())["image"] == "foo:1.0"
 
 
-@pytest.mark.xfail(
-    reason="Copier shows the default of `type: yaml` as two lines, 0 and ...",
-    raises=pexpect.TIMEOUT,
-    strict=True,
-)
 def test_wrong_number_can_be_corrected(terminal, tmp_path):
     project = tmp_path / "churn"
     child = terminal(project)
@@ -148,7 +143,6 @@ def test_wrong_number_can_be_corrected(terminal, tmp_path):
     assert (settings["gpu"], settings["shared_memory"]) == (1, 8192)
 
 
-@pytest.mark.xfail(reason="Copier does not validate what is picked from a list", strict=True)
 def test_image_with_digest_cannot_be_built(terminal, tmp_path):
     """An impossible choice cannot be picked either: it is shown as disabled, with the reason."""
     project = tmp_path / "churn"

@@ -6,41 +6,33 @@ must be neither the user's nor the cluster's; and because another revision may n
 interpreter. So it imports nothing of this package.
 """
 
-import contextlib
 import json
 import multiprocessing
 import os
 import runpy
-import signal
 import subprocess
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-LIMIT = 300  # seconds for one flow: importing it may take a while, hanging is an error
-AT_ONCE = min(2, os.cpu_count() or 1)
+LIMIT = 300  # seconds for one flow: to import it may take a while, to hang is an error
+FORK = sys.platform != "darwin"  # whose libraries do not survive a fork
 BUCKET = "compile"
-EVENTS = "METAFLOW_ARGO_EVENTS_"  # without these, @trigger does not compile
+EVENTS = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL")
 ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "none",
-    "AWS_SECRET_ACCESS_KEY": "none",
+    **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "none"),
+    **{f"METAFLOW_ARGO_EVENTS_{name}": "none" for name in EVENTS},  # or @trigger does not compile
     "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
     "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{BUCKET}/metaflow",
     "METAFLOW_DEFAULT_DATASTORE": "s3",
     "METAFLOW_DEFAULT_METADATA": "local",
     "METAFLOW_USER": "check",
-    f"{EVENTS}EVENT": "event",
-    f"{EVENTS}EVENT_BUS": "default",
-    f"{EVENTS}EVENT_SOURCE": "source",
-    f"{EVENTS}SERVICE_ACCOUNT": "events",
-    f"{EVENTS}WEBHOOK_URL": "http://events",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+PLACES = ("TMPDIR", "METAFLOW_HOME", "METAFLOW_DATASTORE_SYSROOT_LOCAL")  # for what it writes
 
 
 def compile_flows(
@@ -50,71 +42,57 @@ def compile_flows(
     python: Sequence[str] = (sys.executable,),
     source: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Give for each file a dictionary, in the order in which they are done.
+    """Give for each file, as it is done, a dictionary.
 
-    It holds `file`; `error`, one line, or None; `log`, all that was
-    printed before an error; `flow`, what the
-    code says (see `Flow`), or None for a file that starts no flow; and `template`, the manifest.
-    `options` go before Metaflow's command, as `--config k8s FILE` does; `python` (a command)
-    and `source` (a folder for its path) compile another revision. Raises OSError if the script cannot run.
+    It holds `file`; `error`, one line, or None; `log`, what was printed before an error; `flow`,
+    what the code says (see `started`), or None for a file that starts no flow; and `template`, the
+    manifest. `options` go before Metaflow's command, as `--config k8s FILE` does; `python` (a
+    command) and `source` (a folder to import from) compile another revision. Raises OSError if
+    nothing can be compiled.
     """
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
-    if source:
-        clean["PYTHONPATH"] = str(source)
-    with tempfile.TemporaryDirectory() as scratch:
-        here = {"TMPDIR": scratch, "METAFLOW_HOME": scratch}
-        clean |= {**ENVIRONMENT, **here, "METAFLOW_DATASTORE_SYSROOT_LOCAL": scratch}
-        command = [*python, "-P", __file__, Path(__file__).parent.parent.name, scratch, *options]
-        pipe, names = subprocess.PIPE, json.dumps([str(file) for file in files])
-        with open(Path(scratch, "stderr"), "w+") as errors, subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=errors, cwd=root, env=clean,
-            start_new_session=True,
-        ) as process:
-            assert process.stdin and process.stdout
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
+    env |= {**ENVIRONMENT, **({"PYTHONPATH": str(source)} if source else {})}
+    package, names = Path(__file__).parent.parent.name, [str(file) for file in files]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*python, "-P", __file__, json.dumps([names, package, folder, list(options)])]
+        env |= dict.fromkeys(PLACES, folder)
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, cwd=root, env=env) as process:
+            assert process.stdout and process.stderr
             try:
-                process.stdin.write(names.encode())
-                process.stdin.close()
                 yield from map(json.loads, process.stdout)
                 if process.wait():
-                    raise OSError((errors.seek(0) or errors.read().strip()).splitlines()[-1])
+                    said = process.stderr.read().decode().strip() or "it ended"
+                    raise OSError(f"Metaflow does not start: {said.splitlines()[-1]}")
             finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGTERM)  # whatever still compiles
+                process.terminate()
 
 
-def serve(package: str, scratch: str, options: list[str]) -> None:
-    """Compile the files named on stdin, each in a process of its own, and print the results.
+def serve(files: list[str], package: str, folder: str, options: list[str]) -> None:
+    """Compile files, each in a process of its own, and print the results.
 
     Click's options are bound when metaflow.cli is first imported, so one process can compile one
     flow. What all of them import is loaded here, and S3's client has been used once: a fork then
     costs a sixth of a new process.
     """
-    fork = sys.platform != "darwin"  # macOS does not survive a fork
-    if fork:
+    if FORK:
         simulate_s3()
-    start = multiprocessing.get_context("fork" if fork else "spawn").Process
-    waiting = list(enumerate(json.load(sys.stdin)))
-    running: dict[Any, tuple[Any, str, Path]] = {}
-    while waiting or running:
-        while waiting and len(running) < AT_ONCE:
-            number, file = waiting.pop(0)
-            out = Path(scratch, str(number))
-            process = start(target=compile_one, args=(file, package, out, options))
-            process.start()
-            running[process.sentinel] = process, file, out
-        for sentinel in wait(list(running)):
-            process, file, out = running.pop(sentinel)
-            process.join()
-            result = {"file": file, "error": f"ended with {process.exitcode}", "log": ""}
-            if out.exists():
-                result |= json.loads(out.read_text())
-                out.unlink()
-            print(json.dumps(result), flush=True)
+    context = multiprocessing.get_context("fork" if FORK else "spawn")
+    with context.Pool(min(2, os.cpu_count() or 1), maxtasksperchild=1) as pool:
+        how = package, folder, options
+        jobs = [(file, pool.apply_async(compile_one, (file, *how))) for file in files]
+        while jobs:
+            file, job = jobs.pop(0)
+            try:
+                result = job.get(LIMIT)
+            except multiprocessing.TimeoutError:
+                result = {"error": f"not done in {LIMIT} s", "log": "", "flow": None}
+            print(json.dumps({"file": file, **result}, default=str), flush=True)
 
 
 def simulate_s3() -> None:
     import boto3  # type: ignore  # it has no types
-    import kubernetes.client  # type: ignore  # noqa: F401  # only so that the forks have it
+    import kubernetes.client  # type: ignore  # noqa: F401  # so that the forks have it
     import metaflow.plugins  # noqa: F401
     from moto import mock_aws
 
@@ -125,147 +103,117 @@ def simulate_s3() -> None:
     client.head_object(Bucket=BUCKET, Key="first")
 
 
-def compile_one(file: str, package: str, out: Path, options: list[str]) -> None:
-    log, manifest = out.with_suffix(".log"), out.with_suffix(".json")
+def compile_one(file: str, package: str, folder: str, options: list[str]) -> dict[str, Any]:
+    """Give what `compile_flows` gives for one file, once in a process."""
+    from metaflow import FlowSpec
+
+    log, manifest = (Path(folder, f"{os.getpid()}.{kind}") for kind in ("log", "json"))
     printed = os.open(log, os.O_RDWR | os.O_CREAT)
-    for stream in (1, 2):  # a flow may print, and so may what it starts
-        os.dup2(printed, stream)
-    if sys.platform == "darwin":
+    os.dup2(printed, 1)  # a flow may print, and so may what it starts
+    os.dup2(printed, 2)
+    if not FORK:
         simulate_s3()
-    signal.signal(signal.SIGALRM, timed_out)
-    signal.alarm(LIMIT)
     create = ["argo-workflows", "create", "--only-json", "--deployer-attribute-file", str(manifest)]
     sys.argv = [file, "--quiet", "--no-pylint", *options, *create]
     sys.path.insert(0, str(Path(file).resolve().parent))
-    flow = Flow(package)
-    error = None
+    result: dict[str, Any] = {"error": None, "log": "", "flow": None, "template": None}
+    construct, flows = FlowSpec.__init__, []
+
+    def initialize(flow: Any, use_cli: bool = True) -> None:
+        construct(flow, use_cli=False)
+        flows.append(flow)  # Metaflow makes another of the same flow once Configs are known
+        if use_cli:
+            result["flow"] = started(flow, flows, package)
+
+    FlowSpec.__init__ = initialize  # type: ignore
     try:
         runpy.run_path(file, run_name="__main__")
-    except SystemExit as end:
-        if end.code:
-            sys.stderr.flush()
-            error = " ".join(log.read_text(errors="replace").split())[-500:] or f"exit {end.code}"
+        if result["flow"]:
+            answer = json.loads(manifest.read_text())["additional_info"]
+            while "workflow_template" in answer:  # a future Metaflow wraps it once more
+                answer = answer["workflow_template"]
+            result["template"] = answer
     except BaseException as problem:
         traceback.print_exc()
         sys.stderr.flush()
+        result["log"] = log.read_text(errors="replace")
         said = getattr(problem, "message", None) or f"{type(problem).__name__}: {problem}"
-        error = " ".join(f"{getattr(problem, 'headline', '')} {said}".split())
-    template = None
-    if manifest.exists() and not error:
-        template = json.loads(manifest.read_text()).get("additional_info", {})
-        while "workflow_template" in template:  # one Metaflow wraps it, another will twice
-            template = template["workflow_template"]
-    printed_text = log.read_text(errors="replace") if error else ""
-    result = {"error": error, "log": printed_text, "template": template}
-    done = out.with_suffix(".part")
-    done.write_text(json.dumps({**result, "flow": flow.facts}, default=str))
-    done.rename(out)
-    for path in (log, manifest):
-        path.unlink(missing_ok=True)
+        if isinstance(problem, SystemExit):  # click has said why
+            said = result["log"].partition("Traceback")[0]
+        result["error"] = " ".join(f"{getattr(problem, 'headline', '')} {said}".split())
+    return result
 
 
-def timed_out(*_: Any) -> None:
-    raise TimeoutError(f"did not compile in {LIMIT} seconds")
+def started(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
+    """Compile a flow and give what its code says.
 
-
-class Flow:
-    """Notes what the flow's code says, before BaseFlow touches it and after Metaflow is done.
-
-    `facts` has `name`; `derives`, whether it is a BaseFlow; `start`, the first step; `hooks`, the
-    image of each @exit_hook pod, or None; and `steps`: for each its `overrides` (a list of pool
-    and settings as written), its `resources`, `timeout` (seconds), whether it is `parallel`, and
-    `next`.
+    `name`; `derives`, whether from BaseFlow; `start`, the first step; `hooks`, the image of each
+    @exit_hook pod, or None; and `steps`: for each its `overrides` (pools and settings as written),
+    `resources`, `timeout` (seconds), whether it is `parallel`, and the `next` ones.
     """
+    from metaflow import parameters
 
-    def __init__(self, package: str) -> None:
-        from metaflow import FlowSpec
+    base: Any = sys.modules.get(f"{package}.base")
+    facts = {"name": flow.name, "derives": bool(base) and isinstance(flow, base.BaseFlow)}
+    written = {node.name: overrides(getattr(flow, node.name)) for node in flow._graph}
+    resolve_offline(flow)
+    with parameters.flow_context(type(flow)):
+        from metaflow import cli  # only now: it binds the options of this flow's Configs
 
-        self.base = f"{package}.base"
-        self.facts: dict[str, Any] | None = None
-        self.construct = FlowSpec.__init__
-        self.last: Any = None  # Metaflow makes another of the same flow, once Configs are known
-        FlowSpec.__init__ = lambda flow, use_cli=True: self.started(flow, use_cli)  # type: ignore
-
-    def started(self, flow: Any, use_cli: bool) -> None:
-        self.construct(flow, use_cli=False)
-        self.last = flow
-        if not use_cli:
-            return
-        written = {node.name: said(flow, node.name) for node in flow._graph}
-        resolve_offline(flow)
-        from metaflow import parameters
-
-        derives = self.base in sys.modules and isinstance(flow, sys.modules[self.base].BaseFlow)
-        self.facts = {"name": flow.name, "derives": derives}
-        with parameters.flow_context(type(flow)):
-            from metaflow import cli  # only now: it binds the options of this flow's Configs
-
-            try:
-                cli.main(flow, handle_exceptions=False)
-            except SystemExit as end:
-                if end.code:
-                    raise
-        with parameters.flow_context(type(self.last)):
-            graph = self.last._graph
-            steps = {name: fact(graph[name], written[name]) for name in graph.sorted_nodes}
-        self.facts |= {"start": graph.start_step, "hooks": hooks(self.last), "steps": steps}
-
-
-def said(flow: Any, step: str) -> list[tuple[str | None, Any]]:
-    """Give what is written on a step before Metaflow starts: pool and settings of each @k8s, and
-    each @kubernetes, which BaseFlow takes off."""
-    function = getattr(flow, step).__func__
-    own = [(pool, settings) for by, pool, settings in getattr(function, "k8s", ()) if by == "@k8s"]
-    return own + [(None, one) for one in function.decorators if one.name == "kubernetes"]
-
-
-def settings(written: Any) -> dict[str, Any]:
-    """Give what is written in @k8s or @kubernetes, with the flow's Configs put in."""
-    from metaflow.user_configs.config_parameters import (
-        resolve_delayed_evaluator,
-        unpack_delayed_evaluator,
-    )
-
-    if isinstance(written, dict):
-        values, unpacked = unpack_delayed_evaluator(written)
-        return resolve_delayed_evaluator(values, to_dict=True)
-    values, unpacked = unpack_delayed_evaluator(written.attributes)
-    names = written._user_defined_attributes.union(unpacked)  # the others are Metaflow's defaults
-    return resolve_delayed_evaluator({name: values[name] for name in names}, to_dict=True)
-
-
-def fact(node: Any, written: list[tuple[str | None, Any]]) -> dict[str, Any]:
-    by = {one.name: one for one in node.decorators}
-    return {
-        "overrides": [(pool, settings(one)) for pool, one in written],
-        "resources": by["resources"].attributes if "resources" in by else {},
-        "timeout": by["timeout"].secs if "timeout" in by else None,
-        "parallel": node.parallel_step,
-        "next": node.out_funcs,
-    }
-
-
-def hooks(flow: Any) -> dict[str, str | None]:
-    # the names are those of _lifecycle_hook_from_deco in metaflow/plugins/argo/argo_workflows.py
-    return {
+        try:
+            cli.main(flow, handle_exceptions=False)
+        except SystemExit as end:
+            if end.code:
+                raise
+    with parameters.flow_context(type(flows[-1])):
+        graph, steps = flows[-1]._graph, {}
+        for name in graph.sorted_nodes:
+            by = {one.name: one for one in graph[name].decorators}
+            steps[name] = {
+                "overrides": [(pool, settings(said)) for pool, said in written[name]],
+                "resources": by["resources"].attributes if "resources" in by else {},
+                "timeout": by["timeout"].secs if "timeout" in by else None,
+                "parallel": graph[name].parallel_step,
+                "next": graph[name].out_funcs,
+            }
+    # as _lifecycle_hook_from_deco in metaflow/plugins/argo/argo_workflows.py names them
+    hooks = {
         f"{kind}-{name.replace('_', '-')}": one.attributes["options"].get("image")
-        for one in flow._flow_decorators.get("exit_hook", ())
+        for one in flows[-1]._flow_decorators.get("exit_hook", ())
         for kind in ("success", "error")
-        for name in getattr(one, f"{kind}_hooks", ())
+        for name in getattr(one, f"{kind}_hooks")
     }
+    return {**facts, "start": graph.start_step, "hooks": hooks, "steps": steps}
+
+
+def overrides(step: Any) -> list[tuple[str | None, Any]]:
+    """Give each @k8s and @kubernetes of a step, before BaseFlow touches them."""
+    own = [(pool, said) for by, pool, said in getattr(step, "k8s", ()) if by == "@k8s"]
+    return own + [(None, one) for one in step.decorators if one.name == "kubernetes"]
+
+
+def settings(said: Any) -> dict[str, Any]:
+    """Give what is written in @k8s or @kubernetes, with the values of the flow's Configs."""
+    from metaflow.user_configs import config_parameters as configs
+
+    values, unpacked = configs.unpack_delayed_evaluator(getattr(said, "attributes", said))
+    if not isinstance(said, dict):  # the others are Metaflow's defaults
+        values = {name: values[name] for name in said._user_defined_attributes.union(unpacked)}
+    return configs.resolve_delayed_evaluator(values, to_dict=True)
 
 
 def resolve_offline(flow: Any) -> None:
     """Let @pypi and @conda compile: packages change what a pod runs, not the pod's fields."""
     used = {one.name for node in flow._graph for one in node.decorators}
-    if used.union(flow._flow_decorators).isdisjoint({"pypi", "conda", "pypi_base", "conda_base"}):
-        return
-    from metaflow.plugins.pypi import conda_environment, micromamba
+    if used.union(flow._flow_decorators) & {"pypi", "conda", "pypi_base", "conda_base"}:
+        from metaflow.plugins.pypi import conda_environment, micromamba
 
-    sys.argv.insert(1, "--environment=pypi")
-    micromamba.Micromamba.__init__ = lambda *_: None
-    conda_environment.CondaEnvironment.init_environment = lambda *_, **__: None
+        sys.argv.insert(1, "--environment=pypi")
+        solver: Any = micromamba.Micromamba
+        solver.__init__ = lambda *_: None
+        environment: Any = conda_environment.CondaEnvironment
+        environment.init_environment = lambda *_, **__: None
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2], sys.argv[3:])
+    serve(*json.loads(sys.argv[1]))

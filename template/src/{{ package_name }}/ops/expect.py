@@ -1,10 +1,11 @@
 """What each pod of a flow must have, worked out from k8s.toml and what the steps say.
 
 Nothing of BaseFlow is used here: merging and Metaflow's rules are written a second time, so that a
-mistake in either shows as a difference. A pod is a dictionary of settings, named as in k8s.toml and
-in the plain values of `pods.plain`; a setting that the pod does not have is not in it.
+mistake in either shows as a difference. A pod is a dictionary of settings, named as in k8s.toml; a
+setting that the pod does not have is not in it.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +15,15 @@ from . import Problem
 from .pods import GPU, SHARED, Pod, plain, size
 
 DEADLINE = 5 * 24 * 60 * 60  # seconds; DEFAULT_RUNTIME_LIMIT in plugins/timeout_decorator.py
-FROM_FIRST_STEP = ("image", "service_account", "secrets")
+FROM_FIRST_STEP = ("image", "service_account", "secrets")  # all that Metaflow gives to hooks
 METAFLOW_HOOKS = ("error-msg-capture-hook", "heartbeat-daemon")
+SAME = ("image_pull_policy", "persistent_volume_claims", "labels", "annotations")
 DEFAULTS = {  # of KubernetesDecorator in metaflow/plugins/kubernetes/kubernetes_decorator.py
     "cpu": 1,
     "memory": 4096,
     "disk": 10240,
     "gpu_vendor": "nvidia",
-    "qos": "Burstable",
+    "qos": "burstable",
     "tmpfs_path": "/metaflow_temp",
     "tmpfs_tempdir": True,
 }
@@ -41,21 +43,20 @@ def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def step_settings(config: Mapping[str, Any], step: Mapping[str, Any]) -> dict[str, Any]:
     """Give a step's settings: k8s.toml, then its pools, then what it says itself."""
-    settings = shared_settings(config)
-    pools = [pool for pool, _ in step["overrides"] if pool is not None]
-    layers = [config.get("pools", {}).get(pool, {}) for pool in pools]
-    for layer in layers + [said for _, said in step["overrides"]]:
+    settings, pools = shared_settings(config), config.get("pools", {})
+    for layer in [pools.get(pool, {}) for pool, _ in step["overrides"]]:
         settings = lay_over(settings, layer)
+    for _, said in step["overrides"]:
+        settings = lay_over(settings, said)
     return settings
 
 
 def lay_over(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
     both = {key: value for key, value in low.items() if key not in high}
     for key, value in high.items():
-        if key == "secrets" and isinstance(value, str):
-            value = [value]
-        if key == "node_selector" and isinstance(value, str):
-            value = dict(pair.split("=", 1) for pair in value.split(","))
+        if isinstance(value, str) and key in ("secrets", "node_selector"):  # of @kubernetes
+            pairs = dict(pair.split("=") for pair in value.split(",") if "=" in pair)
+            value = [value] if key == "secrets" else pairs
         if isinstance(value, dict):
             both[key] = lay_over(low.get(key, {}), value)
         elif isinstance(value, list):
@@ -71,48 +72,33 @@ def step_pod(settings: Mapping[str, Any], step: Mapping[str, Any]) -> Pod:
     @resources raises cpu, memory and disk, never lowers them, and replaces gpu and shared_memory
     (step_init in metaflow/plugins/kubernetes/kubernetes_decorator.py).
     """
-    has, by_resources = {**DEFAULTS, **settings}, step["resources"]
-    largest = {
-        key: max(float(has[key]), float(by_resources.get(key) or 0))
-        for key in ("cpu", "memory", "disk")
-    }
-    for key in ("gpu", "shared_memory"):
-        if by_resources.get(key) is not None:
-            has[key] = int(by_resources[key])
-    pod = {key: has.get(key) for key in ("image", "image_pull_policy", *SHARED, "secrets")}
-    pod["cpu"] = size(str(largest["cpu"]))
-    pod["memory"], pod["disk"] = (size(f"{largest[key]}M") for key in ("memory", "disk"))
-    pod["qos"] = "Guaranteed" if has["qos"].lower() == "guaranteed" else "Burstable"
-    extended = dict(has.get("extended_resources", {}))
-    if has.get("gpu") is not None:
-        extended[GPU[has["gpu_vendor"].lower()]] = str(has["gpu"])
-    pod["gpu"] = {name: extended.pop(name) for name in GPU.values() if name in extended}
-    pod["extended_resources"] = extended
-    if has.get("shared_memory"):
-        pod["shared_memory"] = f"{mebibytes(has['shared_memory'])} at /dev/shm"
+    has, more = {**DEFAULTS, **settings}, step["resources"]
+    pod = {key: has.get(key) for key in (*FROM_FIRST_STEP, *SHARED, *SAME)}
     if has.get("use_tmpfs") or has.get("tmpfs_size"):
         limit = has.get("tmpfs_size") or int(has["memory"]) // 2  # before @resources
-        pod["use_tmpfs"] = f"{mebibytes(limit)} at {has['tmpfs_path']}"
+        pod["use_tmpfs"] = f"{size(f'{limit}Mi')} of Memory at {has['tmpfs_path']}"
         pod["tmpfs_tempdir"] = has["tmpfs_path"] if has["tmpfs_tempdir"] else None
+    for key, unit in {"cpu": "", "memory": "M", "disk": "M"}.items():
+        pod[key] = size(f"{max(float(has[key]), float(more.get(key) or 0))}{unit}")
+    for key in ("gpu", "shared_memory"):
+        has[key] = has.get(key) if more.get(key) is None else more[key]
+    if has["shared_memory"]:
+        pod["shared_memory"] = size(f"{has['shared_memory']}Mi") + " of Memory at /dev/shm"
+    pod["qos"] = has["qos"].capitalize()
+    devices = dict(has.get("extended_resources", {}))
+    if has["gpu"] is not None:
+        devices[GPU[has["gpu_vendor"].lower()]] = str(has["gpu"])
+    pod["gpu"] = {name: devices.pop(name) for name in GPU.values() if name in devices}
+    pod["extended_resources"] = devices
     if has.get("compute_pool"):
-        own = pod["node_selector"] or {}
-        pod["node_selector"] = {**own, "outerbounds.co/compute-pool": has["compute_pool"]}
-    for key in ("persistent_volume_claims", "labels", "annotations"):
-        pod[key] = has.get(key)
-    security = has.get("security_context", {})
-    pod["security_context"] = {camel(key): value for key, value in security.items()}
+        pool = {"outerbounds.co/compute-pool": has["compute_pool"]}
+        pod["node_selector"] = {**(pod["node_selector"] or {}), **pool}
+    pod["security_context"] = {
+        re.sub("_(.)", lambda match: match[1].upper(), key): value
+        for key, value in has.get("security_context", {}).items()
+    }
     pod["port"] = [has["port"]] if has.get("port") else None
-    pod["timeout"] = step["timeout"] or DEADLINE
-    return plain(pod)
-
-
-def mebibytes(number: int) -> str:
-    return size(f"{number}Mi")
-
-
-def camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
+    return plain({**pod, "timeout": step["timeout"] or DEADLINE})
 
 
 def expected_pods(config: Mapping[str, Any], flow: Mapping[str, Any]) -> dict[str, Pod]:
@@ -122,17 +108,15 @@ def expected_pods(config: Mapping[str, Any], flow: Mapping[str, Any]) -> dict[st
     A hook's pod has the image, service account and secrets of the first step, sizes of Metaflow's
     own (left out here) and, of the rest, what `pods.complete` adds.
     """
-    shared = {key: value for key, value in shared_settings(config).items() if key in SHARED}
-    steps = {name: step_settings(config, step) for name, step in flow["steps"].items()}
+    shared = {key: value for key, value in config.items() if key in SHARED}
     pods = {}
     for name, step in flow["steps"].items():
-        pod = step_pod(steps[name], step)
+        pods[name] = step_pod(step_settings(config, step), step)
         if step["parallel"]:
-            pods |= {f"{name}/control": pod, f"{name}/worker": pod}
+            pods[f"{name}/control"] = pods[f"{name}/worker"] = pods.pop(name)
             pods[f"{name}/creator"] = plain(shared)
-        else:
-            pods[name] = pod
-    first = {key: value for key, value in steps[flow["start"]].items() if key in FROM_FIRST_STEP}
+    first = step_settings(config, flow["steps"][flow["start"]])
+    hook = shared | {key: first[key] for key in FROM_FIRST_STEP if key in first}
     for name, image in {**dict.fromkeys(METAFLOW_HOOKS), **flow["hooks"]}.items():
-        pods[name] = plain({**shared, **first, **({"image": image} if image else {})})
+        pods[name] = plain(hook | ({"image": image} if image else {}))
     return pods

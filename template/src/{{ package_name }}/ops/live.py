@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,89 +10,88 @@ from . import ROOT, Problem
 from .check import compare_pods, start_report
 from .compile import compile_flows
 from .expect import expected_pods, read_config, shared_settings
-from .pods import Pod, read_pod, step_name, workflow_pods
+from .pods import Pod, plain, read_pod, step_name, workflow_pods
 
 TIMEOUT = (5, 60)  # seconds, to connect and to read
-GROUP = "argoproj.io", "v1alpha1"
+PART = "jobset.sigs.k8s.io/replicatedjob-name"
 
 
 def check_live(
     files: Sequence[Path], namespace: str, run: str, root: Path = ROOT
 ) -> Iterator[dict[str, Any]]:
-    """Give a report for each deployed WorkflowTemplate and each run of the flows in `files`.
+    """Give a report on each deployed WorkflowTemplate and each run of the flows in `files`.
 
-    Of runs, those with the ID `run`; if that is empty, the newest on Argo and the newest of
+    Of runs, the one with the ID `run`; if that is empty, the newest on Argo and the newest of
     `run --with kubernetes`. Raises Problem if the cluster does not answer or refuses.
     """
-    from metaflow import metaflow_config
+    from metaflow import metaflow_config as metaflow  # here as the user has set it, not simulated
 
-    config = {**environment(metaflow_config), **read_config(root / "k8s.toml")}
-    namespace = namespace or metaflow_config.KUBERNETES_NAMESPACE
-    templates, pods = objects(namespace)
+    config = read_config(root / "k8s.toml")
+    shared, namespace = shared_settings(config), namespace or metaflow.KUBERNETES_NAMESPACE
+    templates, pods = on_cluster(namespace)
     for result in compile_flows(files, root):
-        start = start_report(result)
-        if start["error"] or start["failures"] or not result["flow"]:
+        start, flow = start_report(result), result["flow"]
+        if start["error"] or start["failures"] or not flow:
             yield start
             continue
-        flow, shared = result["flow"], shared_settings(config)
-        expected, nothing = expected_pods(config, flow), True
-        for template in templates:
-            if annotation(template, "flow_name") == flow["name"]:
-                nothing = False
-                report = start_report(result, f"WorkflowTemplate {template['metadata']['name']}")
-                report["pods"] = compare_pods(expected, workflow_pods(template), shared)
-                yield report
+        run_secrets = metaflow.KUBERNETES_SECRETS.split(",")
+        argo_secrets = run_secrets + metaflow.ARGO_WORKFLOWS_KUBERNETES_SECRETS.split(",")
+        pods_of = partial(with_secrets, expected_pods(config, flow))
+        found = {
+            f"WorkflowTemplate {one['metadata']['name']}": (
+                pods_of(argo_secrets),
+                workflow_pods(one),
+            )
+            for one in templates
+            if annotation(one, "flow_name") == flow["name"]
+        }
         for name, of_run in runs(pods, flow["name"], run).items():
-            nothing = False
-            report = start_report(result, f"run {name}")
-            found = dict(named(of_run))
-            wanted = {key: expected[key.partition(" ")[0]] for key in found if key.partition(" ")[0] in expected}
-            report["pods"] = compare_pods(wanted, found, shared)
-            yield report
-        if nothing:
-            yield {**start, "error": f"nothing of {flow['name']} is in namespace {namespace}"}
+            secrets = argo_secrets if name.startswith("argo-") else run_secrets
+            found[f"run {name}"] = pair(pods_of(secrets), of_run)
+        for name, (want, has) in found.items():
+            yield start_report(result, name) | {"pods": compare_pods(want, has, shared)}
+        if not found:
+            yield start | {"error": f"nothing of {flow['name']} is in namespace {namespace}"}
 
 
-def environment(metaflow_config: Any) -> dict[str, Any]:
-    return {}
+def with_secrets(expected: Mapping[str, Pod], names: Sequence[str]) -> dict[str, Pod]:
+    """Add the secrets of the environment, as Metaflow does, to all pods that run its code."""
+    more = {name for name in names if name}
+    return {
+        name: pod | {"secrets": sorted({*pod.get("secrets", ()), *more})}
+        if more and "image" in pod
+        else pod
+        for name, pod in expected.items()
+    }
 
 
-def objects(namespace: str) -> tuple[list[Any], list[Any]]:
+def on_cluster(namespace: str) -> tuple[list[Any], list[Any]]:
     """Give the WorkflowTemplates and Metaflow's pods in a namespace, as JSON."""
     from kubernetes import client, config  # type: ignore  # it has no types
     from urllib3.exceptions import HTTPError
 
-    what = "WorkflowTemplates (workflowtemplates.argoproj.io)"
+    what, how = "workflowtemplates", {"_preload_content": False, "_request_timeout": TIMEOUT}
     try:
         config.load_config()
-        custom, core = client.CustomObjectsApi(), client.CoreV1Api()
-        custom.api_client.configuration.retries = False
-        try:
-            templates = custom.list_namespaced_custom_object(
-                *GROUP, namespace, "workflowtemplates", _request_timeout=TIMEOUT
-            )["items"]
-        except client.ApiException as error:
-            if error.status != 404:
-                raise
-            templates = []  # Argo Workflows is not installed
+        api = client.ApiClient()
+        api.configuration.retries = False
+        group = "argoproj.io", "v1alpha1", namespace, what
+        custom, core = client.CustomObjectsApi(api), client.CoreV1Api(api)
+        templates = custom.list_namespaced_custom_object(*group, **how)
         what = "pods"
-        answer = core.list_namespaced_pod(
-            namespace,
-            label_selector="app.kubernetes.io/part-of=metaflow",
-            _preload_content=False,
-            _request_timeout=TIMEOUT,
-        )
-        return templates, json.loads(answer.data)["items"]
+        label = "app.kubernetes.io/part-of=metaflow"
+        pods = core.list_namespaced_pod(namespace, label_selector=label, **how)
+        return json.loads(templates.data)["items"], json.loads(pods.data)["items"]
     except client.ApiException as error:
         if error.status == 403:
             raise Problem(f"no right to list {what} in namespace {namespace}") from error
-        raise Problem(f"the cluster says: {error.status} {error.reason}") from error
+        raise Problem(f"{what} in {namespace}: {error.status} {error.reason}") from error
     except (config.ConfigException, HTTPError) as error:
-        raise Problem(f"no cluster can be reached: {error}") from error
+        raise Problem(f"no cluster answers: {error}") from error
 
 
-def annotation(thing: Mapping[str, Any], name: str) -> str | None:
-    return (thing["metadata"].get("annotations") or {}).get(f"metaflow/{name}")
+def annotation(thing: Mapping[str, Any], name: str) -> str:
+    return (thing["metadata"].get("annotations") or {}).get(f"metaflow/{name}", "")
 
 
 def runs(pods: Sequence[Any], flow: str, run: str) -> dict[str, list[Any]]:
@@ -105,29 +105,51 @@ def runs(pods: Sequence[Any], flow: str, run: str) -> dict[str, list[Any]]:
     return {name: by_run[name] for name in newest.values()}
 
 
-def named(pods: Sequence[Any]) -> Iterator[tuple[str, Pod]]:
-    """Give the different pods of a run by the names of `expected_pods`.
+def pod_name(pod: Mapping[str, Any]) -> str:
+    """Give the name that `expected_pods` has for a pod, or nothing for one of Argo's own."""
+    if name := step_name(pod):
+        part = (pod["metadata"].get("labels") or {}).get(PART)
+        return f"{name}/{part}" if part else name
+    for container in pod["spec"].get("initContainers") or ():
+        for variable in container.get("env") or ():
+            if variable["name"] == "ARGO_TEMPLATE":
+                template = json.loads(variable["value"])
+                return [*workflow_pods({"spec": {"templates": [template]}})][-1]
+    return ""
 
-    A foreach makes many pods of one step: of those that are alike, one is enough, and each other
-    has its own name added.
+
+def pair(expected: Mapping[str, Pod], pods: Sequence[Any]) -> tuple[dict[str, Pod], dict[str, Pod]]:
+    """Give what is expected of the pods of a run, and what they have, by their names.
+
+    A foreach makes many pods of one step: of those that are alike one is enough, and each other
+    has its own name added. What a cluster adds where nothing was asked for is left out: the node's
+    pull policy, the service account's pull secrets, tolerations, and labels of its own.
     """
-    seen: dict[str, list[Pod]] = {}
+    want: dict[str, Pod] = {}
+    has: dict[str, Pod] = {}
     for pod in pods:
+        name = pod_name(pod)
+        if not name:
+            continue
+        asked = expected.get(name, {})
         containers = {one["name"]: one for one in pod["spec"]["containers"]}
         container = containers.get("main") or pod["spec"]["containers"][0]
-        name = step_name(pod)
-        part = (pod["metadata"].get("labels") or {}).get("jobset.sigs.k8s.io/replicatedjob-name")
-        if name and part:
-            name = f"{name}/{part}"
-        for one in pod["spec"].get("initContainers") or () if not name else ():
-            for variable in one.get("env") or ():
-                if variable["name"] == "ARGO_TEMPLATE":
-                    template = json.loads(variable["value"])
-                    *_, name = workflow_pods({"spec": {"templates": [template]}})
-                    container = {} if "resource" in template else container
-        if not name:
-            continue  # Argo's own, like the agent
-        found = read_pod(pod["metadata"], pod["spec"], container)
-        if found not in seen.setdefault(name, []):
-            yield f"{name} ({pod['metadata']['name']})" if seen[name] else name, found
-            seen[name].append(found)
+        found = read_pod(pod["metadata"], pod["spec"], {} if "/creator" in name else container)
+        for key in {"image_pull_policy", "image_pull_secrets"} - asked.keys():
+            found.pop(key, None)
+        devices = {*found.get("gpu", {}), *found.get("extended_resources", {})}
+        found["tolerations"] = [
+            one
+            for one in found.get("tolerations", ())
+            if one in asked.get("tolerations", ())
+            or not one.get("key", "").startswith("node.kubernetes.io/")
+            and one.get("key") not in devices
+        ]
+        for key in ("labels", "annotations"):
+            ours = {one for pod in expected.values() for one in pod.get(key, ())}
+            found[key] = {one: found[key][one] for one in found.get(key, ()) if one in ours}
+        found = plain(found)
+        if found not in [pod for other, pod in has.items() if other.partition(" ")[0] == name]:
+            name = f"{name} ({pod['metadata']['name']})" if name in has else name
+            has[name], want[name] = found, asked
+    return want, has

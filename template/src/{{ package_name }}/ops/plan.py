@@ -15,90 +15,98 @@ from .compile import compile_flows
 from .expect import read_config, shared_settings
 from .pods import complete, step_name, workflow_pods
 
-Flow = dict[str, dict[str, Any]]  # settings of the pods, by their names
-THEIRS = ("METAFLOW_", "ARGO_", "MF_")
+OF_METAFLOW = ("METAFLOW_", "ARGO_", "MF_")  # its own variables differ from one time to the next
 UV = os.environ.get("UV", "uv")
 
 
 def plan(reference: str = "", root: Path = ROOT) -> dict[str, Any]:
     """Give what differs between a revision and this tree, uncommitted changes included.
 
-    `against` is the revision; `added` and `removed` are lists of flows; `changes` a list of `flow`,
-    `pod`, `setting`, `old` and `new`; `unchanged` the pods with no change, by flow; `notes` lines.
-    Raises Problem for an unknown revision, and if a flow of this tree does not compile.
+    `against` is the revision; `added` and `removed` are flows; `changes` have `flow`, `pod`,
+    `setting`, `old` and `new`; `unchanged` are the other pods, by flow; `notes` are lines. Raises
+    Problem for an unknown revision, and for a flow of this tree that does not compile.
     """
-    new, problems = compiled(find_flows((), root), root)
-    if problems:
-        raise Problem(problems[0])
     with revision(reference, root) as (name, tree, python):
+        new, problems = compiled(find_flows((), root), root)
+        if problems:
+            raise Problem(problems[0])
         files = sorted(tree.glob("flows/**/*.py"))
         old, problems = compiled(files, tree, python=python, source=tree / "src")
-    result: dict[str, Any] = {"version": 1, "against": name, "changes": [], "unchanged": {}}
-    result |= {"added": sorted(new.keys() - old.keys()), "removed": sorted(old.keys() - new.keys())}
-    result["notes"] = [f"at {name}: {problem}" for problem in problems]
+    changes: list[dict[str, Any]] = []
+    unchanged: dict[str, list[str]] = {}
     for flow in sorted(new.keys() & old.keys()):
         for pod in {**new[flow], **old[flow]}:
             before, after = old[flow].get(pod, {}), new[flow].get(pod, {})
-            changes = [
-                {"flow": flow, "pod": pod, "setting": key, "old": before.get(key), "new": after.get(key)}
-                for key in sorted({*before, *after})
-                if before.get(key) != after.get(key)
+            keys = [key for key in {**after, **before} if before.get(key) != after.get(key)]
+            at = {"flow": flow, "pod": pod}
+            changes += [
+                {**at, "setting": key, "old": before.get(key), "new": after.get(key)}
+                for key in keys
             ]
-            result["changes"] += changes
-            if not changes:
-                result["unchanged"].setdefault(flow, []).append(pod)
-    return result
+            if not keys and pod != WORKFLOW:
+                unchanged.setdefault(flow, []).append(pod)
+    return {
+        "version": 1,
+        "against": name,
+        "added": sorted(new.keys() - old.keys()),
+        "removed": sorted(old.keys() - new.keys()),
+        "changes": changes,
+        "unchanged": unchanged,
+        "notes": [f"at {name}: {problem}" for problem in problems],
+    }
 
 
-def compiled(files: list[Path], root: Path, **how: Any) -> tuple[dict[str, Flow], list[str]]:
+def compiled(files: list[Path], root: Path, **how: Any) -> tuple[dict[str, Any], list[str]]:
     """Give the pods of each flow by its name, and why the others do not compile."""
     flows, problems = {}, []
     shared = shared_settings(read_config(root / "k8s.toml")) if files else {}
-    try:
-        for result in compile_flows(files, root, **how):
-            if result["error"]:
-                problems.append(f"{Path(result['file']).relative_to(root)}: {result['error']}")
-            elif result["flow"]:
-                flows[result["flow"]["name"]] = settings(complete(result["template"], shared))
-    except OSError as error:
-        raise Problem(f"Metaflow does not start in {root}: {error}") from error
+    for result in compile_flows(files, root, **how) if files else ():
+        if result["error"]:
+            problems.append(f"{Path(result['file']).relative_to(root)}: {result['error']}")
+        elif result["flow"]:
+            flows[result["flow"]["name"]] = settings(complete(result["template"], shared))
     return flows, problems
 
 
-def settings(template: Mapping[str, Any]) -> Flow:
-    """Give what a change may be about: the pods' settings, their own variables, and the workflow's.
+WORKFLOW = "(workflow)"
 
-    Nothing of what differs between two compilations of one revision is in it: times, tokens, the
-    code package and random names are all in the pods' commands and Metaflow's own variables.
+
+def settings(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a change may be about: the pods' settings, their own variables, the workflow's.
+
+    What differs between two compilations of one revision is all elsewhere: times, tokens, the
+    code package and random names are in the pods' commands and Metaflow's variables.
     """
-    spec, annotations = template["spec"], template["metadata"]["annotations"]
-    pods = workflow_pods(template)
+    spec, annotations, pods = (
+        template["spec"],
+        template["metadata"]["annotations"],
+        workflow_pods(template),
+    )
     for one in spec["templates"]:
         variables = (one.get("container") or {}).get("env") or ()
-        own = {v["name"]: v["value"] for v in variables if not v["name"].startswith(THEIRS)}
-        extra = {"environment": own, "retry": (one.get("retryStrategy") or {}).get("limit")}
-        pods.get(step_name(one) or one["name"], {}).update(extra)
-    given = {one["name"]: one["value"] for one in spec["arguments"]["parameters"]}
-    pods["workflow"] = {"parameters": given, "max_workers": spec["parallelism"]}
-    pods["workflow"] |= {key: annotations.get(f"metaflow/{key}") for key in ("cron", "triggers")}
-    return pods
+        own = {v["name"]: v["value"] for v in variables if not v["name"].startswith(OF_METAFLOW)}
+        pod = pods.get(step_name(one) or "", {})
+        pod |= {"environment": own, "retry": (one.get("retryStrategy") or {}).get("limit")}
+    parameters = {one["name"]: one["value"] for one in spec["arguments"]["parameters"]}
+    of_all = {key: annotations.get(f"metaflow/{key}") for key in ("cron", "triggers")}
+    return pods | {WORKFLOW: {**of_all, "parameters": parameters}}
 
 
 @contextlib.contextmanager
 def revision(reference: str, root: Path) -> Iterator[tuple[str, Path, list[str]]]:
     """Give a revision's name, its files, and the command for a Python with its dependencies."""
-    default = git(root, "merge-base", "HEAD", "origin/main", check=False) or "HEAD"
-    commit = git(root, "rev-parse", "--verify", "--quiet", f"{reference or default}^{{commit}}", check=False)
+    name = reference or git(root, "merge-base", "HEAD", "origin/main", check=False)[:12] or "HEAD"
+    commit = git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False)
     if not commit:
-        raise Problem(f"no revision {reference or default} in this repository")
+        raise Problem(f"no revision {name} in this repository")
     prefix = git(root, "rev-parse", "--show-prefix")
-    same = git(root, "diff", "--name-only", commit, "--", "pyproject.toml", "uv.lock") == ""
+    python = [sys.executable]
+    if git(root, "diff", "--name-only", commit, "--", "pyproject.toml", "uv.lock"):
+        python = [UV, "run", "--quiet", "--with", "moto[s3]", "python"]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            git(root, "worktree", "add", "--quiet", "--detach", folder, commit)
-            tree = Path(folder, prefix).resolve()
-            own = [UV, "run", "--quiet", "--project", str(tree), "--with", "moto[s3]", "python"]
-            yield reference or default[:10], tree, [sys.executable] if same else own
+            git(root, "worktree", "add", "--detach", folder, commit)
+            yield name, Path(folder, prefix).resolve(), python
         finally:
             git(root, "worktree", "remove", "--force", folder, check=False)
 
@@ -106,5 +114,5 @@ def revision(reference: str, root: Path) -> Iterator[tuple[str, Path, list[str]]
 def git(root: Path, *arguments: str, check: bool = True) -> str:
     done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
     if check and done.returncode:
-        raise Problem(f"git {arguments[0]}: {' '.join(done.stderr.split())}")
+        raise Problem(f"git {arguments[0]}: {done.stderr}")
     return done.stdout.strip()

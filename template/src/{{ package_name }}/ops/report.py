@@ -4,12 +4,14 @@ JSON of `check`: `version` (1); `equal`; `flows`, a list with for each `file`, `
 `of` (`compiled`, or the object on the cluster), `error` (why it could not be checked, or null),
 `failures` and `notes` (lists of lines), `next` (the steps after each step) and `pods`: by the pod's
 name and the setting's, `expected`, `found`, `equal`, `override` (differs from k8s.toml on purpose).
+JSON of `plan`: see `plan.plan`.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,103 +21,99 @@ Report = Mapping[str, Any]
 
 def is_equal(report: Report) -> bool:
     pods = report["pods"].values()
-    return not report["failures"] and all(one["equal"] for pod in pods for one in pod.values())
+    different = any(not one["equal"] for pod in pods for one in pod.values())
+    return not (report["error"] or report["failures"] or different)
 
 
-def as_json(reports: Iterable[Report]) -> str:
+def as_json(reports: Sequence[Report]) -> str:
     flows = [{key: value for key, value in one.items() if key != "log"} for one in reports]
-    equal = all(is_equal(one) and not one["error"] for one in flows)
-    return json.dumps({"version": 1, "equal": equal, "flows": flows}, indent=2)
+    return json.dumps({"version": 1, "equal": all(map(is_equal, flows)), "flows": flows}, indent=2)
 
 
 def text(value: Any, line: str = "\n") -> str:
-    """Give a setting's value as people read it, with `line` between the items of a list or table."""
-    if value is None:
-        return "—"
+    """Give a value as people read it, with `line` between the items of a list or table."""
     if isinstance(value, dict):
-        return line.join(f"{key}: {text(one, ', ')}" for key, one in value.items())
+        value = [f"{key}: {text(one, ', ')}" for key, one in value.items()]
     if isinstance(value, list):
-        return line.join(text(one, " ") for one in value)
-    return str(value)
+        return line.join(text(one, ", ") for one in value)
+    return "—" if value is None else str(value)
 
 
-def grid(report: Report) -> tuple[list[str], list[tuple[str, list[Mapping[str, Any] | None]]]]:
-    """Give a report as columns, one for all pods that are alike, and rows, one for each setting."""
-    columns: list[tuple[list[str], Mapping[str, Any]]] = []
+def grid(report: Report) -> tuple[list[list[str]], dict[str, list[Any]]]:
+    """Give the names of the pods that are alike, a column each, and a row for each setting."""
+    columns: dict[str, list[str]] = {}
     for name, pod in report["pods"].items():
-        alike = [names for names, other in columns if other == pod]
-        if alike:
-            alike[0].append(name)
-        else:
-            columns.append(([name], pod))
-    keys = dict.fromkeys(key for _, pod in columns for key in pod)
-    rows = [(key, [pod.get(key) for _, pod in columns]) for key in sorted(keys)]
-    return ["\n".join(names) for names, _ in columns], rows
+        columns.setdefault(json.dumps(pod), []).append(name)
+    pods = [report["pods"][names[0]] for names in columns.values()]
+    keys = sorted({key for pod in pods for key in pod})
+    return list(columns.values()), {key: [pod.get(key) for pod in pods] for key in keys}
 
 
-def print_table(reports: Iterable[Report], console: Console) -> None:
-    for report in reports:
-        if report["error"]:
-            continue
-        result = "[green]equal[/]" if is_equal(report) else "[bold red]different[/]"
-        title = f"{report['flow'] or report['file']} ({report['of']})"
-        console.print(f"[bold]{escape(title)}[/]: {result}", highlight=False)
-        names, rows = grid(report)
-        table = Table("", *names, show_lines=False, pad_edge=False)
-        for key, cells in rows:
-            table.add_row(key, *map(cell, cells))
-        if rows:
-            console.print(table)
-        for line in report["failures"]:
-            console.print(f"[red]{escape(line)}[/]", highlight=False)
-        for line in report["notes"]:
-            console.print(f"note: {escape(line)}", style="dim", highlight=False)
-    console.print("[cyan]*[/] set apart from k8s.toml, by the step or its pool", highlight=False)
-
-
-def cell(one: Mapping[str, Any] | None) -> str:
-    if one is None:
+def cell(one: Any, line: str) -> str:
+    if not one:
         return ""
+    expected, found = (escape(text(one[key], line)) for key in ("expected", "found"))
     if not one["equal"]:
-        expected, found = escape(text(one["expected"])), escape(text(one["found"]))
-        return f"[red]expected[/] {expected}\n[bold red]found[/] {found}"
-    shown = escape(text(one["found"]))
-    return f"[cyan]{shown} *[/]" if one["override"] else shown
+        return f"[red]expected[/] {expected}{line}[bold red]found[/] {found}"
+    return f"[cyan]{found} *[/]" if one["override"] else found
 
 
-def as_markdown(reports: Iterable[Report]) -> str:
-    lines = []
+def show(reports: Sequence[Report], markdown: bool) -> None:
+    """Print what `check` found, for people."""
+    console, line = output(markdown)
     for report in reports:
-        state = "could not be checked" if report["error"] else "equal"
-        state = state if report["error"] or is_equal(report) else "**different**"
-        lines += [f"## {report['flow'] or report['file']} ({report['of']}): {state}", ""]
-        names, rows = grid(report)
-        if rows:
-            lines += [*mermaid(report), "", " | ".join(["| ", *(one.replace("\n", "<br>") for one in names), ""])]
-            lines += ["|---" * (len(names) + 1) + "|"]
-        for key, cells in rows:
-            lines += ["| " + " | ".join([key, *map(markdown_cell, cells)]) + " |"]
-        said = [report["error"]] if report["error"] else [*report["failures"], *report["notes"]]
-        lines += ["", *(f"- {line}" for line in said), ""]
-    return "\n".join(lines)
+        result = "[green]equal[/]" if is_equal(report) else "[bold red]different[/]"
+        name = escape(f"{report['flow'] or report['file']} ({report['of']})")
+        console.print(f"{'## ' if markdown else ''}{name}: {result}\n")
+        columns, rows = grid(report)
+        if markdown and rows:
+            console.print(*mermaid(report), "", sep="\n", markup=False)
+        print_rows(
+            ["", *map(line.join, columns)],
+            [[key, *(cell(one, line) for one in cells)] for key, cells in rows.items()],
+            markdown,
+        )
+        said = [report["error"], *report["failures"], *report["notes"]]
+        console.print(*(f"- {one}" for one in said if one), "", sep="\n", markup=False)
+    console.print("(*) set apart from k8s.toml, by the step or its pool")
 
 
-def markdown_cell(one: Mapping[str, Any] | None) -> str:
-    if one is None:
-        return ""
-    expected, found = (text(one[key], "<br>").replace("|", "\\|") for key in ("expected", "found"))
-    shown = found if one["equal"] else f"❌ expected {expected}<br>**found {found}**"
-    return f"{shown} \\*" if one["override"] else shown
+def output(markdown: bool) -> tuple[Console, str]:
+    """Give a console, and what is between the lines of a table's cell on it."""
+    if markdown:
+        return Console(width=100_000, color_system=None, highlight=False), "<br>"
+    return Console(highlight=False), "\n"
+
+
+def print_rows(heads: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool) -> None:
+    table = Table(box=box.MARKDOWN if markdown else box.ROUNDED)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(one.replace("|", "\\|") if markdown else one for one in row))
+    output(markdown)[0].print(table if rows else "")
 
 
 def mermaid(report: Report) -> list[str]:
     """Give the flow's graph with what each step's pod has of GPUs and memory."""
     lines = ["```mermaid", "flowchart LR"]
-    for step, following in report.get("next", {}).items():
+    for step, following in report["next"].items():
         pod = report["pods"].get(step) or report["pods"].get(f"{step}/worker") or {}
-        gpus = (pod.get("gpu") or {}).get("found") or {}
-        has = [f"{number} {name}" for name, number in gpus.items()]
-        has += [f"{(pod.get('memory') or {}).get('found')}"]
-        lines += [f'  s_{step}["{step}<br>{"<br>".join(has)}"]']  # `end` alone is a keyword
+        has = [text(pod[key]["found"], "<br>") for key in ("gpu", "memory") if key in pod]
+        label = "<br>".join([step, *has])
+        lines += [f'  s_{step}["{label}"]']  # `end` alone is a keyword of mermaid
         lines += [f"  s_{step} --> s_{other}" for other in following]
     return [*lines, "```"]
+
+
+def show_plan(plan: Mapping[str, Any], markdown: bool) -> None:
+    """Print what `plan` found, for people."""
+    rows = [[flow, "", "", "—", "added"] for flow in plan["added"]]
+    rows += [[flow, "", "", "removed", "—"] for flow in plan["removed"]]
+    for one in plan["changes"]:
+        values = [escape(text(one[key], output(markdown)[1])) for key in ("old", "new")]
+        rows += [[one["flow"], one["pod"], one["setting"], *values]]
+    for flow, pods in plan["unchanged"].items():
+        rows += [[flow, ", ".join(pods), "", "unchanged", ""]]
+    print_rows(["flow", "pod", "setting", f"at {plan['against']}", "now"], rows, markdown)
+    output(markdown)[0].print(*plan["notes"], sep="\n", markup=False)
