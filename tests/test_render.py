@@ -12,7 +12,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from conftest import ADVANCED, EXAMPLE, QUESTIONS, run
+from conftest import ADVANCED, EXAMPLE, QUESTIONS, ROOT, run
 
 BIN = Path(sys.executable).parent
 
@@ -382,3 +382,14 @@ def test_other_files_of_a_folder_are_kept(copy, tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "ours\n"
     assert (tmp_path / "flows/ours.py").read_text() == "# ours\n"
     assert (tmp_path / "flows/hello.py").exists()
+
+
+def test_workflows_pass_zizmor(example: Path) -> None:
+    """Nothing unpinned, too much permission, or spliced into a shell line."""
+    ours = ROOT / ".github/workflows/test.yml"
+    theirs = example / ".github/workflows/ci.yml"
+    run(BIN / "zizmor", "--offline", "--no-config", ours, theirs, cwd=example)
+
+
+def test_type_checker(example: Path, venv: Path) -> None:
+    run(venv / "bin/mypy", cwd=example)
