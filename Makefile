@@ -12,12 +12,13 @@ ifeq ($(VERSIONS),oldest)
 export UV_RESOLUTION := lowest-direct
 endif
 
-.PHONY: help demo test lint benchmark
+.PHONY: help demo test lint benchmark picture
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
 	@echo "make test       every test that needs no cluster"
 	@echo "make lint       check this repository's style"
 	@echo "make benchmark  measure what the README says about speed"
+	@echo "make picture    draw the README's picture, from what \`make demo\` has made"
 	@echo "PYTHON=python3.12 chooses the interpreter, VERSIONS=oldest or newest those of the packages"
 
 $(BIN)/$(VERSIONS): pyproject.toml uv.lock
@@ -40,3 +41,6 @@ lint: $(BIN)/$(VERSIONS)
 
 benchmark: $(BIN)/$(VERSIONS)
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit; done
+
+picture: $(BIN)/$(VERSIONS)
+	$(BIN)/python docs/picture.py
