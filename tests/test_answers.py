@@ -561,17 +561,16 @@ def test_good_image_source(answer, tmp_path, answers, expected):
         ({"image": f"a@{DIGEST}", "image_source": "build"}, "Choose existing"),
         ({"image": f"a:1@{DIGEST}", "image_source": "build"}, "or give the image a tag"),
         ({"image": f"ghcr.io/a/b@{DIGEST}", "image_source": "build"}, "Choose existing"),
-        ({"image_source": ""}, "['build', 'existing']"),
-        ({"image_source": "Build"}, "['build', 'existing']"),
-        ({"image_source": "build\n"}, "['build', 'existing']"),
-        ({"image_source": "pull"}, "['build', 'existing']"),
-        ({"image_source": "true"}, "['build', 'existing']"),
+        ({"image_source": ""}, "nvalid choice"),
+        ({"image_source": "Build"}, "nvalid choice"),
+        ({"image_source": "build\n"}, "nvalid choice"),
+        ({"image_source": "pull"}, "nvalid choice"),
+        ({"image_source": "true"}, "nvalid choice"),
     ],
 )
 def test_bad_image_source(answer, tmp_path, answers, right):
     with pytest.raises(ValueError) as refusal:
         answer(tmp_path / "new", **answers)
-    assert "image_source" in str(refusal.value)
     assert right in str(refusal.value)
     assert not list(tmp_path.iterdir())
 
@@ -590,7 +589,7 @@ def test_bad_image_source(answer, tmp_path, answers, right):
 )
 def test_bad_choice(answer, tmp_path, question, value):
     gpu = {"gpu": 1} if question == "gpu_vendor" else {}
-    with pytest.raises(ValueError, match=f"Invalid choice for '{question}'.* is not in "):
+    with pytest.raises(ValueError, match=r"(?i)invalid choice"):  # Copier's own words
         answer(tmp_path / "new", **{question: value}, **gpu)
     assert not list(tmp_path.iterdir())
 
@@ -756,6 +755,6 @@ def test_wrong_default_of_an_organisation_is_refused(plain, answer, tmp_path, ke
     shutil.copytree(plain, fork)
     organisation = {**load(fork, "hooks/organisation.yml"), key: value}
     (fork / "hooks/organisation.yml").write_text(yaml.safe_dump(organisation))
-    with pytest.raises(ValueError, match=question):
+    with pytest.raises(ValueError, match="(?i)invalid choice" if key == "ci" else question):
         answer(tmp_path / "new", fork)
     assert not (tmp_path / "new").exists()
