@@ -114,7 +114,7 @@ def compare(want: Pod, has: Pod, usual: Pod) -> dict[str, Any]:
             "equal": want.get(key) == has.get(key),
             "override": of_step and want.get(key) != usual.get(key),
         }
-        for key in sorted({*want, *has} - (set() if of_step else OWN_OF_HOOKS))
+        for key in sorted({*want, *has, *usual} if of_step else {*want, *has} - OWN_OF_HOOKS)
     }
 
 

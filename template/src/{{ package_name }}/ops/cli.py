@@ -50,9 +50,12 @@ def check(
     files = find_flows(flows or ())
     work = check_live(files, namespace, run) if live else check_flows(files)
     reports = list(progress(work, "Comparing", None if live else len(files)))
-    if not any(one["flow"] or one["error"] for one in reports):
-        raise Problem(f"no flow is started in {', '.join(file.name for file in files)}")
-    reports = [one for one in reports if one["flow"] or one["error"]]
+    without = [one for one in reports if not one["flow"] and not one["error"]]
+    if without and (flows or without == reports):  # otherwise it may well be a helper
+        raise Problem(f"no flow is started in {', '.join(one['file'] for one in without)}")
+    for one in without:
+        errors.print(f"k8s: {one['file']}: starts no flow, so it is left out", markup=False)
+    reports = [one for one in reports if one not in without]
     if format is Format.json:
         print(report.as_json(reports))
     else:

@@ -6,6 +6,8 @@ must be neither the user's nor the cluster's; and because another revision may n
 interpreter. So it imports nothing of this package.
 """
 
+import gc
+import importlib.metadata
 import json
 import multiprocessing
 import os
@@ -15,6 +17,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +33,6 @@ ENVIRONMENT = {
     "METAFLOW_DEFAULT_DATASTORE": "s3",
     "METAFLOW_DEFAULT_METADATA": "local",
     "METAFLOW_USER": "check",
-    "PYTHONDONTWRITEBYTECODE": "1",
 }
 PLACES = ("TMPDIR", "METAFLOW_HOME", "METAFLOW_DATASTORE_SYSROOT_LOCAL")  # for what it writes
 
@@ -91,6 +93,9 @@ def serve(files: list[str], package: str, folder: str, options: list[str]) -> No
 
 
 def simulate_s3() -> None:
+    # Metaflow reads the names of all installed packages for each flow, a third of the time
+    importlib.metadata.packages_distributions = cache(importlib.metadata.packages_distributions)
+    importlib.metadata.packages_distributions()
     import boto3  # type: ignore  # it has no types
     import kubernetes.client  # type: ignore  # noqa: F401  # so that the forks have it
     import metaflow.plugins  # noqa: F401
@@ -101,6 +106,8 @@ def simulate_s3() -> None:
     client.create_bucket(Bucket=BUCKET)
     client.put_object(Bucket=BUCKET, Key="first", Body=b"")
     client.head_object(Bucket=BUCKET, Key="first")
+    sys.dont_write_bytecode = True  # of the flows
+    gc.freeze()  # or each fork copies what the collector touches
 
 
 def compile_one(file: str, package: str, folder: str, options: list[str]) -> dict[str, Any]:
@@ -139,7 +146,7 @@ def compile_one(file: str, package: str, folder: str, options: list[str]) -> dic
         result["log"] = log.read_text(errors="replace")
         said = getattr(problem, "message", None) or f"{type(problem).__name__}: {problem}"
         if isinstance(problem, SystemExit):  # click has said why
-            said = result["log"].partition("Traceback")[0]
+            said = result["log"].partition("Traceback")[0] or f"exit {problem.code}"
         result["error"] = " ".join(f"{getattr(problem, 'headline', '')} {said}".split())
     return result
 

@@ -6,6 +6,7 @@ setting that the pod does not have is not in it.
 """
 
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ FROM_FIRST_STEP = ("image", "service_account", "secrets")  # all that Metaflow g
 METAFLOW_HOOKS = ("error-msg-capture-hook", "heartbeat-daemon")
 SAME = ("image_pull_policy", "persistent_volume_claims", "labels", "annotations")
 DEFAULTS = {  # of KubernetesDecorator in metaflow/plugins/kubernetes/kubernetes_decorator.py
+    "image": f"python:{sys.version_info[0]}.{sys.version_info[1]}",
     "cpu": 1,
     "memory": 4096,
     "disk": 10240,
@@ -117,6 +119,7 @@ def expected_pods(config: Mapping[str, Any], flow: Mapping[str, Any]) -> dict[st
             pods[f"{name}/creator"] = plain(shared)
     first = step_settings(config, flow["steps"][flow["start"]])
     hook = shared | {key: first[key] for key in FROM_FIRST_STEP if key in first}
+    hook.setdefault("image", DEFAULTS["image"])
     for name, image in {**dict.fromkeys(METAFLOW_HOOKS), **flow["hooks"]}.items():
         pods[name] = plain(hook | ({"image": image} if image else {}))
     return pods

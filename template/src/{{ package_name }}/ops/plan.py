@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from . import ROOT, Problem
-from .check import find_flows
+from .check import find_flows, without_theirs
 from .compile import compile_flows
 from .expect import read_config, shared_settings
 from .pods import complete, step_name, workflow_pods
 
 OF_METAFLOW = ("METAFLOW_", "ARGO_", "MF_")  # its own variables differ from one time to the next
+WORKFLOW = "(workflow)"
 UV = os.environ.get("UV", "uv")
 
 
@@ -64,11 +65,10 @@ def compiled(files: list[Path], root: Path, **how: Any) -> tuple[dict[str, Any],
         if result["error"]:
             problems.append(f"{Path(result['file']).relative_to(root)}: {result['error']}")
         elif result["flow"]:
-            flows[result["flow"]["name"]] = settings(complete(result["template"], shared))
+            pods = settings(complete(result["template"], shared))
+            order = {**result["flow"]["steps"], **pods}
+            flows[result["flow"]["name"]] = {pod: pods[pod] for pod in order if pod in pods}
     return flows, problems
-
-
-WORKFLOW = "(workflow)"
 
 
 def settings(template: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,11 +77,8 @@ def settings(template: Mapping[str, Any]) -> dict[str, Any]:
     What differs between two compilations of one revision is all elsewhere: times, tokens, the
     code package and random names are in the pods' commands and Metaflow's variables.
     """
-    spec, annotations, pods = (
-        template["spec"],
-        template["metadata"]["annotations"],
-        workflow_pods(template),
-    )
+    spec, annotations = template["spec"], template["metadata"]["annotations"]
+    pods = {name: without_theirs(pod, {}) for name, pod in workflow_pods(template).items()}
     for one in spec["templates"]:
         variables = (one.get("container") or {}).get("env") or ()
         own = {v["name"]: v["value"] for v in variables if not v["name"].startswith(OF_METAFLOW)}

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import yaml
@@ -41,7 +42,9 @@ def plain(pod: Mapping[str, Any]) -> Pod:
     """Give a pod without the settings that it does not have, and lists in one order."""
     pod = {**pod, "service_account": pod.get("service_account") or "default"}
     return {
-        key: sorted(value, key=json.dumps) if isinstance(value, list) else value
+        key: sorted(value, key=partial(json.dumps, sort_keys=True))
+        if isinstance(value, list)
+        else value
         for key, value in pod.items()
         if value not in (None, [], {})
     }

@@ -43,7 +43,7 @@ def grid(report: Report) -> tuple[list[list[str]], dict[str, list[Any]]]:
     """Give the names of the pods that are alike, a column each, and a row for each setting."""
     columns: dict[str, list[str]] = {}
     for name, pod in report["pods"].items():
-        columns.setdefault(json.dumps(pod), []).append(name)
+        columns.setdefault(json.dumps(pod, sort_keys=True), []).append(name)
     pods = [report["pods"][names[0]] for names in columns.values()]
     keys = sorted({key for pod in pods for key in pod})
     return list(columns.values()), {key: [pod.get(key) for pod in pods] for key in keys}
@@ -62,6 +62,8 @@ def show(reports: Sequence[Report], markdown: bool) -> None:
     """Print what `check` found, for people."""
     console, line = output(markdown)
     for report in reports:
+        if report["error"] and not markdown:
+            continue  # stderr says it
         result = "[green]equal[/]" if is_equal(report) else "[bold red]different[/]"
         name = escape(f"{report['flow'] or report['file']} ({report['of']})")
         console.print(f"{'## ' if markdown else ''}{name}: {result}\n")
@@ -87,8 +89,8 @@ def output(markdown: bool) -> tuple[Console, str]:
 
 def print_rows(heads: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool) -> None:
     table = Table(box=box.MARKDOWN if markdown else box.ROUNDED)
-    for head in heads:
-        table.add_column(head, overflow="fold")
+    for number, head in enumerate(heads):
+        table.add_column(head, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(one.replace("|", "\\|") if markdown else one for one in row))
     output(markdown)[0].print(table if rows else "")

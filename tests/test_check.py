@@ -1,0 +1,512 @@
+"""`k8s check` and `k8s plan`, run as a team runs them, in a project made from the answers."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+FLOW = """from churn_model import BaseFlow, k8s
+from metaflow import step{more}
+
+
+class OneFlow(BaseFlow):
+{override}    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    OneFlow()
+"""
+
+
+def flow(override: str = "", more: str = "") -> str:
+    return FLOW.format(override=f"    {override}\n" if override else "", more=more)
+
+
+@pytest.fixture
+def project(example: Path, venv: Path, tmp_path: Path) -> Path:
+    """Give a copy of the example that a test may spoil; the environment's Python runs it."""
+    project = tmp_path / "churn-model"
+    leave = shutil.ignore_patterns(".venv", "__pycache__", ".metaflow")
+    shutil.copytree(example, project, ignore=leave)
+    return project
+
+
+@pytest.fixture
+def k8s(project: Path, venv: Path, tmp_path: Path) -> Run:
+    """Give a function that runs `k8s` there, without credentials and with a home of its own."""
+
+    def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        home = tmp_path / "home"
+        home.mkdir(exist_ok=True)
+        code = "from churn_model.ops.cli import main; main()"
+        return subprocess.run(
+            [venv / "bin/python", "-c", code, *arguments],
+            cwd=project,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(home),
+                "PYTHONPATH": str(project / "src"),
+                "COLUMNS": "200",
+                "GIT_CONFIG_GLOBAL": "/dev/null",
+                **env,
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
+def settings(done: subprocess.CompletedProcess[str], number: int = 0) -> dict[str, Any]:
+    """Give what was found, by pod and setting, in the JSON of a check."""
+    pods = json.loads(done.stdout)["flows"][number]["pods"]
+    return {pod: {key: one["found"] for key, one in table.items()} for pod, table in pods.items()}
+
+
+def differences(done: subprocess.CompletedProcess[str]) -> set[tuple[str, str]]:
+    return {
+        (pod, key)
+        for one in json.loads(done.stdout)["flows"]
+        for pod, table in one["pods"].items()
+        for key, setting in table.items()
+        if not setting["equal"]
+    }
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert "Traceback" not in done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("k8s: ")
+    return line
+
+
+def test_the_example_has_its_configuration_on_every_pod(k8s: Run) -> None:
+    done = k8s("check", "train", "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = settings(done)
+    step = {
+        "image": "ghcr.io/acme/churn:1.2.3",
+        "service_account": "metaflow",
+        "cpu": "1",
+        "memory": "4096M",
+        "disk": "10240M",
+        "qos": "Burstable",
+        "gpu": {"nvidia.com/gpu": "1"},
+        "shared_memory": "8196Mi of Memory at /dev/shm",
+        "persistent_volume_claims": {"metaflow-training": "/cache"},
+        "timeout": 432000,
+    }
+    assert found["start"] == found["end"] == found["choose"] == step
+    assert found["train"] == {**step, "memory": "8192M"}
+    assert found["error-msg-capture-hook"] == {
+        "image": "ghcr.io/acme/churn:1.2.3",
+        "service_account": "metaflow",
+    }
+    (report,) = json.loads(done.stdout)["flows"]
+    assert report["next"] == {
+        "start": ["train"],
+        "train": ["choose"],
+        "choose": ["end"],
+        "end": [],
+    }
+    marked = [(pod, key) for pod, t in report["pods"].items() for key in t if t[key]["override"]]
+    assert marked == [("train", "memory")]
+
+
+def test_table_and_markdown_say_the_same(k8s: Run) -> None:
+    table, markdown = k8s("check"), k8s("check", "train", "--format=markdown")
+    assert (table.returncode, markdown.returncode) == (0, 0)
+    for text in ("TrainFlow (compiled): equal", "8192M *", "metaflow-training: /cache"):
+        assert text in table.stdout and text in markdown.stdout
+    assert 's_end["end<br>nvidia.com/gpu: 1<br>4096M"]' in markdown.stdout
+    assert "s_start --> s_train" in markdown.stdout
+    assert "HelloFlow" in table.stdout and "HelloFlow" not in markdown.stdout
+
+
+BROKEN = {
+    "a lost key": ('settings["gpu"]', ("gpu", 'settings.pop("gpu", None)')),
+    "a wrong precedence": ("memory", ("memory", 'settings["memory"] = 4096')),
+    "a lost table": (
+        "claims",
+        ("persistent_volume_claims", 'settings["persistent_volume_claims"] = {}'),
+    ),
+}
+
+
+@pytest.mark.parametrize(("setting", "bug"), [one for _, one in BROKEN.values()], ids=BROKEN)
+def test_a_bug_of_base_flow_is_a_difference(
+    k8s: Run, project: Path, setting: str, bug: str
+) -> None:
+    base = project / "src/churn_model/base.py"
+    line = "            settings = configure(config, function, by_with, where)\n"
+    assert line in base.read_text()
+    base.write_text(base.read_text().replace(line, f"{line}            {bug}\n"))
+    done = k8s("check", "train", "--format=json")
+    assert done.returncode == 1
+    assert ("train", setting) in differences(done)
+    assert {key for _, key in differences(done)} == {setting}
+    shown = k8s("check", "train").stdout
+    assert "TrainFlow (compiled): different" in shown
+    assert "expected" in shown and "found" in shown
+
+
+def test_a_flow_without_base_flow_names_the_fix(k8s: Run, project: Path) -> None:
+    text = (
+        flow()
+        .replace("import BaseFlow, k8s", "import k8s")
+        .replace("import step", "import FlowSpec, step")
+    )
+    (project / "flows/one.py").write_text(text.replace("(BaseFlow)", "(FlowSpec)"))
+    done = k8s("check", "one")
+    assert done.returncode == 1
+    assert "class OneFlow(BaseFlow), from churn_model import BaseFlow" in done.stdout
+
+
+def test_overrides_may_be_written_in_any_way(k8s: Run, project: Path) -> None:
+    """Variables, Metaflow's own decorators, Configs; and nothing of a shared table is lost."""
+    (project / "flows/one.py").write_text(
+        flow(
+            "@k8s(gpu=GPU, labels=config_expr('extra.labels'))\n"
+            "    @timeout(hours=2)\n    @resources(memory=9000, shared_memory=64)",
+            ", Config, config_expr, resources, timeout\n\nGPU = 3",
+        ).replace(
+            "BaseFlow):\n",
+            'BaseFlow):\n    extra = Config("extra", default_value={"labels": {"team": "a"}})\n\n',
+        )
+    )
+    done = k8s("check", "one", "--format=json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    start = settings(done)["start"]
+    assert start["gpu"] == {"nvidia.com/gpu": "3"}
+    assert start["labels"] == {"team": "a"}
+    assert (start["memory"], start["timeout"]) == ("9000M", 7200)
+    assert start["shared_memory"] == "64Mi of Memory at /dev/shm"
+    assert start["persistent_volume_claims"] == {"metaflow-training": "/cache"}
+
+
+def test_hooks_get_what_metaflow_leaves_off(k8s: Run, project: Path) -> None:
+    """And a step that took a shared value away does not get it back from the workflow."""
+    with (project / "k8s.toml").open("r+") as file:
+        shared = 'image_pull_secrets = ["regcred"]\ntolerations = [{ operator = "Exists" }]\n'
+        text = file.read().replace(
+            "[persistent", 'image_pull_policy = "Always"\n' + shared + "[persistent", 1
+        )
+        file.seek(0)
+        file.write(text + '\n[node_selector]\npool = "gpu"\n')
+    own = (
+        "@k8s(node_selector=None, tolerations=None, image_pull_secrets=None, service_account=None)"
+    )
+    (project / "flows/one.py").write_text(flow(own))
+    done = k8s("check", "one", "--format=json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = settings(done)
+    hook = found["error-msg-capture-hook"]
+    assert hook["node_selector"] == {"pool": "gpu"}
+    assert hook["tolerations"] == [{"operator": "Exists"}]
+    assert hook["image_pull_secrets"] == ["regcred"]
+    for key in ("node_selector", "tolerations", "image_pull_secrets"):
+        assert found["start"][key] is None
+        assert found["end"][key] == hook[key]
+    assert found["start"]["service_account"] == "default"
+    (report,) = json.loads(done.stdout)["flows"]
+    left, never = report["notes"]
+    assert left.startswith("a hand-made `argo-workflows create` leaves off error-msg-capture-hook:")
+    assert all(key in left for key in ("node_selector", "tolerations", "image_pull_secrets"))
+    assert never.endswith(": image_pull_policy")
+
+
+def test_packages_and_prints_do_not_disturb(k8s: Run, project: Path) -> None:
+    decorated = flow(
+        "@pypi(packages={'requests': '2.32.3'})", ', pypi\n\nprint(\'{"not": "json"}\')'
+    )
+    (project / "flows/one.py").write_text(decorated)
+    (project / "flows/helpers.py").write_text("VALUE = 1\n")
+    done = k8s("check", "--format=json", HTTPS_PROXY="http://127.0.0.1:9")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [one["flow"] for one in json.loads(done.stdout)["flows"]] == [
+        "HelloFlow",
+        "OneFlow",
+        "TrainFlow",
+    ]
+
+
+def test_nothing_is_written(k8s: Run, project: Path, tmp_path: Path) -> None:
+    assert k8s("check", "hello").returncode == 0  # Python's own cache of src/ is there now
+    before = sorted(tmp_path.rglob("*"))
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    assert k8s("check", TMPDIR=str(temporary)).returncode == 0
+    after = sorted(path for path in tmp_path.rglob("*") if path != temporary)
+    assert after == before
+
+
+def empty(project: Path) -> None:
+    shutil.rmtree(project / "flows")
+
+
+def write(name: str, text: str) -> Callable[[Path], None]:
+    return lambda project: (project / name).write_text(text) and None
+
+
+LINT = flow().replace("self.next(self.end)", "pass", 1)
+BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
+    "no flows": (empty, ("check",), "no flow in flows/"),
+    "no such flow": (None, ("check", "trian"), "train"),
+    "not a flow": (
+        write("flows/one.py", "x = 1\n"),
+        ("check", "one"),
+        "flows/one.py",
+    ),
+    "raises": (write("flows/one.py", "1 / 0\n"), ("check", "one"), "ZeroDivisionError"),
+    "does not lint": (write("flows/one.py", LINT), ("check", "one"), "self.next"),
+    "dies": (write("flows/one.py", "raise SystemExit(3)\n"), ("check", "one"), "3"),
+    "not TOML": (write("k8s.toml", "image = \n"), ("check",), "k8s.toml: "),
+    "no k8s.toml": (lambda project: (project / "k8s.toml").unlink(), ("check",), "k8s.toml"),
+    "claims are no table": (
+        write("k8s.toml", 'image = "a/b:1"\npersistent_volume_claims = "data"\n'),
+        ("check", "hello"),
+        "persistent_volume_claims",
+    ),
+    "a misspelt key": (write("k8s.toml", "gpus = 1\n"), ("check", "hello"), "did you mean gpu"),
+    "no cluster": (None, ("check", "hello", "--live"), "no cluster answers"),
+    "an option of --live": (None, ("check", "--run", "1"), "belong to --live"),
+    "an unknown option": (None, ("check", "--verbos"), "--verbos"),
+    "no such revision": (None, ("plan", "--against", "nowhere"), "no revision nowhere"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "command", "says"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line(
+    k8s: Run, project: Path, spoil: Any, command: Any, says: str
+) -> None:
+    if spoil:
+        spoil(project)
+    done = k8s(*command)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert says in one_line(done)
+
+
+def test_debug_shows_the_traceback(k8s: Run, project: Path) -> None:
+    (project / "flows/one.py").write_text("1 / 0\n")
+    assert 'one.py", line 1, in <module>' in k8s("check", "one", "--debug").stderr
+    assert "Traceback" in k8s("check", "nothing", "--debug").stderr
+
+
+def test_one_bad_flow_does_not_hide_the_others(k8s: Run, project: Path) -> None:
+    (project / "flows/one.py").write_text("1 / 0\n")
+    done = k8s("check")
+    assert done.returncode == 2
+    assert "ZeroDivisionError" in one_line(done)
+    assert "TrainFlow (compiled): equal" in done.stdout
+
+
+@pytest.fixture
+def history(project: Path) -> Callable[..., str]:
+    """Give git, in a project whose present state is committed."""
+
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+        command = ["git", *identity, *arguments]
+        done = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    git("init", "-q", "-b", "main")
+    git("add", "-A")
+    git("commit", "-q", "-m", "first")
+    return git
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+
+
+def test_plan_shows_one_step_alone(k8s: Run, project: Path, history: Callable[..., str]) -> None:
+    replace(project / "flows/train.py", "@k8s(memory=8192)", "@k8s(memory=8192, gpu=2)")
+    done = k8s("plan", "--format=json")
+    assert (done.returncode, done.stderr) == (0, "")
+    plan = json.loads(done.stdout)
+    old, new = {"nvidia.com/gpu": "1"}, {"nvidia.com/gpu": "2"}
+    change = {"flow": "TrainFlow", "pod": "train", "setting": "gpu", "old": old, "new": new}
+    assert plan["changes"] == [change]
+    assert (plan["added"], plan["removed"]) == ([], [])
+    assert plan["unchanged"]["TrainFlow"] == ["start", "choose", "end", "error-msg-capture-hook"]
+    assert k8s("plan", "--exit-code").returncode == 2
+    assert "nvidia.com/gpu: 1 | nvidia.com/gpu: 2" in k8s("plan", "--format=markdown").stdout
+    assert len(history("worktree", "list").splitlines()) == 1
+
+
+def test_plan_shows_no_noise(k8s: Run, project: Path, history: Callable[..., str]) -> None:
+    """A change of code alone changes the package, not what the pods get."""
+    replace(project / "flows/hello.py", "print(self.greeting)", "print(self.greeting, '!')")
+    history("commit", "-aqm", "second")
+    done = k8s("plan", "--against", "HEAD~1", "--exit-code", "--format=json")
+    assert (done.returncode, json.loads(done.stdout)["changes"]) == (0, []), done.stderr
+
+
+def test_plan_shows_flows_and_what_is_not_in_k8s_toml(
+    k8s: Run, project: Path, history: Callable[..., str]
+) -> None:
+    (project / "flows/hello.py").unlink()
+    (project / "flows/one.py").write_text(flow())
+    replace(
+        project / "flows/train.py",
+        "    @step\n    def start",
+        "    @retry(times=4)\n    @step\n    def start",
+    )
+    replace(project / "flows/train.py", "import card,", "import retry, schedule, card,")
+    replace(project / "flows/train.py", "class TrainFlow", "@schedule(daily=True)\nclass TrainFlow")
+    plan = json.loads(k8s("plan", "--format=json").stdout)
+    assert (plan["added"], plan["removed"]) == (["OneFlow"], ["HelloFlow"])
+    changed = {(one["pod"], one["setting"]): (one["old"], one["new"]) for one in plan["changes"]}
+    assert changed.keys() == {("start", "retry"), ("(workflow)", "cron")}
+    assert changed["start", "retry"] == (None, 4)
+    assert "0 0 * * ?" in changed["(workflow)", "cron"][1]
+
+
+class Cluster(BaseHTTPRequestHandler):
+    """The two lists of Kubernetes' API that `check --live` reads."""
+
+    templates: list[Any] = []
+    pods: list[Any] = []
+    forbidden = ""
+
+    def do_GET(self) -> None:
+        what = "workflowtemplates" if "workflowtemplates" in self.path else "pods"
+        assert f"/namespaces/team-a/{what}" in self.path
+        status = 403 if self.forbidden == what else 200
+        items = self.templates if what == "workflowtemplates" else self.pods
+        body = json.dumps({"items": items}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[type[Cluster], dict[str, str]]]:
+    """Give a fake cluster, and the environment that leads to it."""
+    handler = type("OneCluster", (Cluster,), {"templates": [], "pods": []})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    config = tmp_path / "kubeconfig"
+    url = f"http://127.0.0.1:{server.server_port}"
+    context = {"name": "x", "context": {"cluster": "x", "user": "x"}}
+    config.write_text(
+        json.dumps(
+            {
+                "current-context": "x",
+                "clusters": [{"name": "x", "cluster": {"server": url}}],
+                "contexts": [context],
+                "users": [{"name": "x", "user": {}}],
+            }
+        )
+    )
+    yield handler, {"KUBECONFIG": str(config), "METAFLOW_KUBERNETES_NAMESPACE": "team-a"}
+    server.shutdown()
+
+
+RECORDED = Path(__file__).parent / "recorded"  # from Argo Workflows 3.7.12 on Kubernetes 1.34
+TAKEN = (
+    "@k8s(node_selector=None, tolerations=None, image_pull_secrets=None, service_account=None,"
+    " gpu=None)"
+)
+
+
+@pytest.fixture
+def recorded(project: Path, cluster: Any) -> tuple[list[Any], dict[str, str]]:
+    """Give the pods of a cluster on which the project's flows have run, and how to reach it."""
+    shutil.copy(RECORDED / "k8s.toml", project)
+    shutil.copy(Path(__file__).parent / "flows/gang.py", project / "flows")
+    (project / "flows/one.py").write_text(flow(TAKEN))
+    cluster[0].pods = json.loads((RECORDED / "pods.json").read_text())
+    return cluster[0].pods, cluster[1]
+
+
+def test_live_pods_are_as_the_code_says(k8s: Run, recorded: Any) -> None:
+    _, env = recorded
+    done = k8s("check", "gang", "one", "--live", "--format=json", **env)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    pods = {one["of"]: set(one["pods"]) for one in json.loads(done.stdout)["flows"]}
+    assert pods == {
+        "run argo-gangflow-89dv4": {"train/control", "train/worker", "train/creator"},
+        "run argo-oneflow-wfq5v": {"start"},
+    }
+    by_hand = k8s("check", "hello", "--live", METAFLOW_KUBERNETES_SECRETS="s3-on-kind", **env)
+    assert (by_hand.returncode, by_hand.stderr) == (0, ""), by_hand.stdout
+    assert "HelloFlow (run 1795460926675445): equal" in by_hand.stdout
+
+
+def test_live_hook_of_an_older_run(k8s: Run, recorded: Any) -> None:
+    done = k8s("check", "one", "--live", "--run=argo-oneflow-n2fdq", "--format=json", **recorded[1])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(settings(done)) == {"error-msg-capture-hook"}
+
+
+def test_live_drift_is_named(k8s: Run, recorded: Any, project: Path) -> None:
+    pods, env = recorded
+    replace(project / "k8s.toml", "gpu = 1", "gpu = 2")
+    worker = next(pod for pod in pods if pod["metadata"]["name"].startswith("js-x-worker"))
+    mounts = worker["spec"]["containers"][0]["volumeMounts"]
+    mounts[:] = [one for one in mounts if one["name"] != "metaflow-training"]
+    done = k8s("check", "gang", "--live", "--format=json", **env)
+    assert done.returncode == 1
+    assert differences(done) == {
+        ("train/control", "gpu"),
+        ("train/worker", "gpu"),
+        ("train/worker", "persistent_volume_claims"),
+    }
+    claims = settings(done)["train/worker"]["persistent_volume_claims"]
+    assert claims == {"metaflow-training": "no path"}
+
+
+def test_live_template_of_a_hand_made_create(k8s: Run, project: Path, cluster: Any) -> None:
+    """Its step lost its service account, and its hook a toleration that only `deploy` gives."""
+    handler, env = cluster
+    shutil.copy(RECORDED / "k8s.toml", project)
+    (project / "flows/one.py").write_text(flow())
+    pod = json.loads((RECORDED / "pods.json").read_text())[1]
+    initial = pod["spec"]["initContainers"][0]["env"]
+    (template,) = [json.loads(v["value"]) for v in initial if v["name"] == "ARGO_TEMPLATE"]
+    del template["serviceAccountName"]
+    end = json.loads(json.dumps(template))
+    end["metadata"]["annotations"]["metaflow/step_name"] = "end"
+    hook = {"name": "error-msg-capture-hook", "container": {"image": "ghcr.io/acme/churn:1.2.3"}}
+    annotations = {"metaflow/flow_name": "OneFlow"}
+    metadata = {"name": "oneflow", "annotations": annotations}
+    handler.templates = [{"metadata": metadata, "spec": {"templates": [template, end, hook]}}]
+    done = k8s("check", "one", "--live", "--format=json", **env)
+    assert done.returncode == 1, done.stderr
+    hook_lost = {"node_selector", "tolerations", "image_pull_secrets", "secrets", "service_account"}
+    steps_lost = {("start", "service_account"), ("end", "service_account")}
+    assert differences(done) == steps_lost | {("error-msg-capture-hook", key) for key in hook_lost}
+
+
+def test_live_says_what_is_missing(k8s: Run, cluster: Any) -> None:
+    handler, env = cluster
+    nothing = k8s("check", "hello", "--live", **env)
+    assert nothing.returncode == 2
+    assert "nothing of HelloFlow is in namespace team-a" in one_line(nothing)
+    handler.forbidden = "pods"
+    done = k8s("check", "hello", "--live", **env)
+    assert done.returncode == 2
+    assert one_line(done) == "k8s: no right to list pods in namespace team-a"

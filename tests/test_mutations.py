@@ -1,0 +1,438 @@
+"""How sharp `k8s check` is: every field that is lost is found, and no valid flow is accused.
+
+The numbers are printed at the end (`pytest -rP`, or -s). DRAWS=300 draws as many configurations.
+"""
+
+import importlib
+import json
+import os
+import re
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as some
+
+FLOWS = [path for path in sorted(Path(__file__).parent.glob("flows/*.py")) if path.stem != "plain"]
+DRAWS = int(os.environ.get("DRAWS", "40"))
+TOGETHER = 20  # flows that are compiled by one process
+
+# Every key of k8s.toml that reaches a pod, with values that nothing has by default.
+RICH = """
+image = "ghcr.io/acme/churn:1.2.3"
+image_pull_policy = "Always"
+image_pull_secrets = ["regcred", "mirror"]
+service_account = "trainer"
+secrets = ["db", "tokens"]
+cpu = 2.5
+memory = 6000
+disk = 20000
+gpu = 2
+gpu_vendor = "amd"
+shared_memory = 512
+use_tmpfs = true
+tmpfs_size = 256
+tmpfs_path = "/scratch"
+qos = "Guaranteed"
+port = 8080
+tolerations = [{ key = "amd.com/gpu", operator = "Exists", effect = "NoSchedule" }]
+[persistent_volume_claims]
+data = "/data"
+models = "/srv/models"
+[extended_resources]
+"example.com/fpga" = "1"
+[node_selector]
+pool = "gpu"
+[labels]
+team = "churn"
+[annotations]
+"example.com/owner" = "me"
+[security_context]
+run_as_user = 1000
+run_as_non_root = true
+[pools.big]
+memory = 64000
+"""
+# Where each setting is in a pod: below its metadata, specification and container.
+PLACES = {
+    "image": [("container", "image")],
+    "image_pull_policy": [("container", "imagePullPolicy")],
+    "service_account": [("spec", "serviceAccountName")],
+    "image_pull_secrets": [("spec", "imagePullSecrets")],
+    "secrets": [("container", "envFrom")],
+    "cpu": [("container", "resources", "requests", "cpu")],
+    "memory": [("container", "resources", "requests", "memory")],
+    "disk": [("container", "resources", "requests", "ephemeral-storage")],
+    "qos": [
+        ("container", "resources", "limits", name)
+        for name in ("cpu", "memory", "ephemeral-storage")
+    ],
+    "gpu": [("container", "resources", "limits", "amd.com/gpu")],
+    "extended_resources": [
+        ("container", "resources", kind, "example.com/fpga") for kind in ("requests", "limits")
+    ],
+    "shared_memory": [("spec", "volumes", "dhsm"), ("container", "volumeMounts", "dhsm")],
+    "use_tmpfs": [
+        ("spec", "volumes", "tmpfs-ephemeral-volume"),
+        ("container", "volumeMounts", "tmpfs-ephemeral-volume"),
+    ],
+    "tmpfs_tempdir": [("container", "env", "METAFLOW_TEMPDIR")],
+    "persistent_volume_claims": [
+        (part, kind, claim)
+        for part, kind in (("spec", "volumes"), ("container", "volumeMounts"))
+        for claim in ("data", "models")
+    ],
+    "node_selector": [("spec", "nodeSelector", "pool")],
+    "tolerations": [("spec", "tolerations")],
+    "labels": [("metadata", "labels", "team")],
+    "annotations": [("metadata", "annotations", "example.com/owner")],
+    "security_context": [
+        ("container", "securityContext", name) for name in ("runAsUser", "runAsNonRoot")
+    ],
+    "port": [("container", "ports")],
+    "timeout": [("spec", "activeDeadlineSeconds")],
+}
+HOOKS = ("error-msg-capture-hook", "success-tell", "error-tell")
+ALSO_ON_HOOKS = {"image", "service_account", "secrets", "node_selector", "tolerations"} | {
+    *("image_pull_secrets", "cpu", "memory", "disk", "qos", "timeout")
+}
+TEMPDIR = "METAFLOW_TEMPDIR"
+EMPTY = {"name": "dhsm", "emptyDir": {"medium": "Memory"}}  # Metaflow's, where none is asked for
+BAD = {"equal": False, "override": False}
+SIZES_OF_HOOKS = {"cpu", "memory", "disk", "qos", "timeout"}  # Metaflow's own, so not compared
+INHERITED = {"serviceAccountName", "nodeSelector", "tolerations", "imagePullSecrets"}
+
+
+@pytest.fixture(scope="module")
+def check(example: Path) -> Iterator[Any]:
+    """Give the project's ops.check, without its __init__.py, which would want Metaflow here."""
+    package = types.ModuleType("churn_model")
+    package.__path__ = [str(example / "src/churn_model")]
+    sys.modules["churn_model"] = package
+    module: Any = importlib.import_module("churn_model.ops.check")
+    module.invalid = lambda _: []  # hera is in the project's environment, not in this one
+    yield module
+    for name in [name for name in sys.modules if name.partition(".")[0] == "churn_model"]:
+        del sys.modules[name]
+
+
+def compiled(check: Any, venv: Path, files: list[Path], root: Path) -> list[dict[str, Any]]:
+    python = (str(venv / "bin/python"),)
+    results = list(check.compile_flows(files, root, python=python))
+    assert [Path(one["file"]) for one in results] == files
+    assert [one["error"] for one in results] == [None] * len(files)
+    return results
+
+
+def with_config(flow: str, config: Path) -> str:
+    """Give a flow's code that brings its own k8s.toml, so that one process compiles many."""
+    start = f"import sys, churn_model\nsys.argv[1:1] = ['--config', 'k8s', {str(config)!r}]\n"
+    return start + flow
+
+
+@pytest.fixture(scope="module")
+def rich(check: Any, example: Path, venv: Path, tmp_path_factory: Any) -> list[dict[str, Any]]:
+    """Give every shape of flow as it compiles under a k8s.toml that says everything."""
+    folder = tmp_path_factory.mktemp("rich")
+    (folder / "k8s.toml").write_text(RICH)
+    files = []
+    for flow in FLOWS:
+        files.append(folder / flow.name)
+        files[-1].write_text(with_config(flow.read_text(), folder / "k8s.toml"))
+    results = compiled(check, venv, files, example)
+    return [{**one, "config": str(folder / "k8s.toml")} for one in results]
+
+
+class Pod:
+    """One pod of a manifest, as its three parts, and a way to write them back into it."""
+
+    def __init__(self, name: str, manifest: Any, template: Any, job: int | None = None) -> None:
+        self.name, self.manifest, self.template, self.job = name, manifest, template, job
+        if job is not None:
+            text = template["resource"]["manifest"]
+            self.jobset = yaml.safe_load(
+                text.replace("{{=asInt(inputs.parameters.workerCount)}}", "7")
+            )
+            pod = self.jobset["spec"]["replicatedJobs"][job]["template"]["spec"]["template"]
+            self.parts = {**pod, "container": pod["spec"]["containers"][0]}
+        else:
+            if "podSpecPatch" in template:
+                template |= json.loads(template.pop("podSpecPatch"))
+            metadata = template.setdefault("metadata", {})
+            self.parts = {"metadata": metadata, "spec": template}
+            self.parts["container"] = template["container"]
+
+    def write(self) -> None:
+        if self.job is not None:
+            text = yaml.dump(self.jobset).replace("replicas: 7", "replicas: {{=asInt(x)}}")
+            self.template["resource"]["manifest"] = text
+        elif "imagePullSecrets" in self.template:
+            own = self.template.pop("imagePullSecrets")
+            self.template["podSpecPatch"] = json.dumps({"imagePullSecrets": own})
+
+    def put(self, path: tuple[str, ...], value: Any) -> None:
+        at = self.parts
+        for key in path[:-1]:
+            if at.get(key) is None:
+                at[key] = [] if key in ("volumes", "volumeMounts", "env") else {}
+            at = at[key]
+        if isinstance(at, list):
+            at.append(value)
+        else:
+            at[path[-1]] = value
+
+    def find(self, path: tuple[str, ...]) -> tuple[Any, Any]:
+        """Give what holds the thing at `path`, and its key or index there."""
+        at = self.parts
+        for key in path[:-1]:
+            at = at.get(key) or {}
+        if isinstance(at, list):
+            return at, next((i for i, one in enumerate(at) if one["name"] == path[-1]), None)
+        return at, path[-1] if at.get(path[-1]) not in (None, [], {}) else None
+
+    def remove(self, path: tuple[str, ...]) -> None:
+        at, key = self.find(path)
+        del at[key]
+        if path[1] in INHERITED:  # Argo would put the workflow's there, and nothing were lost
+            self.manifest["spec"].pop(path[1], None)
+
+
+def pods(manifest: Any) -> Iterator[Pod]:
+    for template in manifest["spec"]["templates"]:
+        if "container" in template:
+            annotations = template.get("metadata", {}).get("annotations", {})
+            yield Pod(annotations.get("metaflow/step_name", template["name"]), manifest, template)
+        elif "resource" in template:
+            for job, kind in enumerate(("control", "worker")):
+                yield Pod(f"train/{kind}", manifest, template, job)
+
+
+def changes(at: Any, key: Any, inside: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Give the ways down to every value at and below at[key]."""
+    value = at[key]
+    if isinstance(value, (dict, list)):
+        for below in value if isinstance(value, dict) else range(len(value)):
+            yield from changes(value, below, (*inside, below))
+    elif value is not None:
+        yield inside
+
+
+def changed(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    return (
+        re.sub(r"^\d+", lambda number: str(int(number[0]) + 1), value)
+        if value[0].isdigit()
+        else value + "x"
+    )
+
+
+def mutations(whole: str) -> Iterator[tuple[str, list[tuple[str, str]], Any]]:
+    """Give each damaged manifest, with what was done, and the pods and settings it was done to."""
+
+    def copied() -> tuple[Any, list[Pod], Pod, Any, Any]:
+        manifest = json.loads(whole)
+        all_pods = list(pods(manifest))
+        return manifest, all_pods, all_pods[number], *all_pods[number].find(path)  # noqa: B023
+
+    def written(manifest: Any, all_pods: list[Pod]) -> Any:
+        for pod in all_pods:
+            if pod.job is None or pod is all_pods[number]:
+                pod.write()
+        return manifest
+
+    places = [(setting, path) for setting, paths in PLACES.items() for path in paths]
+    for number, name in enumerate([pod.name for pod in pods(json.loads(whole))]):  # noqa: B007
+        for setting, path in places:
+            manifest, all_pods, pod, at, key = copied()
+            if key is None or (name in HOOKS and setting in SIZES_OF_HOOKS):
+                continue
+            if at[key] == EMPTY:
+                continue
+            ways, value = list(changes(at, key)), at[key]
+            pod.remove(path)
+            yield "remove", [(name, setting)], written(manifest, all_pods)
+            for way in ways:
+                manifest, all_pods, pod, at, key = copied()
+                for below in way:
+                    at, key = at[key], below
+                at[key] = changed(at[key])
+                yield f"change {way} of", [(name, setting)], written(manifest, all_pods)
+            if name not in HOOKS and pod.job is None and setting not in ALSO_ON_HOOKS:
+                manifest, all_pods, pod, *_ = copied()
+                hook = next(one for one in all_pods if one.name == HOOKS[0])
+                pod.remove(path)
+                hook.put(path, value)
+                both = [(name, setting), (hook.name, setting)]
+                yield "move", both, written(manifest, all_pods)
+
+
+def test_every_lost_field_is_found(check: Any, rich: list[dict[str, Any]]) -> None:
+    config = check.read_config(Path(rich[0]["config"]))
+    shared = check.shared_settings(config)
+    done, missed = 0, []
+    settings_seen = set()
+    for result in rich:
+        whole = check.complete(result["template"], shared)
+        for template in whole["spec"]["templates"]:
+            if "container" in template:  # without what is long and not compared
+                container = template["container"]
+                del container["command"]
+                container["env"] = [one for one in container["env"] if one["name"] == TEMPDIR]
+        expected = check.expected_pods(config, result["flow"])
+        sound = check.compare_pods(expected, check.workflow_pods(whole), shared)
+        assert all(one["equal"] for pod in sound.values() for one in pod.values())
+        for what, where, manifest in mutations(json.dumps(whole)):
+            found = check.compare_pods(expected, check.workflow_pods(manifest), shared)
+            for pod, setting in where:
+                done += 1
+                settings_seen.add(setting)
+                if found[pod].get(setting, {"equal": True})["equal"]:
+                    missed.append(f"{result['flow']['name']}: {what} {setting} of {pod}")
+    print(f"\n{done - len(missed)} of {done} lost fields found: {100 - 100 * len(missed) / done} %")
+    assert not missed, missed[:20]
+    assert settings_seen == PLACES.keys()
+
+
+def test_a_step_without_a_pod_and_a_pod_without_a_step(
+    check: Any, rich: list[dict[str, Any]]
+) -> None:
+    config = check.read_config(Path(rich[0]["config"]))
+    for result in rich:
+        expected = check.expected_pods(config, result["flow"])
+        found = check.workflow_pods(check.complete(result["template"], config))
+        step = next(iter(result["flow"]["steps"]))
+        found["stranger"] = found.pop(step)
+        report = check.compare_pods(expected, found, config)
+        assert report[step] == {"pod": {"expected": "a pod", "found": None} | BAD}
+        assert report["stranger"] == {"pod": {"expected": None, "found": "a pod"} | BAD}
+
+
+def names(pattern: str) -> Any:
+    return some.lists(some.from_regex(pattern, fullmatch=True), min_size=1, max_size=3, unique=True)
+
+
+WORD = "[a-z]([a-z0-9-]{0,8}[a-z0-9])?"
+TOLERATIONS = [
+    {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+    {"key": "team", "operator": "Equal", "value": "churn", "effect": "NoExecute"},
+    {"operator": "Exists"},
+]
+SETTINGS: dict[str, Any] = {
+    "image": some.sampled_from(["ghcr.io/acme/churn:2", "python:3.12-slim", "localhost/a/b:x"]),
+    "image_pull_policy": some.sampled_from(["Always", "IfNotPresent", "Never"]),
+    "image_pull_secrets": names(WORD),
+    "service_account": some.from_regex(WORD, fullmatch=True),
+    "secrets": names(WORD),
+    "cpu": some.one_of(some.integers(1, 64), some.sampled_from([0.5, 0.001, 1.25])),
+    "memory": some.integers(1, 10**6),
+    "disk": some.integers(1, 10**6),
+    "gpu": some.integers(0, 8),
+    "gpu_vendor": some.sampled_from(["nvidia", "amd"]),
+    "extended_resources": some.dictionaries(
+        some.sampled_from(["nvidia.com/mig-1g.5gb", "example.com/fpga"]),
+        some.integers(1, 8).map(str),
+    ),
+    "shared_memory": some.integers(0, 10**5),
+    "persistent_volume_claims": some.sets(
+        some.sampled_from([("data", "/data"), ("cache", "/cache"), ("models", "/srv/models")])
+    ).map(dict),
+    "node_selector": some.dictionaries(
+        some.sampled_from(["pool", "example.com/zone"]), some.from_regex(WORD, fullmatch=True)
+    ),
+    "tolerations": some.lists(some.sampled_from(TOLERATIONS), unique_by=str),
+    "labels": some.dictionaries(
+        some.sampled_from(["team", "example.com/cost"]), some.from_regex(WORD, fullmatch=True)
+    ),
+    "annotations": some.dictionaries(
+        some.sampled_from(["note", "example.com/a"]), some.text("ab c")
+    ),
+    "use_tmpfs": some.booleans(),
+    "tmpfs_size": some.integers(1, 10**5),
+    "tmpfs_tempdir": some.booleans(),
+    "tmpfs_path": some.sampled_from(["/scratch", "/fast/tmp"]),
+    "security_context": some.fixed_dictionaries(
+        {},
+        optional={
+            "privileged": some.booleans(),
+            "allow_privilege_escalation": some.booleans(),
+            "run_as_user": some.integers(0, 2000),
+            "run_as_group": some.integers(0, 2000),
+            "run_as_non_root": some.booleans(),
+        },
+    ),
+    "qos": some.sampled_from(["Burstable", "Guaranteed"]),
+    "port": some.integers(1, 65535),
+    "compute_pool": some.sampled_from(["a", "big-one"]),
+    "hostname_resolution_timeout": some.integers(1, 900),
+}
+TABLE = some.fixed_dictionaries({}, optional=SETTINGS)
+OWN = some.fixed_dictionaries(
+    {}, optional={key: some.none() | value for key, value in SETTINGS.items()}
+)
+DRAW = some.tuples(some.sampled_from(FLOWS), TABLE, TABLE, OWN)
+
+
+def toml(table: dict[str, Any]) -> str:
+    """Give TOML of JSON: of what is drawn here, only an inline table is spelt otherwise."""
+
+    def value(one: Any) -> str:
+        if isinstance(one, dict):
+            return "{" + ", ".join(f"{json.dumps(k)} = {value(v)}" for k, v in one.items()) + "}"
+        if isinstance(one, list):
+            return "[" + ", ".join(map(value, one)) + "]"
+        return json.dumps(one)
+
+    return "\n".join(f"{json.dumps(key)} = {value(one)}" for key, one in table.items())
+
+
+checked = 0
+
+
+@settings(
+    max_examples=max(1, DRAWS // TOGETHER),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # to shrink takes hours
+)
+@given(some.lists(DRAW, min_size=TOGETHER, max_size=TOGETHER))
+def test_no_valid_configuration_is_accused(
+    check: Any, example: Path, venv: Path, tmp_path_factory: Any, draws: Any
+) -> None:
+    global checked
+    folder = tmp_path_factory.mktemp("draws")
+    files, configs = [], []
+    for number, (flow, shared, pool, own) in enumerate(draws):
+        config = folder / f"{number}.toml"
+        config.write_text(toml({**shared, "pools": {"drawn": pool, "big": {"memory": 64000}}}))
+        text = flow.read_text()
+        plain_step = re.search(r"\n\n    @step\b", text) or re.search(r"\n    @step\b", text)
+        assert plain_step
+        at = plain_step.start() + 1
+        text = f'{text[:at]}    @churn_model.k8s("drawn", **{own!r})\n{text[at:].lstrip()}'
+        text = text.replace('"drawn", **{', '"drawn", **{').replace("\n@step", "\n    @step")
+        files.append(folder / f"flow{number}_{flow.name}")
+        files[-1].write_text(with_config(text, config))
+        configs.append(check.read_config(config))
+    for result, config, draw in zip(
+        compiled(check, venv, files, example), configs, draws, strict=True
+    ):
+        report = check.check_flow(
+            check.start_report(result), result["template"], result["flow"], config
+        )
+        wrong = {
+            (pod, key): one
+            for pod, table in report["pods"].items()
+            for key, one in table.items()
+            if not one["equal"]
+        }
+        assert not wrong and not report["failures"], (draw, wrong, report["failures"])
+        checked += 1
+    print(f"\n{checked} draws of configuration and flow, 0 false alarms")
