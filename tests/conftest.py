@@ -44,6 +44,15 @@ ADVANCED = {
 }
 
 
+FIGURES: list[str] = []
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what the tests measured, which a passing test would not show."""
+    for figure in FIGURES:
+        terminalreporter.write_line(figure)
+
+
 def run(*command: str | Path, cwd: Path, timeout: float = 600, **env: str) -> str:
     """Run a command that must succeed and give its standard output; its end is shown if not."""
     done = subprocess.run(

@@ -1,6 +1,6 @@
 """How sharp `k8s check` is: every field that is lost is found, and no valid flow is accused.
 
-The numbers are printed at the end (`pytest -rP`, or -s). DRAWS=300 draws as many configurations.
+The figures are printed at the end. DRAWS=300 draws as many configurations.
 """
 
 import importlib
@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import FIGURES
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
@@ -296,7 +297,7 @@ def test_every_lost_field_is_found(check: Any, rich: list[dict[str, Any]]) -> No
                 settings_seen.add(setting)
                 if found[pod].get(setting, {"equal": True})["equal"]:
                     missed.append(f"{result['flow']['name']}: {what} {setting} of {pod}")
-    print(f"\n{done - len(missed)} of {done} lost fields found: {100 - 100 * len(missed) / done} %")
+    FIGURES.append(f"{done - len(missed)} of {done} lost fields found by k8s check")
     assert not missed, missed[:20]
     assert settings_seen == PLACES.keys()
 
@@ -435,4 +436,4 @@ def test_no_valid_configuration_is_accused(
         }
         assert not wrong and not report["failures"], (draw, wrong, report["failures"])
         checked += 1
-    print(f"\n{checked} draws of configuration and flow, 0 false alarms")
+    FIGURES.append(f"{checked} draws of configuration and flow, 0 false alarms of k8s check")
