@@ -44,13 +44,13 @@ ADVANCED = {
 }
 
 
-FIGURES: list[str] = []
+FIGURES: dict[str, Any] = {}
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what the tests measured, which a passing test would not show."""
-    for figure in FIGURES:
-        terminalreporter.write_line(figure)
+    for name, figure in FIGURES.items():
+        terminalreporter.write_line(f"{name}: {figure}")
 
 
 def run(*command: str | Path, cwd: Path, timeout: float = 600, **env: str) -> str:

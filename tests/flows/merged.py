@@ -7,6 +7,7 @@ MEMORY = 7000
 
 
 class MergedFlow(BaseFlow):
+    @k8s
     @step
     def start(self):
         self.next(self.scalar)

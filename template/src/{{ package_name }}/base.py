@@ -6,7 +6,6 @@ library, Metaflow and Python 3.9, nothing else.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -91,6 +90,8 @@ def k8s(pool: str | None = None, **settings: Any) -> Callable[[Step], Step]:
         keep(getattr(step, "_my_step", step), ("@k8s", pool, settings))
         return step
 
+    if hasattr(pool, "is_step"):  # @k8s without parentheses; Metaflow would drop the step
+        return pool  # type: ignore
     return decorate
 
 
@@ -110,8 +111,8 @@ def configure(
     settings = {key: value for key, value in config.items() if key != "pools"}
     for _, pool, _ in kept(function):
         if pool is not None and pool not in pools:
-            nearest = "".join(difflib.get_close_matches(str(pool), pools, 1, 0)) or "no pool"
-            raise ConfigurationError(f"{where}: no [pools.{pool}] in k8s.toml; there is {nearest}")
+            there = ", ".join(pools) or "no pool"
+            raise ConfigurationError(f"{where}: no [pools.{pool}] in k8s.toml; there is {there}")
         settings = merge(settings, pools.get(pool, {}))
     own: dict[str, Any] = {}
     for by, _, said in kept(function):

@@ -29,7 +29,8 @@ def find_flows(names: Sequence[str], root: Path = ROOT) -> list[Path]:
         fits = fits or [file for file in files if name in (file.stem, file.name)]
         if len(fits) != 1:
             known = ", ".join(file.stem for file in files) or "nothing"
-            raise Problem(f"{name}: {len(fits)} files of this name; in flows/ there is {known}")
+            what = "more than one flow" if fits else "no flow"
+            raise Problem(f"{what} is called {name}; in flows/ there is {known}")
         found += fits
     return found or files
 

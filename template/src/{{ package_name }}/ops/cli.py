@@ -2,6 +2,7 @@
 
 import enum
 import json
+import os
 import signal
 import sys
 import time
@@ -33,9 +34,13 @@ Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
 def check(
     flows: Flows = None,
     format: Formatted = Format.table,
-    live: Annotated[bool, typer.Option("--live", help="Compare what is on the cluster.")] = False,
-    namespace: Annotated[str, typer.Option(help="Of --live; Metaflow's if not given.")] = "",
-    run: Annotated[str, typer.Option(help="ID for --live; the newest if not given.")] = "",
+    live: Annotated[
+        bool, typer.Option("--live", help="Compare what is deployed and running.")
+    ] = False,
+    namespace: Annotated[
+        str, typer.Option(help="With --live: the namespace; Metaflow's if none.")
+    ] = "",
+    run: Annotated[str, typer.Option(help="With --live: a run's ID; the newest if none.")] = "",
     debug: Debug = False,
 ) -> None:
     """Compare every pod of flows with what k8s.toml and their overrides say.
@@ -54,7 +59,8 @@ def check(
     if without and (flows or without == reports):  # otherwise it may well be a helper
         raise Problem(f"no flow is started in {', '.join(one['file'] for one in without)}")
     for one in without:
-        errors.print(f"k8s: {one['file']}: starts no flow, so it is left out", markup=False)
+        file = os.path.relpath(one["file"])
+        errors.print(f"k8s: {file}: starts no flow, so it is left out", markup=False)
     reports = [one for one in reports if one not in without]
     if format is Format.json:
         print(report.as_json(reports))
@@ -63,19 +69,26 @@ def check(
     for one in reports:
         if one["error"]:
             said = one["log"] if debug else ""
-            errors.print(f"k8s: {one['file']}: {one['error']}\n{said}", markup=False, end="")
+            file = os.path.relpath(one["file"])
+            errors.print(f"k8s: {file}: {one['error']}\n{said}", markup=False, end="")
     failed = any(one["error"] for one in reports)
     raise typer.Exit(2 if failed else not all(map(report.is_equal, reports)))
 
 
 @app.command()
 def plan(
-    against: Annotated[str, typer.Option(help="Git revision; where main was left if none.")] = "",
+    against: Annotated[
+        str,
+        typer.Option(help="Git revision; if none, where this branch left origin/main, or HEAD."),
+    ] = "",
     format: Formatted = Format.table,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="End with 2 on changes.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Show what changes in the pods between another revision and this tree."""
+    """Show what changes in the pods between another revision and this tree.
+
+    Ends with 0, or with --exit-code with 2 if something changes.
+    """
     from .plan import plan as compare
 
     (found,) = progress(map(compare, [against]), "Comparing", None)
@@ -99,7 +112,7 @@ def main() -> None:
     """Run the command; an error is one line on stderr and ends with 2."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:

@@ -147,7 +147,8 @@ def compile_one(file: str, package: str, folder: str, options: list[str]) -> dic
         said = getattr(problem, "message", None) or f"{type(problem).__name__}: {problem}"
         if isinstance(problem, SystemExit):  # click has said why
             said = result["log"].partition("Traceback")[0] or f"exit {problem.code}"
-        result["error"] = " ".join(f"{getattr(problem, 'headline', '')} {said}".split())
+        said = f"{problem.headline}: {said}" if hasattr(problem, "headline") else said
+        result["error"] = " ".join(said.split())
     return result
 
 

@@ -35,8 +35,10 @@ def read_config(file: Path) -> dict[str, Any]:
     """Give what is in a k8s.toml; raise Problem if it is not there or not TOML."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
         raise Problem(f"{file.name}: {error}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Problem(f"{file.name}: not TOML: {error}") from error
 
 
 def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,9 @@ def show(reports: Sequence[Report], markdown: bool) -> None:
         )
         said = [report["error"], *report["failures"], *report["notes"]]
         console.print(*(f"- {one}" for one in said if one), "", sep="\n", markup=False)
-    console.print("(*) set apart from k8s.toml, by the step or its pool")
+    cells = [one for report in reports for pod in report["pods"].values() for one in pod.values()]
+    if any(one["override"] and one["equal"] for one in cells):
+        console.print("* differs from k8s.toml: the step or its pool says so", markup=False)
 
 
 def output(markdown: bool) -> tuple[Console, str]:
@@ -117,5 +119,7 @@ def show_plan(plan: Mapping[str, Any], markdown: bool) -> None:
         rows += [[one["flow"], one["pod"], one["setting"], *values]]
     for flow, pods in plan["unchanged"].items():
         rows += [[flow, ", ".join(pods), "", "unchanged", ""]]
+    if not (plan["added"] or plan["removed"] or plan["changes"]):
+        output(markdown)[0].print(f"No pod changes between {plan['against']} and this tree.")
     print_rows(["flow", "pod", "setting", f"at {plan['against']}", "now"], rows, markdown)
     output(markdown)[0].print(*plan["notes"], sep="\n", markup=False)
