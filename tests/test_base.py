@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,8 @@ def s3() -> Iterator[dict[str, str]]:
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    subprocess.run(
-        ["curl", "-sfX", "PUT", f"http://{host}:{port}/bucket"], check=True, capture_output=True
-    )
+    bucket = urllib.request.Request(f"http://{host}:{port}/bucket", method="PUT")
+    urllib.request.urlopen(bucket).close()
     events = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL")
     yield {
         "AWS_ACCESS_KEY_ID": "test",
