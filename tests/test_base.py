@@ -443,3 +443,32 @@ def test_pod_needs_only_metaflow_and_an_old_python(
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     version = run(old_venv / "bin/python", "--version", cwd=tmp_path).strip()
     assert f"start ran on {version}." in done.stdout
+
+
+HEARTBEAT = """
+import json, sys
+from pathlib import Path
+from churn_model.ops import check, expect, pods
+from churn_model.ops.compile import compile_flows
+flow, config, template = map(Path, sys.argv[1:])
+(result,) = compile_flows([flow], flow.parent.parent, ["--config", "k8s", str(config)])
+config, template = expect.read_config(config), json.loads(template.read_text())
+for one in (template, pods.complete(template, config)):
+    expected = expect.expected_pods(config, result["flow"])
+    pod = check.compare_pods(expected, pods.workflow_pods(one), config)["heartbeat-daemon"]
+    print(sorted(key for key in pod if not pod[key]["equal"]))
+"""
+
+
+def test_heartbeat_is_checked_and_completed(
+    metaflow: Metaflow, project: Path, venv: Path, s3: dict[str, str], tmp_path: Path
+) -> None:
+    """Metaflow spells its secrets env_from, which Kubernetes does not know, and omits the rest."""
+    toml, template = tmp_path / "k8s.toml", tmp_path / "template.json"
+    toml.write_text('image = "a:1"\nsecrets = ["db"]\n[node_selector]\npool = "gpu"\n')
+    options = ("--config", "k8s", str(toml), "argo-workflows", "create", "--only-json")
+    done = metaflow("hello.py", "--quiet", *options, "--enable-heartbeat-daemon", **s3)
+    template.write_text(done.stdout)
+    hello = project / "flows/hello.py"
+    said = run(venv / "bin/python", "-c", HEARTBEAT, hello, toml, template, cwd=project)
+    assert said.splitlines() == ["['node_selector', 'secrets']", "[]"]
