@@ -25,6 +25,9 @@ class ConfigurationError(MetaflowException):
 
     headline = "Kubernetes configuration"
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))  # a key may hold a line break
+
 
 def parse(text: str) -> dict[str, Any]:
     """Give the configuration in the text of a k8s.toml, or raise ConfigurationError."""
