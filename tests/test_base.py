@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import UV, run
+from conftest import FIGURES, UV, run
 from moto.server import ThreadedMotoServer
 from pods import by_step, pod
 
@@ -409,9 +409,12 @@ def test_executable_is_refused_on_argo(
 @pytest.fixture(scope="module")
 def old_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give an environment of the oldest Python there is from 3.9 on, with what pods install."""
+    env = dict(os.environ)
+    if shutil.which("pyenv"):  # whose commands for versions that are not chosen only say so
+        env["PYENV_VERSION"] = ":".join(run("pyenv", "versions", "--bare", cwd=Path()).split())
     for version in ("3.9", "3.10", "3.11"):
         find = [UV, "python", "find", "--no-python-downloads", "--system", version]
-        found = subprocess.run(find, capture_output=True, text=True)
+        found = subprocess.run(find, env=env, capture_output=True, text=True)
         if found.returncode == 0:
             break
     venv = tmp_path_factory.mktemp("old") / "venv"
@@ -443,6 +446,7 @@ def test_pod_needs_only_metaflow_and_an_old_python(
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     version = run(old_venv / "bin/python", "--version", cwd=tmp_path).strip()
     assert f"start ran on {version}." in done.stdout
+    FIGURES["a pod's command ran on"] = version
 
 
 HEARTBEAT = """
