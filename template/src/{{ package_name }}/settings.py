@@ -44,10 +44,13 @@ def parse(text: str) -> dict[str, Any]:
 
 
 @functools.cache
+def whole_schema() -> dict[str, Any]:
+    return json.loads((PACKAGE / "k8s.schema.json").read_text(encoding="utf-8"))
+
+
 def schema(pointer: str) -> dict[str, Any]:
     """Give the part of k8s.schema.json at a JSON pointer."""
-    root = json.loads((PACKAGE / "k8s.schema.json").read_text(encoding="utf-8"))
-    return functools.reduce(lambda node, name: node[name], pointer.split("/")[1:], root)
+    return functools.reduce(lambda node, name: node[name], pointer.split("/")[1:], whole_schema())
 
 
 def validate(value: Any, rule: dict[str, Any], where: str, key: str = "") -> None:
@@ -64,7 +67,7 @@ def validate(value: Any, rule: dict[str, Any], where: str, key: str = "") -> Non
         or value not in rule.get("enum", [value])
         or ("minimum" in rule and not value >= rule["minimum"])
         or ("maximum" in rule and not value <= rule["maximum"])
-        or ("pattern" in rule and not re.search(rule["pattern"], value))
+        or ("pattern" in rule and not re.fullmatch(rule["pattern"], value))
     ):
         found = json.dumps(value, default=str, ensure_ascii=False)
         raise ConfigurationError(f"{where}: {key} = {found}: {rule['description']}")
