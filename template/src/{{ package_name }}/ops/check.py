@@ -1,11 +1,10 @@
 """Compares the pods of flows with what k8s.toml and the flows' own overrides demand."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import PACKAGE, ROOT, Problem
-from .compile import compile_flows
 from .expect import expected_pods, read_config, shared_settings, step_pod
 from .pods import SIZES, Pod, complete, workflow_pods
 
@@ -35,10 +34,10 @@ def find_flows(names: Sequence[str], root: Path = ROOT) -> list[Path]:
     return found or files
 
 
-def check_flows(files: Sequence[Path], root: Path = ROOT, **how: Any) -> Iterator[dict[str, Any]]:
-    """Give the report on each flow, as it is done (see report.py); `how` is for `compile_flows`."""
+def check_flows(results: Iterable[dict[str, Any]], root: Path = ROOT) -> Iterator[dict[str, Any]]:
+    """Give the report on each compiled flow, as it is done (see report.py)."""
     config = read_config(root / "k8s.toml")
-    for result in compile_flows(files, root, **how):
+    for result in results:
         report, flow = start_report(result), result["flow"]
         if flow and not report["error"] and not report["failures"]:
             yield check_flow(report, result["template"], flow, config)

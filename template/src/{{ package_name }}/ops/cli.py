@@ -13,9 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from . import Problem, report
+from . import ROOT, Problem, environment, kind, report, trial
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+kind_app = typer.Typer(no_args_is_help=True)
+app.add_typer(kind_app, name="kind", help="A cluster on this machine, for the same configuration.")
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -27,6 +29,9 @@ class Format(enum.StrEnum):
 
 Flows = Annotated[list[str] | None, typer.Argument(help="Files, or their names; all if none.")]
 Formatted = Annotated[Format, typer.Option("--format", help="How to show it.")]
+Env = Annotated[
+    str, typer.Option("--env", help="environments/NAME.json, over your own configuration.")
+]
 Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
 
 
@@ -41,6 +46,7 @@ def check(
         str, typer.Option(help="With --live: the namespace; Metaflow's if none.")
     ] = "",
     run: Annotated[str, typer.Option(help="With --live: a run's ID; the newest if none.")] = "",
+    env: Env = "",
     debug: Debug = False,
 ) -> None:
     """Compare every pod of flows with what k8s.toml and their overrides say.
@@ -48,12 +54,15 @@ def check(
     Ends with 0 if all is equal, 1 if something differs, 2 if something could not be checked.
     """
     from .check import check_flows, find_flows
+    from .compile import compile_flows
     from .live import check_live
 
-    if (namespace or run) and not live:
-        raise Problem("--namespace and --run belong to --live")
+    if (namespace or run or env) and not live:
+        raise Problem("--env, --namespace and --run belong to --live")
+    use(env)
     files = find_flows(flows or ())
-    work = check_live(files, namespace, run) if live else check_flows(files)
+    results = compile_flows(files, ROOT)
+    work = check_live(results, namespace, run) if live else check_flows(results)
     reports = list(progress(work, "Comparing", None if live else len(files)))
     without = [one for one in reports if not one["flow"] and not one["error"]]
     if without and (flows or without == reports):  # otherwise it may well be a helper
@@ -100,6 +109,64 @@ def plan(
     raise typer.Exit(2 if exit_code and changed else 0)
 
 
+@app.command()
+def image(
+    push: Annotated[bool, typer.Option("--push", help="Push it, unless its tag is taken.")] = False,
+    bump: Annotated[bool, typer.Option("--bump", help="First write the next tag.")] = False,
+) -> None:
+    """Build the image of the pods under its name in k8s.toml."""
+    from . import image as work
+    from .expect import read_config
+    from .tools import require
+
+    require(("docker",))
+    name = work.bump() if bump else read_config(ROOT / "k8s.toml")["image"]
+    work.build(name)
+    print(f"{name}: {work.push(name) if push else 'built'}")
+
+
+@app.command()
+def deploy(
+    flows: Annotated[list[str], typer.Argument(help="Files, or their names.")],
+    env: Env = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what changes.")] = False,
+) -> None:
+    """Deploy flows to Argo Workflows, each pod configured: checked before and after.
+
+    Nothing is written unless the flows pass the check and the server accepts all of it.
+    """
+    from .check import find_flows
+    from .compile import compile_flows
+    from .deploy import change, must_be_equal
+    from .deploy import deploy as write
+    from .live import check_live
+
+    use(env)
+    results = list(compile_flows(find_flows(flows), ROOT))
+    for result in results:
+        template = write(result, dry_run)
+        if dry_run:
+            report.show_plan(change(template), markdown=False)
+        else:
+            name, namespace = (template["metadata"][key] for key in ("name", "namespace"))
+            print(f"{name}: deployed to namespace {namespace}")
+    if not dry_run:
+        must_be_equal(check_live(results, "", None))
+
+
+def use(env: str) -> None:
+    """Turn to an environment, and say what of the user's own configuration it overrides."""
+    if env == "kind":
+        kind.use()
+    elif env:
+        for line in environment.use(env):
+            errors.print(f"k8s: environments/{env}.json: {line}", markup=False)
+
+
+for command in (kind.up, trial.test, kind.env, kind.logs, kind.down):
+    kind_app.command()(command)
+
+
 def progress(work: Iterable[Any], title: str, total: int | None) -> Iterator[Any]:
     """Show on a terminal's stderr how far `work` is, and at the end how long it took."""
     start, quiet = time.monotonic(), not errors.is_terminal
@@ -111,8 +178,13 @@ def progress(work: Iterable[Any], title: str, total: int | None) -> Iterator[Any
 def main() -> None:
     """Run the command; an error is one line on stderr and ends with 2."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
+    arguments = sys.argv[1:] or ["--help"]
+    if "--" in arguments:
+        split = arguments.index("--")
+        trial.PARAMETERS.extend(arguments[split + 1 :])
+        del arguments[split:]
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+        sys.exit(app(arguments, standalone_mode=False))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:

@@ -1,41 +1,47 @@
 """Compares what is on the cluster, WorkflowTemplates and the pods of runs, with the code."""
 
+import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from . import ROOT, Problem
 from .check import compare_pods, start_report
-from .compile import compile_flows
+from .environment import of_metaflow
 from .expect import expected_pods, read_config, shared_settings
 from .pods import Pod, plain, read_pod, step_name, workflow_pods
 
 TIMEOUT = (5, 60)  # seconds, to connect and to read
+ARGO = "/apis/argoproj.io/v1alpha1/namespaces"
+OF_METAFLOW = "app.kubernetes.io/part-of=metaflow"
 PART = "jobset.sigs.k8s.io/replicatedjob-name"
 
 
 def check_live(
-    files: Sequence[Path], namespace: str, run: str, root: Path = ROOT
+    results: Iterable[dict[str, Any]], namespace: str, run: str | None, root: Path = ROOT
 ) -> Iterator[dict[str, Any]]:
-    """Give a report on each deployed WorkflowTemplate and each run of the flows in `files`.
+    """Give a report on each deployed WorkflowTemplate and each run of the compiled flows.
 
     Of runs, the one with the ID `run`; if that is empty, the newest on Argo and the newest of
-    `run --with kubernetes`. Raises Problem if the cluster does not answer or refuses.
+    `run --with kubernetes`; none if it is None. Raises Problem if the cluster does not answer or
+    refuses.
     """
-    from metaflow import metaflow_config as metaflow  # here as the user has set it, not simulated
-
     config = read_config(root / "k8s.toml")
-    shared, namespace = shared_settings(config), namespace or metaflow.KUBERNETES_NAMESPACE
-    templates, pods = on_cluster(namespace)
-    for result in compile_flows(files, root):
+    shared, namespace = (
+        shared_settings(config),
+        namespace or of_metaflow("KUBERNETES_NAMESPACE") or "default",
+    )
+    templates = get(f"{ARGO}/{namespace}/workflowtemplates")
+    pods = get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=OF_METAFLOW)
+    run_secrets = of_metaflow("KUBERNETES_SECRETS").split(",")
+    argo_secrets = [*run_secrets, *of_metaflow("ARGO_WORKFLOWS_KUBERNETES_SECRETS").split(",")]
+    for result in results:
         start, flow = start_report(result), result["flow"]
         if start["error"] or start["failures"] or not flow:
             yield start
             continue
-        run_secrets = metaflow.KUBERNETES_SECRETS.split(",")
-        argo_secrets = run_secrets + metaflow.ARGO_WORKFLOWS_KUBERNETES_SECRETS.split(",")
         pods_of = partial(with_secrets, expected_pods(config, flow))
         found = {
             f"WorkflowTemplate {one['metadata']['name']}": (
@@ -45,11 +51,13 @@ def check_live(
             for one in templates
             if annotation(one, "flow_name") == flow["name"]
         }
-        for name, of_run in runs(pods, flow["name"], run).items():
+        for name, of_run in runs(pods, flow["name"], run).items() if run is not None else ():
             secrets = argo_secrets if name.startswith("argo-") else run_secrets
             found[f"run {name}"] = pair(pods_of(secrets), of_run)
         for name, (want, has) in found.items():
-            yield start_report(result, name) | {"pods": compare_pods(want, has, shared)}
+            notes = [f"secret {one}: of this environment" for one in {*argo_secrets} if one]
+            report = start_report(result, name) | {"notes": notes}
+            yield report | {"pods": compare_pods(want, has, shared)}
         if not found:
             yield start | {"error": f"nothing of {flow['name']} is in namespace {namespace}"}
 
@@ -65,24 +73,29 @@ def with_secrets(expected: Mapping[str, Pod], names: Sequence[str]) -> dict[str,
     }
 
 
-def on_cluster(namespace: str) -> tuple[list[Any], list[Any]]:
-    """Give the WorkflowTemplates and Metaflow's pods in a namespace, as JSON."""
+@functools.cache
+def api() -> Any:
     from kubernetes import client, config  # type: ignore  # it has no types
+
+    config.load_config()
+    found = client.ApiClient()
+    found.configuration.retries = False
+    return found
+
+
+def get(path: str, **query: str) -> list[Any]:
+    """Give what the cluster lists at a path of its API; raise Problem if it does not."""
+    from kubernetes import client, config
     from urllib3.exceptions import HTTPError
 
-    what, how = "workflowtemplates", {"_preload_content": False, "_request_timeout": TIMEOUT}
     try:
-        config.load_config()
-        api = client.ApiClient()
-        api.configuration.retries = False
-        group = "argoproj.io", "v1alpha1", namespace, what
-        custom, core = client.CustomObjectsApi(api), client.CoreV1Api(api)
-        templates = custom.list_namespaced_custom_object(*group, **how)
-        what = "pods"
-        label = "app.kubernetes.io/part-of=metaflow"
-        pods = core.list_namespaced_pod(namespace, label_selector=label, **how)
-        return json.loads(templates.data)["items"], json.loads(pods.data)["items"]
+        how = {"auth_settings": ["BearerToken"], "_preload_content": False}
+        answer = api().call_api(
+            path, "GET", query_params=[*query.items()], _request_timeout=TIMEOUT, **how
+        )
+        return json.loads(answer.data)["items"]
     except client.ApiException as error:
+        *_, namespace, what = path.split("/")
         if error.status == 403:
             raise Problem(f"no right to list {what} in namespace {namespace}") from error
         raise Problem(f"{what} in {namespace}: {error.status} {error.reason}") from error

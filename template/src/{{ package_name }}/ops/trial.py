@@ -1,0 +1,199 @@
+"""Runs flows on the development cluster, by `run --with kubernetes` and on Argo Workflows."""
+
+import datetime
+import subprocess
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import ROOT, Problem, kind
+from .check import find_flows
+from .compile import compile_flows
+from .deploy import deploy
+from .live import ARGO, OF_METAFLOW, check_live, get
+from .report import is_equal, show
+
+PATIENCE = 40  # seconds for which a pod may lack something before the run is given up
+QUEUE = 600  # the same for room on a node while other pods of the run are at work
+PARAMETERS: list[str] = []  # of the flows, from the command line
+EVERY = 10  # seconds between two lines of progress
+SETTINGS = ROOT / "tests" / "kind.toml"
+
+
+def settings() -> dict[str, Any]:
+    """Give what tests/kind.toml says of each flow; raise Problem if it cannot be meant."""
+    try:
+        found = tomllib.loads(SETTINGS.read_text(encoding="utf-8")) if SETTINGS.exists() else {}
+    except ValueError as error:
+        raise Problem(f"tests/kind.toml: not TOML: {error}") from error
+    flows = {file.stem for file in (ROOT / "flows").glob("**/*.py")}
+    for flow, said in found.items():
+        if flow not in flows:
+            raise Problem(f"tests/kind.toml: no flow is called {flow}")
+        if unknown := said.keys() - {"parameters", "skip"}:
+            raise Problem(f"tests/kind.toml: {flow}: parameters or skip, not {unknown.pop()}")
+    return found
+
+
+def test(
+    flows: Annotated[
+        list[str] | None, typer.Argument(help="Files, or their names; all if none.")
+    ] = None,
+) -> None:
+    """Run flows by `run --with kubernetes` and on Argo Workflows, and check the pods they make.
+
+    What comes after a -- are parameters of the flows; otherwise tests/kind.toml has them, and says
+    which flows are left out. Ends with 1 if a run fails or a pod differs.
+    """
+    said, namespace = settings(), kind.use()["METAFLOW_KUBERNETES_NAMESPACE"]
+    files = find_flows(flows or ())
+    for file in [] if flows else files[:]:
+        if why := said.get(file.stem, {}).get("skip"):
+            print(f"{file.stem}: left out: {why}")
+            files.remove(file)
+    right = True
+    for result in compile_flows(files, ROOT):
+        if not result["flow"] and not result["error"]:
+            continue  # it starts no flow
+        name = Path(result["file"]).stem
+        parameters = PARAMETERS or said.get(name, {}).get("parameters", ())
+        for title, way in (("run", by_run), ("argo", on_argo)):
+            wrong: list[Any] = []
+            with kind.part(f"{name} {title}") as say:
+                try:
+                    run = way(result, parameters, namespace)
+                    reports = list(check_live([result], namespace, run))
+                    wrong = [one for one in reports if not is_equal(one)]
+                    pods = [one for one in reports if one["of"].startswith("run")][0]["pods"]
+                    say(f"{len(pods)} pods, {'different' if wrong else 'equal'} to k8s.toml")
+                except Problem as problem:
+                    say(f"FAILED: {problem}")
+                    right = False
+            right = right and not wrong
+            show(wrong, markdown=False)
+    raise typer.Exit(not right)
+
+
+def by_run(result: dict[str, Any], parameters: Sequence[str], namespace: str) -> str:
+    """Run a flow with each step a pod and give the run's ID; raise Problem if it fails."""
+    log, run_id, flow = prepare(Path(result["file"]), "run")
+    with open(log, "wb") as out:
+        command = [*flow, "run", "--with", "kubernetes", "--run-id-file", run_id, *parameters]
+        run = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT)
+    try:
+        failed = watch(run.poll, namespace)
+    finally:
+        run.terminate()
+        run.wait()
+    if failed:
+        raise Problem(tail(log.read_text(errors="replace")))
+    return Path(run_id).read_text()
+
+
+def on_argo(result: dict[str, Any], parameters: Sequence[str], namespace: str) -> str:
+    """Deploy and trigger a flow and give the run's ID; raise Problem if it fails."""
+    log, run_id, flow = prepare(Path(result["file"]), "argo")
+    deploy(result)
+    command = [*flow, "argo-workflows", "trigger", "--run-id-file", run_id, *parameters]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    log.write_text(done.stdout + done.stderr)
+    if done.returncode:
+        raise Problem(tail(log.read_text()))
+    name = Path(run_id).read_text().removeprefix("argo-")
+
+    def ended() -> str | None:
+        there = {one["metadata"]["name"]: one for one in get(f"{ARGO}/{namespace}/workflows")}
+        status = there[name].get("status", {})
+        return status["phase"] if status.get("finishedAt") else None
+
+    try:
+        phase = watch(ended, namespace)
+    except BaseException:
+        subprocess.run([*flow, "argo-workflows", "terminate", f"argo-{name}"], cwd=ROOT)
+        raise
+    pods = list_pods(namespace, f"workflows.argoproj.io/workflow={name}")
+    names = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Failed"]
+    said = [
+        kind.kubectl("logs", "-n", namespace, "-c", "main", "--tail=20", name) for name in names
+    ]
+    if phase != "Succeeded":
+        raise Problem("\n".join([f"the workflow {name} is {phase}", *said]))
+    return f"argo-{name}"
+
+
+def prepare(file: Path, way: str) -> tuple[Path, str, list[str]]:
+    """Give a file for the output, one for the run's ID, and the flow's command."""
+    (kind.STATE / "logs").mkdir(exist_ok=True)
+    log = kind.STATE / "logs" / f"{file.stem}-{way}.log"
+    return log, str(log.with_suffix(".id")), [sys.executable, str(file), "--no-pylint"]
+
+
+def tail(text: str) -> str:
+    return "\n".join(text.splitlines()[-30:])
+
+
+def list_pods(namespace: str, label: str = OF_METAFLOW) -> list[Any]:
+    return get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=label)
+
+
+def watch(ended: Callable[[], Any], namespace: str) -> Any:
+    """Wait for the end of what was just started, print how far it is, and give what `ended` gives.
+
+    Raises Problem if a pod cannot start, with what it lacks.
+    """
+    since = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    waiting: dict[str, float] = {}
+    printed = time.monotonic()
+    while (result := ended()) is None:
+        pods, warnings = list_pods(namespace), events(namespace, since)
+        pods = [one for one in pods if one["metadata"]["creationTimestamp"] >= since]
+        phases = Counter(pod["status"]["phase"] for pod in pods)
+        lacks = {pod["metadata"]["name"]: lacking(pod, warnings) for pod in pods}
+        if not pods:  # a Job that may not make its pod
+            lacks = {name: said for name, said in warnings.items() if "creating" in said}
+        now = time.monotonic()
+        waiting = {name: waiting.get(name, now) for name, why in lacks.items() if why}
+        for name, start in waiting.items():
+            full = "Insufficient" in lacks[name] and phases["Running"]
+            if now - start > (QUEUE if full else PATIENCE):
+                raise Problem(f"{name} cannot start: {lacks[name]}")
+        if now - printed > EVERY:
+            said = ", ".join(f"{count} {phase.lower()}" for phase, count in sorted(phases.items()))
+            why = next((f": {why}" for why in lacks.values() if why), "")
+            print(f"  pods: {said or 'none yet'}{why}", flush=True)
+            printed = now
+        time.sleep(1)
+    return result
+
+
+def events(namespace: str, since: str) -> dict[str, str]:
+    """Give the last warning about each object."""
+    found = get(f"/api/v1/namespaces/{namespace}/events", fieldSelector="type=Warning")
+    last = sorted(found, key=lambda one: one["lastTimestamp"] or "")
+    return {
+        one["involvedObject"]["name"]: one["message"]
+        for one in last
+        if (one["lastTimestamp"] or since) >= since
+    }
+
+
+def lacking(pod: Any, warnings: dict[str, str]) -> str:
+    """Say why a pod has not started: no room, no image, no secret, no claim; or nothing."""
+    status = pod["status"]
+    if status["phase"] != "Pending":
+        return ""
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return condition.get("message", "not scheduled")
+    for stage in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(stage, ()):
+            state = container["state"].get("waiting", {})
+            if state.get("message"):
+                return f"{state['reason']}: {state['message']}"
+    return warnings.get(pod["metadata"]["name"], "")
