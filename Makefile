@@ -12,10 +12,11 @@ ifeq ($(VERSIONS),oldest)
 export UV_RESOLUTION := lowest-direct
 endif
 
-.PHONY: help demo test lint benchmark picture
+.PHONY: help demo test test-kind lint benchmark picture
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
 	@echo "make test       every test that needs no cluster"
+	@echo "make test-kind  the tests on a real cluster; needs Docker, kind and kubectl"
 	@echo "make lint       check this repository's style"
 	@echo "make benchmark  measure what the README says about speed"
 	@echo "make picture    draw the README's picture, from what \`make demo\` has made"
@@ -34,6 +35,9 @@ demo: $(BIN)/$(VERSIONS)
 
 test: lint
 	$(BIN)/pytest
+
+test-kind: $(BIN)/$(VERSIONS)
+	$(BIN)/pytest -m kind
 
 lint: $(BIN)/$(VERSIONS)
 	$(BIN)/ruff check

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOWS = sorted(file.name for file in (ROOT / "flows").glob("*.py"))
-PARAMETERS = {"hello.py": ["--who=tests"]}
+SETTINGS = tomllib.loads((ROOT / "tests" / "kind.toml").read_text())
 
 
 def run(*command: str | Path, cwd: Path) -> None:
@@ -26,4 +27,5 @@ def test_every_pod_is_configured(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_flow_runs_here(flow: str, tmp_path: Path) -> None:
-    run(sys.executable, ROOT / "flows" / flow, "run", *PARAMETERS.get(flow, []), cwd=tmp_path)
+    parameters = SETTINGS.get(Path(flow).stem, {}).get("parameters", [])
+    run(sys.executable, ROOT / "flows" / flow, "run", *parameters, cwd=tmp_path)

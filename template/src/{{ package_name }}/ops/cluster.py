@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -47,7 +48,7 @@ def capacity(pods: Sequence[Pod]) -> dict[str, int]:
     most: dict[str, int] = {}
     for pod in pods:
         for name in ("cpu", "memory"):
-            most[name] = max(most.get(name, 0), -int(-amount(pod.get(name, "0")) // 1))
+            most[name] = max(most.get(name, 0), math.ceil(amount(pod.get(name, "0"))))
         for name, count in {**pod.get("gpu", {}), **pod.get("extended_resources", {})}.items():
             most[name] = max(most.get(name, 0), int(amount(count)))
     return {name: AT_ONCE * count + SYSTEM.get(name, 0) for name, count in most.items()}

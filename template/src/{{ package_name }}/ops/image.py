@@ -6,7 +6,7 @@ import re
 import tomlkit
 
 from . import ROOT, Problem
-from .tools import succeeds, tool
+from .tools import tool
 
 CONFIG = ROOT / "k8s.toml"
 
@@ -34,13 +34,16 @@ def build(image: str) -> None:
 
 def push(image: str) -> str:
     """Push the image, and say what was done; raise Problem if the tag holds something else."""
-    if not succeeds("docker", "manifest", "inspect", image):
+    try:
+        there = tool("docker", "manifest", "inspect", "--verbose", image)
+    except Problem as problem:
+        if not re.search("no such manifest|manifest unknown|not found", str(problem)):
+            raise
         tool("docker", "push", image)
         return "pushed"
-    there = json.loads(tool("docker", "manifest", "inspect", image))
     here = json.loads(tool("docker", "image", "inspect", image))[0]
     digests = [one.partition("@")[2] for one in here.get("RepoDigests") or ()]
-    if there.get("config", {}).get("digest") in (here["Id"], *digests):
+    if any(digest in there for digest in (here["Id"], *digests)):
         return "is pushed already"
     raise Problem(
         f"{image} is in the registry with other content, which nodes may have pulled: "

@@ -185,7 +185,11 @@ def create(config: str) -> None:
     try:
         options = ("--name", NAME, "--kubeconfig", str(KUBECONFIG), "--config", "-")
         tool("kind", "create", "cluster", *options, given=config)
+    except Problem:
+        delete()
+        raise
     except BaseException:
+        time.sleep(3)  # Docker may still be making the node that it was asked for
         delete()
         raise
 

@@ -1,0 +1,98 @@
+"""Times `k8s kind` against a bare kind cluster and plain Metaflow, with Docker, kind and kubectl.
+
+    .venv/bin/python benchmarks/kind.py [--rounds 2]
+
+Makes a project from the example answers and builds its image first. Each round is a bare `kind
+create cluster`, a cold `k8s kind up` and a warm one. At last come `k8s kind test` of both example
+flows, and a flow of three steps on BaseFlow against the same on a plain FlowSpec, whose steps say
+all of k8s.toml themselves.
+"""
+
+import argparse
+import shlex
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+from check import make_project
+from pairs import compare, seconds
+
+FLOW = """
+from metaflow import FlowSpec, kubernetes, step
+from churn_model import BaseFlow
+
+
+class ThreeFlow({base}):
+{own}    @step
+    def start(self):
+        self.next(self.middle)
+
+{own}    @step
+    def middle(self):
+        self.next(self.end)
+
+{own}    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    ThreeFlow()
+"""
+OWN = """    @kubernetes(
+        image="ghcr.io/acme/churn:1.2.3", service_account="metaflow", cpu=1, memory=4096, gpu=1,
+        shared_memory=8196, persistent_volume_claims={"metaflow-training": "/cache"},
+    )
+"""
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--rounds", type=int, default=2)
+    rounds = options.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder:
+        project = make_project(Path(folder))
+        k8s, kind = project / ".venv/bin/k8s", ("kind", "--quiet")
+        bare = ("--name", "bare", "--kubeconfig", str(project.parent / "bare"))
+        subprocess.run([k8s, "image"], cwd=project, check=True)
+        times: dict[str, list[float]] = {"bare": [], "cold": [], "warm": []}
+        try:
+            for _ in range(rounds):
+                seconds([k8s, "kind", "down"], project)
+                times["bare"].append(seconds([*kind, "create", "cluster", *bare], project))
+                seconds([*kind, "delete", "cluster", *bare], project)
+                times["cold"].append(seconds([k8s, "kind", "up"], project))
+                times["warm"].append(seconds([k8s, "kind", "up"], project))
+            best = {name: statistics.median(found) for name, found in times.items()}
+            print(f"kind create cluster, bare: {best['bare']:.1f} s")
+            print(
+                f"k8s kind up, cold: {best['cold']:.1f} s, ratio {best['cold'] / best['bare']:.2f}"
+            )
+            print(f"k8s kind up, warm: {best['warm']:.1f} s", flush=True)
+            print(f"k8s kind test of both flows: {seconds([k8s, 'kind', 'test'], project):.0f} s")
+            against_plain_metaflow(project, k8s, rounds)
+        finally:
+            subprocess.run([k8s, "kind", "down"], cwd=project, check=True)
+            subprocess.run([*kind, "delete", "cluster", *bare], check=True)
+
+
+def against_plain_metaflow(project: Path, k8s: Path, rounds: int) -> None:
+    exports = subprocess.check_output([k8s, "kind", "env"], cwd=project, text=True)
+    pairs = (line.removeprefix("export ").partition("=") for line in exports.splitlines())
+    env = {name: shlex.split(value)[0] if value != "''" else "" for name, _, value in pairs}
+    python = (project / ".venv/bin/python",)
+    run = ("--no-pylint", "--quiet", "run", "--with", "kubernetes")
+    (project / "ours.py").write_text(FLOW.format(base="BaseFlow", own=""))
+    plain = FLOW.format(base="FlowSpec", own=OWN).replace("from churn_model import BaseFlow\n", "")
+    (project / "plain.py").write_text(plain)
+    compare(
+        "run --with kubernetes of three steps",
+        lambda: seconds([*python, "ours.py", *run], project, **env),
+        lambda: seconds([*python, "plain.py", *run], project, **env),
+        rounds,
+    )
+
+
+if __name__ == "__main__":
+    main()

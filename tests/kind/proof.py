@@ -1,0 +1,30 @@
+"""Tells from inside of its pods how large /dev/shm is, and passes a file on through a claim."""
+
+import subprocess
+from pathlib import Path
+
+from churn_model import BaseFlow, k8s
+from metaflow import current, step
+
+
+def shared_memory() -> int:
+    """Give the size of /dev/shm in MiB."""
+    return int(subprocess.check_output(["df", "-m", "/dev/shm"], text=True).split()[-5])
+
+
+class ProofFlow(BaseFlow):
+    @step
+    def start(self):
+        assert shared_memory() == 8196, shared_memory()
+        Path("/cache/proof").write_text(current.run_id)
+        self.next(self.end)
+
+    @k8s(shared_memory=64)
+    @step
+    def end(self):
+        assert shared_memory() == 64, shared_memory()
+        assert Path("/cache/proof").read_text() == current.run_id
+
+
+if __name__ == "__main__":
+    ProofFlow()

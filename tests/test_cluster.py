@@ -1,0 +1,247 @@
+"""What `k8s kind`, `deploy` and `image` do without a cluster: what they derive, and bad input."""
+
+import json
+import os
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = """
+import json, sys
+from churn_model.ops import cluster
+pods = json.loads(sys.argv[1])
+print(json.dumps([
+    cluster.nodes(pods), cluster.capacity(pods), cluster.objects(pods, "team-a", True)
+]))
+"""
+GPU_NODE = {
+    "node_selector": {"pool": "a100"},
+    "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+}
+PODS: list[dict[str, Any]] = [
+    {"service_account": "metaflow", "image": "a:1", "cpu": "1.5", "memory": "4096M"},
+    {"service_account": "metaflow", "cpu": "1", "gpu": {"amd.com/gpu": "3"}, **GPU_NODE},
+    {"service_account": "other", "extended_resources": {"nvidia.com/mig-1g.5gb": "2"}},
+    {
+        "service_account": "metaflow",
+        "tolerations": [{"operator": "Exists"}],
+        "persistent_volume_claims": {"data": "/data"},
+        "secrets": ["db", "kind-s3", "both"],
+        "image_pull_secrets": ["regcred", "both"],
+    },
+    {"service_account": "metaflow", **GPU_NODE},
+]
+
+
+@pytest.fixture(scope="module")
+def derived(venv: Path) -> tuple[Any, Any, Any]:
+    command = [venv / "bin/python", "-c", SCRIPT, json.dumps(PODS)]
+    return tuple(json.loads(subprocess.check_output(command, text=True)))
+
+
+def test_nodes(derived: Any) -> None:
+    """Pods that tolerate taints get a node with these; a toleration of everything needs none."""
+    assert derived[0] == [
+        {"labels": {}, "taints": []},
+        {
+            "labels": {"pool": "a100"},
+            "taints": [{"key": "nvidia.com/gpu", "value": "", "effect": "NoSchedule"}],
+        },
+    ]
+
+
+def test_capacity(derived: Any) -> None:
+    """Four of the largest pods fit, beside 2 cores and 2 GiB for the system."""
+    assert derived[1] == {
+        "cpu": 4 * 2 + 2,
+        "memory": 4 * 4096 * 10**6 + 2 * 2**30,
+        "amd.com/gpu": 12,
+        "nvidia.com/mig-1g.5gb": 8,
+    }
+
+
+def test_objects(derived: Any) -> None:
+    names = sorted((one["kind"], one["metadata"]["name"]) for one in derived[2])
+    assert names == [
+        ("Namespace", "team-a"),
+        ("PersistentVolume", "team-a-data"),
+        ("PersistentVolumeClaim", "data"),
+        ("Role", "argo-executor"),
+        ("RoleBinding", "argo-executor"),
+        ("Secret", "both"),
+        ("Secret", "db"),
+        ("Secret", "regcred"),
+        ("ServiceAccount", "metaflow"),
+        ("ServiceAccount", "other"),
+    ]
+    by_name = {(one["kind"], one["metadata"]["name"]): one for one in derived[2]}
+    of_registry = "kubernetes.io/dockerconfigjson"
+    assert by_name["Secret", "both"]["type"] == by_name["Secret", "regcred"]["type"] == of_registry
+    subjects = by_name["RoleBinding", "argo-executor"]["subjects"]
+    assert {one["name"] for one in subjects} == {"metaflow", "other"}
+    assert {
+        (tuple(one["resources"]), *one["verbs"])
+        for one in by_name["Role", "argo-executor"]["rules"]
+    } == {
+        (("workflowtaskresults",), "create", "patch"),
+        (("jobsets",), "create", "get", "watch", "delete"),
+    }
+
+
+GOOD = {
+    "docker": 'case "$1" in version) echo 28.0.1;; info) echo 2;; *) exit 0;; esac',
+    "kind": 'case "$1 $2" in version*) echo "kind v0.33.0";; *) exit 0;; esac',
+    "kubectl": 'case "$1" in version) echo "Client Version: v1.34.1";; *) exit 0;; esac',
+}
+
+
+def create_fails(words: str) -> dict[str, str | None]:
+    """Give a stand-in for kind, by what it says when it fails to create a cluster."""
+    cases = f"version*) echo v0.33.0;; 'create cluster') echo '{words}' >&2; exit 1;;"
+    return {"kind": f'case "$1 $2" in {cases} esac'}
+
+
+NO_DOCKER = 'echo "Cannot connect to the Docker daemon at unix:///x. Is it up?" >&2; exit 1'
+OTHERS = 'case "$1 $2" in version*) echo v0.33.0;; "get clusters") echo churn-model;; esac'
+BAD: dict[str, tuple[dict[str, str | None], str]] = {
+    "Docker is not running": ({"docker": NO_DOCKER}, "start Docker"),
+    "no kind": ({"kind": None}, "kind is not installed, or not on PATH"),
+    "no kubectl": ({"kubectl": None}, "kubectl is not installed, or not on PATH"),
+    "old kind": ({"kind": "echo kind v0.11.1"}, "kind 0.11 is too old: 0.24 or newer is needed"),
+    "old kubectl": ({"kubectl": "echo Client Version: v1.20.4"}, "kubectl 1.20 is too old: 1.28"),
+    "another's cluster": ({"kind": OTHERS}, "kind delete cluster --name churn-model, or choose"),
+    "full disk": (
+        create_fails("ERROR: write /x: no space left on device"),
+        "no space left on device: free some disk: docker system prune",
+    ),
+    "port in use": (
+        create_fails("ERROR: Bind for 127.0.0.1:80 failed: port is already allocated"),
+        "another program has this port; try again",
+    ),
+    "no internet": (
+        create_fails("ERROR: failed to pull image kindest/node: dial tcp: no such host"),
+        "K8S_KIND_NODE_IMAGE",
+    ),
+}
+
+
+@pytest.fixture
+def k8s(example: Path, venv: Path, tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Give a function that runs `k8s` with nothing on PATH but stand-ins for its programs."""
+
+    def k8s(*command: str, programs: dict[str, str | None] | None = None) -> tuple[int, str]:
+        shutil.rmtree(tmp_path / "bin", ignore_errors=True)
+        (tmp_path / "bin").mkdir()
+        for name, body in {**GOOD, **(programs or {})}.items():
+            if body is not None:
+                (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
+                (tmp_path / "bin" / name).chmod(0o755)
+        env = {name: value for name, value in os.environ.items() if not name.startswith("K8S_")}
+        done = subprocess.run(
+            [venv / "bin/k8s", *command], cwd=example, env=env | {"PATH": str(tmp_path / "bin")},
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    return k8s
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_up_says_what_is_missing(k8s: Callable[..., Any], example: Path, what: str) -> None:
+    """In one line with the remedy, and nothing half made is left behind."""
+    programs, remedy = BAD[what]
+    try:
+        code, said = k8s("kind", "up", programs=programs)
+        assert code == 2
+        (line,) = [one for one in said.splitlines() if one.startswith("k8s: ")]
+        assert remedy in line
+        assert not (example / ".kind/config.yaml").exists()
+        assert not (example / ".kind/kubeconfig").exists()
+    finally:
+        shutil.rmtree(example / ".kind", ignore_errors=True)
+
+
+@pytest.mark.parametrize("command", [["test"], ["env"], ["logs", "x"]])
+def test_without_a_cluster(k8s: Callable[..., Any], command: list[str]) -> None:
+    assert k8s("kind", *command) == (2, "k8s: no cluster is up: k8s kind up\n")
+
+
+def test_deploy_wants_a_flow_and_an_environment_that_exist(k8s: Callable[..., Any]) -> None:
+    assert k8s("deploy")[0] == 2
+    code, said = k8s("deploy", "hello", "--env", "staging")
+    assert (code, said) == (
+        2,
+        "k8s: no environment staging; in environments/ there is kind, prod\n",
+    )
+
+
+def test_environment_says_what_it_overrides(venv: Path, tmp_path: Path) -> None:
+    """The user's own configuration is laid under, not replaced."""
+    (tmp_path / "config.json").write_text(
+        json.dumps({"METAFLOW_DEFAULT_DATASTORE": "azure", "METAFLOW_SERVICE_URL": "https://hers"})
+    )
+    script = (
+        "from churn_model.ops.environment import of_metaflow, use; print(use('kind'));"
+        "print(of_metaflow('SERVICE_URL'), of_metaflow('DEFAULT_DATASTORE'))"
+    )
+    env = {"METAFLOW_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    command = [venv / "bin/python", "-c", script]
+    said = subprocess.check_output(command, text=True, env=env).splitlines()
+    assert said == ["['METAFLOW_DEFAULT_DATASTORE: s3 instead of azure']", "https://hers s3"]
+
+
+REGISTRY = """case "$1 $2" in
+  "manifest inspect") echo "{manifest}" >&$((1 + {code})); exit {code};;
+  "image inspect") echo '[{{"Id": "sha256:one", "RepoDigests": []}}]';;
+  version*) echo 28.0.1;;
+  *) echo "$@" >> "$0.log";;
+esac"""
+
+
+@pytest.mark.parametrize(
+    ("manifest", "code", "ends", "says"),
+    [
+        ("no such manifest", 1, 0, "ghcr.io/acme/churn:1.2.3: pushed"),
+        ('{\\"config\\": \\"sha256:one\\"}', 0, 0, "ghcr.io/acme/churn:1.2.3: is pushed already"),
+        ('{\\"config\\": \\"sha256:two\\"}', 0, 2, "k8s image --bump"),
+        ("unauthorized: access denied", 1, 2, "docker login to that registry"),
+    ],
+)
+def test_push_refuses_to_overwrite(
+    k8s: Callable[..., Any], tmp_path: Path, manifest: str, code: int, ends: int, says: str
+) -> None:
+    docker = REGISTRY.format(manifest=manifest, code=code)
+    found, said = k8s("image", "--push", programs={"docker": docker})
+    assert found == ends and says in said
+    pushed = "push ghcr.io" in (tmp_path / "bin/docker.log").read_text()
+    assert pushed == (says.endswith(": pushed"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("ghcr.io/acme/churn:1.2.9", "ghcr.io/acme/churn:1.2.10"),
+        ("reg:5000/churn:v7-slim", "reg:5000/churn:v8-slim"),
+        ("churn:stable", None),
+        ("reg:5000/churn@sha256:" + "0" * 64, None),
+    ],
+)
+def test_bump(k8s: Callable[..., Any], example: Path, old: str, new: str | None) -> None:
+    """The rest of k8s.toml stays as it is, comments included."""
+    config = example / "k8s.toml"
+    text = config.read_text()
+    try:
+        config.write_text(text.replace("ghcr.io/acme/churn:1.2.3", old))
+        code, said = k8s("image", "--bump")
+        assert code == (0 if new else 2)
+        assert tomllib.loads(config.read_text())["image"] == (new or old)
+        assert config.read_text() == text.replace("ghcr.io/acme/churn:1.2.3", new or old)
+        assert new or "no number to count up" in said
+    finally:
+        config.write_text(text)

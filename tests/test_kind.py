@@ -1,0 +1,436 @@
+"""The development cluster, for real: `make test-kind`, with Docker, kind and kubectl.
+
+Expected values are the answers, by hand; what is on the cluster is read by kubectl.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ADVANCED, EXAMPLE, FIGURES, UV, run
+
+pytestmark = pytest.mark.kind
+MISSING = [name for name in ("docker", "kind", "kubectl") if not shutil.which(name)]
+if MISSING:
+    pytestmark = [pytestmark, pytest.mark.skip(reason=f"not on PATH: {', '.join(MISSING)}")]
+FLOWS = Path(__file__).parent
+SEED = {
+    "image": "ghcr.io/acme/churn:1.2.3",
+    "service_account": "metaflow",
+    "gpu": {"nvidia.com/gpu": "1"},
+    "shared_memory": "8196Mi",
+    "claims": {"metaflow-training": "/cache"},
+}
+VISION = {
+    "image": "registry.example.com:5000/team/vision:2024.1",
+    "service_account": "trainer.team-a",
+    "gpu": {"amd.com/gpu": "2"},
+    "shared_memory": "1Gi",
+    "claims": {"data": "/data", "models-v2": "/srv/models"},
+}
+PLACEMENT = {
+    "node_selector": {"pool": "gpu", "example.com/zone": "eu-1"},
+    "tolerations": {("amd.com/gpu", None, "NoSchedule"), ("team", "vision", "NoExecute")},
+    "pull_secrets": {"regcred", "other-cred"},
+}
+
+
+class Project:
+    """A project and its cluster."""
+
+    def __init__(self, folder: Path, namespace: str) -> None:
+        self.folder, self.namespace = folder, namespace
+        run(UV, "sync", "--quiet", cwd=folder)
+
+    def k8s(self, *command: str, code: int = 0, **env: str) -> str:
+        """Run `k8s`, which must end with `code`, and give all that it prints."""
+        done = subprocess.run(
+            [self.folder / ".venv/bin/k8s", *command],
+            cwd=self.folder, env={**os.environ, **env}, timeout=1200, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        assert done.returncode == code, f"k8s {command}: {done.returncode}\n{done.stdout[-6000:]}"
+        return done.stdout
+
+    def kubectl(self, *command: str) -> str:
+        where = ("--kubeconfig", str(self.folder / ".kind/kubeconfig"), "-n", self.namespace)
+        return run("kubectl", *where, *command, cwd=self.folder)
+
+    def get(self, what: str) -> list[Any]:
+        return json.loads(self.kubectl("get", what, "-o", "json"))["items"]
+
+    def pods(self, flow: str) -> list[Any]:
+        """Give the pods of all runs of a flow, its steps' and its hooks'."""
+        return [
+            pod
+            for pod in self.get("pods")
+            if pod["metadata"]["annotations"].get("metaflow/flow_name") == flow
+        ]
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        text = (self.folder / file).read_text()
+        assert old in text
+        (self.folder / file).write_text(text.replace(old, new))
+
+
+def seen(pod: Any) -> dict[str, Any]:
+    """Give of a live pod what the answers say."""
+    spec = pod["spec"]
+    main = next((one for one in spec["containers"] if one["name"] == "main"), spec["containers"][0])
+    limits = main["resources"].get("limits", {})
+    paths = {one["name"]: one["mountPath"] for one in main["volumeMounts"]}
+    claims = [one for one in spec["volumes"] if "persistentVolumeClaim" in one]
+    shm = [one["emptyDir"] for one in spec["volumes"] if paths.get(one["name"]) == "/dev/shm"]
+    return {
+        "image": main["image"],
+        "service_account": spec["serviceAccountName"],
+        "gpu": {name: count for name, count in limits.items() if name.endswith("/gpu")},
+        "shared_memory": shm[0]["sizeLimit"] if shm else None,
+        "claims": {one["persistentVolumeClaim"]["claimName"]: paths[one["name"]] for one in claims},
+    }
+
+
+def placed(pod: Any) -> dict[str, Any]:
+    """Give where a live pod may run and by which secrets its image is pulled."""
+    found = pod["spec"].get("tolerations", [])
+    own = [one for one in found if not one.get("key", "").startswith("node.kubernetes.io/")]
+    return {
+        "node_selector": pod["spec"].get("nodeSelector"),
+        "tolerations": {(one["key"], one.get("value"), one.get("effect")) for one in own},
+        "pull_secrets": {one["name"] for one in pod["spec"].get("imagePullSecrets", [])},
+    }
+
+
+def lines(said: str) -> dict[str, str]:
+    """Give what `kind test` says of each flow and way, without the time."""
+    found = (line.split(maxsplit=2) for line in said.splitlines() if line.endswith(" s"))
+    return {f"{flow} {way}": rest.rsplit(maxsplit=2)[0] for flow, way, rest in found}
+
+
+def in_background(project: Project, *command: str, **env: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [project.folder / ".venv/bin/k8s", *command],
+        cwd=project.folder, env={**os.environ, **env}, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's & ignores it
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def seed(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Give the seed example with flows of many shapes, and its cluster."""
+    folder = copy(tmp_path_factory.mktemp("seed") / "churn-model", **EXAMPLE)
+    project = Project(folder, "default")
+    for name in ("flows/nested", "flows/recursion", "flows/gang", "flows/hooked", "kind/proof"):
+        shutil.copy(FLOWS / f"{name}.py", folder / "flows")
+    clusters = run("kind", "get", "clusters", cwd=folder)
+    try:
+        started = time.monotonic()
+        said = project.k8s("kind", "up")
+        FIGURES["kind up, the image built on the way"] = f"{time.monotonic() - started:.0f} s"
+        print(said)
+        yield project
+    finally:
+        project.k8s("kind", "down")
+    assert run("kind", "get", "clusters", cwd=folder) == clusters
+    assert not (folder / ".kind").exists()
+
+
+@pytest.fixture(scope="module")
+def vision(
+    copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    """Give the project with every answer, whose image exists: here it is the seed's, if built."""
+    folder = copy(tmp_path_factory.mktemp("vision") / "vision", **ADVANCED)
+    shutil.copy(FLOWS / "kind/failing.py", folder / "flows")
+    failing = folder / "flows/failing.py"
+    failing.write_text(failing.read_text().replace("churn_model", "vision"))
+    project = Project(folder, "team-a")
+    project.edit("tests/kind.toml", "[hello]", '[failing]\nskip = "fails on purpose"\n\n[hello]')
+    context = folder / "image"
+    context.mkdir()
+    (context / "Dockerfile").write_text(
+        "FROM python:3.12-slim\n"
+        "RUN pip install --quiet boto3 requests numpy joblib scikit-learn\n"
+        "ENV METAFLOW_SKIP_INSTALL_DEPENDENCIES=1\n"
+    )
+    run("docker", "build", "--quiet", "--tag", VISION["image"], str(context), cwd=folder)
+    try:
+        print(project.k8s("kind", "up"))
+        yield project
+    finally:
+        project.k8s("kind", "down")
+
+
+def test_interrupted(copy: Callable[..., Path], tmp_path: Path) -> None:
+    """Ctrl-C in the middle leaves no cluster behind, half made or whole."""
+    project = Project(copy(tmp_path / "cut-short", project_name="cut-short"), "default")
+    up = in_background(project, "kind", "up")
+    try:
+        while "cut-short" not in run("kind", "get", "clusters", cwd=tmp_path):
+            assert up.poll() is None, up.stdout and up.stdout.read()
+            time.sleep(0.2)
+        os.killpg(up.pid, signal.SIGINT)
+        said, _ = up.communicate(timeout=120)
+        assert up.returncode == 130, said
+        assert "cut-short" not in run("kind", "get", "clusters", cwd=tmp_path)
+    finally:
+        run("kind", "delete", "cluster", "--name", "cut-short", cwd=tmp_path)
+
+
+READY = {"project_name": "ready", "image": "python:3.13-slim", "image_source": "existing"}
+
+
+@pytest.mark.parametrize("answers", [{}, EXAMPLE, ADVANCED, READY], ids=lambda one: len(one))
+def test_answers_pass_the_check(
+    copy: Callable[..., Path], tmp_path: Path, answers: dict[str, Any]
+) -> None:
+    said = Project(copy(tmp_path / "project", **answers), "default").k8s("check")
+    assert said.count(": equal") == 2
+
+
+def test_cluster(seed: Project) -> None:
+    """The cluster has what k8s.toml and the flows ask for, and no right beyond."""
+    (node,) = seed.get("nodes")
+    assert int(node["status"]["allocatable"]["nvidia.com/gpu"]) >= 1
+    assert {one["metadata"]["name"]: one["status"]["phase"] for one in seed.get("pvc")} == {
+        "metaflow-training": "Bound"
+    }
+    account = "--as=system:serviceaccount:default:metaflow"
+    rights = {
+        ("create", "workflowtaskresults.argoproj.io"): "yes",
+        ("patch", "workflowtaskresults.argoproj.io"): "yes",
+        ("create", "jobsets.jobset.x-k8s.io"): "yes",  # for gang.py
+        ("delete", "workflowtaskresults.argoproj.io"): "no",
+        ("list", "jobsets.jobset.x-k8s.io"): "no",
+        ("get", "pods"): "no",
+        ("get", "secrets"): "no",
+    }
+    rules = seed.kubectl("get", "role", "argo-executor", "-o", "json")
+    allowed = {
+        (verb, f"{kind}.{rule['apiGroups'][0]}")
+        for rule in json.loads(rules)["rules"]
+        for kind in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    for (verb, what), answer in rights.items():
+        if answer == "yes":
+            assert seed.kubectl("auth", "can-i", verb, what, account).strip() == "yes"
+            assert (verb, what) in allowed
+        else:
+            assert (verb, what) not in allowed
+
+
+def test_up_again(seed: Project) -> None:
+    (before,) = seed.get("nodes")
+    started = time.monotonic()
+    said = seed.k8s("kind", "up")
+    FIGURES["kind up, again"] = f"{time.monotonic() - started:.1f} s"
+    (after,) = seed.get("nodes")
+    assert before["metadata"]["uid"] == after["metadata"]["uid"], said
+
+
+def test_flows(seed: Project) -> None:
+    """Each flow passes both ways, and each of its pods is as the answers say."""
+    started = time.monotonic()
+    said = seed.k8s("kind", "test")
+    FIGURES["kind test of 7 flows, both ways"] = f"{time.monotonic() - started:.0f} s"
+    print(said)
+    found = lines(said)
+    equal = "{} pods, equal to k8s.toml"
+    # alike pods of a step count once; a JobSet has its creator, a control and a worker
+    assert found == {
+        "gang argo": equal.format(6),
+        "gang run": equal.format(5),
+        "hello argo": equal.format(2),
+        "hello run": equal.format(2),
+        "hooked argo": equal.format(3),
+        "hooked run": equal.format(2),
+        "nested argo": equal.format(6),
+        "nested run": equal.format(6),
+        "proof argo": equal.format(2),
+        "proof run": equal.format(2),
+        "recursion argo": equal.format(3),
+        "recursion run": equal.format(3),
+        "train argo": equal.format(4),
+        "train run": equal.format(4),
+    }
+    for flow, count in {"HelloFlow": 4, "TrainFlow": 12, "NestedFlow": 26}.items():
+        pods = seed.pods(flow)
+        assert len(pods) == count
+        assert [seen(pod) for pod in pods] == [SEED] * count
+    memory = {
+        pod["spec"]["containers"][0]["resources"]["requests"]["memory"]
+        for pod in seed.pods("TrainFlow")
+        if pod["metadata"]["annotations"]["metaflow/step_name"] == "train"
+    }
+    assert memory == {"8192M"}
+
+
+def test_exit_hook(seed: Project) -> None:
+    hooks = [
+        pod
+        for pod in seed.pods("HookedFlow")
+        if "metaflow/step_name" not in pod["metadata"]["annotations"]
+    ]
+    assert len(hooks) == 1
+    assert seen(hooks[0]) == SEED | {"gpu": {}, "shared_memory": None, "claims": {}}
+
+
+def test_deploy_dry_run(seed: Project) -> None:
+    (before,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
+    flow = (seed.folder / "flows/hello.py").read_text()
+    seed.edit(
+        "flows/hello.py", "    @step\n    def end", "    @k8s(memory=5000)\n    @step\n    def end"
+    )
+    seed.edit("flows/hello.py", "import BaseFlow", "import BaseFlow, k8s")
+    said = seed.k8s("deploy", "hello", "--env", "kind", "--dry-run")
+    assert "4096M" in said and "5000M" in said and "unchanged" in said
+    (after,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    said = seed.k8s("deploy", "hello", "--env", "kind")
+    assert "deployed to namespace default" in said
+    (after,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
+    memory = [
+        one["container"]["resources"]["requests"]["memory"]
+        for one in after["spec"]["templates"]
+        if (one.get("metadata") or {}).get("annotations", {}).get("metaflow/step_name") == "end"
+    ]
+    assert memory == ["5000M"]
+    (seed.folder / "flows/hello.py").write_text(flow)
+
+
+def test_failed_deploy_changes_nothing(seed: Project) -> None:
+    """A service account that may not write WorkflowTemplates."""
+    token = seed.kubectl("create", "token", "metaflow").strip()
+    config = json.loads(seed.kubectl("config", "view", "--raw", "-o", "json"))
+    config["users"][0]["user"] = {"token": token}
+    weak = seed.folder / ".kind/weak.json"
+    weak.write_text(json.dumps(config))
+    said = seed.k8s("kind", "env")
+    exports = [line.removeprefix("export ").partition("=") for line in said.splitlines()]
+    env = {name: value.strip("'") for name, _, value in exports} | {"KUBECONFIG": str(weak)}
+    before = seed.kubectl("get", "workflowtemplates", "-o", "yaml")
+    said = seed.k8s("deploy", "hello", code=2, **env)
+    assert "hello.py" in said and "forbidden" in said.lower()
+    assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
+
+
+LACKS = {
+    "secret": ({"secrets": ["nowhere"]}, 'secret "nowhere" not found'),
+    "claim": ({"persistent_volume_claims": {"nowhere": "/x"}}, '"nowhere" not found'),
+    "gpu": ({"gpu": 99}, "Insufficient nvidia.com/gpu"),
+    "image": ({"image": "ghcr.io/acme/nowhere:1"}, "ghcr.io/acme/nowhere:1"),
+    "service-account": ({"service_account": "nobody"}, "nobody"),
+}
+
+
+def test_pods_that_cannot_start(seed: Project) -> None:
+    """Each is explained, by what it lacks, soon: all of them at once, both ways, in 5 minutes."""
+    tests = {}
+    for name, (lacks, _) in LACKS.items():
+        text = (FLOWS / "kind/lacking.py").read_text()
+        title = f"lacking_{name.replace('-', '_')}"
+        class_name = f"Lacking{name.replace('-', '').capitalize()}Flow"
+        (seed.folder / f"flows/{title}.py").write_text(text.replace("LackingFlow", class_name))
+        tests[name] = in_background(seed, "kind", "test", title, LACKS=json.dumps(lacks))
+    for name, (_, why) in LACKS.items():
+        said, _ = tests[name].communicate(timeout=300)
+        assert tests[name].returncode == 1, said
+        assert said.count("cannot start") == 2 and why in said, f"{name}: {said}"
+        (seed.folder / f"flows/lacking_{name.replace('-', '_')}.py").unlink()
+
+
+def test_broken_base_flow_is_red(seed: Project) -> None:
+    """BaseFlow forgets `end`: the pods of a run show it, and nothing is deployed."""
+    base = seed.folder / "src/churn_model/base.py"
+    text = base.read_text()
+    seed.edit(
+        "src/churn_model/base.py",
+        "        for name, step in mutable_flow.steps:\n",
+        '        for name, step in mutable_flow.steps:\n            if name == "end":\n'
+        "                continue\n",
+    )
+    said = seed.k8s("kind", "test", "hello", code=1)
+    base.write_text(text)
+    assert lines(said) == {"hello run": "FAILED", "hello argo": "FAILED"}
+    assert "HelloFlow (run " in said and "HelloFlow (compiled) is not as k8s.toml says" in said
+    assert "expected ghcr.io/acme/churn:1.2.3" in said.replace("\n", " ")
+
+
+def test_changed_configuration(seed: Project) -> None:
+    """An edit of k8s.toml is on the cluster after the next `kind up`, with no other edit."""
+    old = {pod["metadata"]["name"] for pod in seed.pods("HelloFlow")}
+    seed.edit("k8s.toml", "gpu = 1", "gpu = 2")
+    seed.edit("k8s.toml", "shared_memory = 8196", "shared_memory = 64")
+    claims = '[persistent_volume_claims]\nextra = "/extra"'
+    seed.edit("k8s.toml", "[persistent_volume_claims]", claims)
+    seed.k8s("kind", "up")
+    said = seed.k8s("kind", "test", "hello", "--", "--who=kind")
+    assert set(lines(said).values()) == {"2 pods, equal to k8s.toml"}
+    pods = [pod for pod in seed.pods("HelloFlow") if pod["metadata"]["name"] not in old]
+    changed = {
+        "gpu": {"nvidia.com/gpu": "2"},
+        "shared_memory": "64Mi",
+        "claims": {"extra": "/extra", "metaflow-training": "/cache"},
+    }
+    assert [seen(pod) for pod in pods] == [SEED | changed] * 4
+
+
+def test_logs(seed: Project, tmp_path: Path) -> None:
+    seed.k8s("kind", "logs", str(tmp_path))
+    kept = [str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")]
+    assert "flows/hello-run.log" in kept and "workflows.yaml" in kept
+    assert any("helloflow" in name and name.endswith("logs.txt") for name in kept)
+
+
+def test_everything_advanced(vision: Project) -> None:
+    """AMD, taints, selectors, pull secrets and an image that exists, with its namespace."""
+    said = vision.k8s("kind", "test", "hello")
+    assert set(lines(said).values()) == {"2 pods, equal to k8s.toml"}
+    pods = vision.pods("HelloFlow")
+    assert [seen(pod) for pod in pods] == [VISION] * 4
+    assert [placed(pod) for pod in pods] == [PLACEMENT] * 4
+    assert {pod["spec"]["nodeName"] for pod in pods} == {"vision-worker"}
+
+
+def test_failing_flow_is_reported_from_the_same_pod(vision: Project) -> None:
+    """The pod that captures the error has the image, account, selector, tolerations and secrets."""
+    said = vision.k8s("kind", "test", "failing", code=1)
+    assert said.count("FAILED") == 2 and "on purpose" in said
+    hooks = []
+    for _ in range(60):  # it starts when the workflow has failed
+        hooks = [
+            pod
+            for pod in vision.pods("FailingFlow")
+            if "metaflow/step_name" not in pod["metadata"]["annotations"]
+            and pod["status"]["phase"] == "Succeeded"
+        ]
+        if hooks:
+            break
+        time.sleep(1)
+    assert [seen(pod)["image"] for pod in hooks] == [VISION["image"]]
+    assert [seen(pod)["service_account"] for pod in hooks] == ["trainer.team-a"]
+    assert [placed(pod) for pod in hooks] == [PLACEMENT]
+
+
+def test_changed_placement(vision: Project) -> None:
+    """A toleration taken out of k8s.toml takes the taint off the node."""
+    vision.edit("k8s.toml", 'effect = "NoExecute"', 'effect = "NoSchedule"')
+    vision.edit("k8s.toml", 'pool = "gpu"', 'pool = "big"')
+    vision.k8s("kind", "up")
+    said = vision.k8s("kind", "test", "hello")
+    assert set(lines(said).values()) == {"2 pods, equal to k8s.toml"}
+    (worker,) = [one for one in vision.get("nodes") if one["metadata"]["name"] == "vision-worker"]
+    assert worker["metadata"]["labels"]["pool"] == "big"
+    assert {(one["key"], one["effect"]) for one in worker["spec"]["taints"]} == {
+        ("amd.com/gpu", "NoSchedule"),
+        ("team", "NoSchedule"),
+    }
