@@ -422,7 +422,9 @@ def test_failing_flow_is_reported_from_the_same_pod(vision: Project) -> None:
 
 
 def test_changed_placement(vision: Project) -> None:
-    """A toleration taken out of k8s.toml takes the taint off the node."""
+    """Another taint and label, and more cores and memory than any test machine has."""
+    vision.edit("k8s.toml", "cpu = 1.5", "cpu = 16")
+    vision.edit("k8s.toml", "memory = 6000", "memory = 500000")
     vision.edit("k8s.toml", 'effect = "NoExecute"', 'effect = "NoSchedule"')
     vision.edit("k8s.toml", 'pool = "gpu"', 'pool = "big"')
     vision.k8s("kind", "up")
