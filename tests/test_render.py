@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,7 @@ import yaml
 from conftest import ADVANCED, EXAMPLE, QUESTIONS, ROOT, run
 
 BIN = Path(sys.executable).parent
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 
 
 def values(choices: Any) -> list[str]:
@@ -80,6 +82,33 @@ PROD = {
 NAMES = {"example": "churn-model", "advanced": "vision"}
 PYTHON = {"advanced": "3.12", "python_version=3.11": "3.11", "python_version=3.12": "3.12"}
 CI = {"advanced": "gitlab", "ci=gitlab": "gitlab", "ci=none": None}
+SYNC = "uv sync --locked"
+TEST = [SYNC, "uv run ruff check", "uv run ruff format --check", "uv run mypy", "uv run pytest"]
+KIND = [SYNC, "uv run k8s kind up", "uv run k8s kind test"]
+PLAN = 'uv run k8s plan --against "${}" --format markdown > plan.md'
+JOBS = {
+    "github": {
+        "test": TEST,
+        "check": [SYNC, 'uv run k8s check --format markdown >> "$GITHUB_STEP_SUMMARY"'],
+        "kind": [*KIND, "uv run k8s kind logs logs"],
+        "plan": [
+            SYNC,
+            PLAN.format("BASE"),
+            'cat plan.md >> "$GITHUB_STEP_SUMMARY"\n'
+            'gh pr comment "$NUMBER" --body-file plan.md --edit-last --create-if-none\n',
+        ],
+    },
+    "gitlab": {
+        "test": TEST,
+        "check": [SYNC, "uv run k8s check"],
+        "kind": [
+            *KIND,
+            "uv run k8s kind logs logs || true",
+            "uv run k8s kind down",
+        ],
+        "plan": [SYNC, PLAN.format("CI_MERGE_REQUEST_DIFF_BASE_SHA")],
+    },
+}
 NO_DOCKERFILE = {"advanced", "image_source=existing"}
 UNASKED = {"organisation", "schema", "package_name", "gpu_vendor"}
 ADVANCED_ONLY = {
@@ -172,6 +201,7 @@ def test_dockerfile(case):
 
 
 def test_ci(case):
+    """The same jobs everywhere; no answer is a part of a command."""
     chosen = CI.get(case.name, "github")
     files = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}
     present = [name for name, file in files.items() if (case.path / file).exists()]
@@ -179,18 +209,22 @@ def test_ci(case):
     assert (case.path / ".github").exists() == (chosen == "github")
     if chosen is None:
         return
-    workflow = yaml.safe_load(case.read(files[chosen]))
-    commands = {
-        "github": lambda: [
-            step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step
-        ],
-        "gitlab": lambda: workflow["test"]["script"],
-    }[chosen]()
-    assert "uv run pytest" in commands
-    assert any(command.startswith("uv run k8s check") for command in commands)
-    assert re.search(
-        rf'(python|"){re.escape(PYTHON.get(case.name, "3.13"))}\b', case.read(files[chosen])
-    )
+    text = case.read(files[chosen])
+    workflow = yaml.safe_load(text)
+    if chosen == "github":
+        jobs = {
+            name: [step["run"] for step in job["steps"] if "run" in step]
+            for name, job in workflow["jobs"].items()
+        }
+    else:
+        before = workflow["default"]["before_script"]
+        jobs = {
+            name: [*before, *job["script"], *job.get("after_script", [])]
+            for name, job in workflow.items()
+            if "script" in job
+        }
+    assert jobs == JOBS[chosen]
+    assert f'UV_PYTHON: "{PYTHON.get(case.name, "3.13")}"' in text
 
 
 def test_answers_are_recorded(case):
@@ -384,11 +418,19 @@ def test_other_files_of_a_folder_are_kept(copy, tmp_path):
     assert (tmp_path / "flows/hello.py").exists()
 
 
-def test_workflows_pass_zizmor(example: Path) -> None:
+def workflows(case: Case) -> list[Path]:
+    """Give GitHub's workflows, of this repository and of a project."""
+    return [*ROOT.glob(".github/workflows/*"), *case.path.glob(".github/workflows/*")]
+
+
+def test_workflows_pass_zizmor(case):
     """Nothing unpinned, too much permission, or spliced into a shell line."""
-    ours = ROOT / ".github/workflows/test.yml"
-    theirs = example / ".github/workflows/ci.yml"
-    run(BIN / "zizmor", "--offline", "--no-config", ours, theirs, cwd=example)
+    run(BIN / "zizmor", "--offline", "--no-config", *workflows(case), cwd=case.path)
+
+
+@pytest.mark.skipif(not shutil.which("go"), reason="actionlint is a Go module: no go on PATH")
+def test_workflows_pass_actionlint(case):
+    run("go", "run", ACTIONLINT, *workflows(case), cwd=case.path)
 
 
 def test_type_checker(example: Path, venv: Path) -> None:

@@ -1,0 +1,99 @@
+"""The jobs of a project's workflow on GitHub, run by act on this machine as on a runner."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import EXAMPLE, ROOT, UV, run
+
+ACT = UV.with_name("act")
+NEEDED = ("docker", "kind", "kubectl")
+CLUSTER = f"act-{os.getpid()}"
+
+pytestmark = [
+    pytest.mark.kind,
+    pytest.mark.skipif(
+        not all(map(shutil.which, NEEDED)), reason=f"not all on PATH: {', '.join(NEEDED)}"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def project(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a project with everything committed, as on GitHub; train would take minutes on kind."""
+    path = copy(tmp_path_factory.mktemp("act") / "churn-model", **EXAMPLE)
+    with open(path / "tests/kind.toml", "a") as settings:
+        settings.write('\n[train]\nskip = "slow"\n')
+    run(UV, "lock", "--quiet", cwd=path)
+    for command in ("init -q -b main", "add -A", "commit -q -m first"):
+        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+        run("git", *identity, *command.split(), cwd=path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def actions(project: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Give act's options that put a stand-in on this machine in each action's place.
+
+    That of setup-uv puts uv on PATH, the others do nothing; act does actions/checkout by itself.
+    """
+    folder = tmp_path_factory.mktemp("actions")
+    (folder / "bin").mkdir()
+    (folder / "bin/uv").symlink_to(UV)
+    commands = {"setup-uv": f'echo "{folder}/bin" >> "$GITHUB_PATH"'}
+    workflow = yaml.safe_load((project / ".github/workflows/ci.yml").read_text())
+    used = {step.get("uses") for job in workflow["jobs"].values() for step in job["steps"]}
+    options = []
+    for action in sorted(filter(None, used)):
+        name = action.partition("@")[0].rpartition("/")[2]
+        if name != "checkout":
+            (folder / name).mkdir()
+            step = {"shell": "bash", "run": commands.get(name, "true")}
+            runs = {"using": "composite", "steps": [step]}
+            (folder / name / "action.yml").write_text(yaml.safe_dump({"name": name, "runs": runs}))
+            options += ["--local-repository", f"{action}={folder / name}"]
+    return options
+
+
+@pytest.fixture
+def act(project: Path, actions: list[str], tmp_path: Path) -> Callable[[str], str]:
+    """Give a function that runs a job, which must succeed, and gives what it printed.
+
+    The variables K8S_… reach it, by which a runner with no internet overrides what is downloaded.
+    """
+    variables = {name: value for name, value in os.environ.items() if name.startswith("K8S_")}
+    variables["K8S_KIND_CLUSTER"] = CLUSTER
+    options = ["-P", "ubuntu-latest=-self-hosted", "--action-cache-path", str(tmp_path), *actions]
+    for name, value in variables.items():
+        options += ["--env", f"{name}={value}"]
+
+    def act(job: str) -> str:
+        return run(ACT, "push", "-j", job, "--no-cache-server", *options, cwd=project, timeout=1800)
+
+    return act
+
+
+@pytest.fixture
+def cluster() -> Iterator[None]:
+    """Delete the cluster in the end: a runner is thrown away with it."""
+    try:
+        yield
+    finally:
+        run("kind", "delete", "cluster", "--name", CLUSTER, cwd=ROOT)
+
+
+@pytest.mark.parametrize("job", ["test", "check"])
+def test_job(job: str, act: Callable[[str], str]) -> None:
+    assert "Job succeeded" in act(job)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_kind(act: Callable[[str], str]) -> None:
+    """The flow runs both ways, in a cluster made from nothing but the project."""
+    said = act("kind")
+    for way in ("run", "argo"):
+        assert re.search(rf"hello {way} +\d+ pods, equal to k8s.toml", said), said[-4000:]
