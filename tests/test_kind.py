@@ -262,7 +262,7 @@ def test_flows(seed: Project) -> None:
         "train argo": equal.format(4),
         "train run": equal.format(4),
     }
-    for flow, count in {"HelloFlow": 4, "TrainFlow": 12, "NestedFlow": 26}.items():
+    for flow, count in {"HelloFlow": 4, "TrainFlow": 12, "NestedFlow": 18}.items():
         pods = seed.pods(flow)
         assert len(pods) == count
         assert [seen(pod) for pod in pods] == [SEED] * count

@@ -12,7 +12,7 @@ class NestedFlow(BaseFlow):
 
     @step
     def middle(self):
-        self.inner = [3, 4]
+        self.inner = [3]
         self.next(self.work_item, foreach="inner")
 
     @step
