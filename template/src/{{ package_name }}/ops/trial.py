@@ -7,6 +7,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,10 +20,12 @@ from .deploy import deploy, must_be_equal
 from .live import ARGO, OF_METAFLOW, annotation, check_live, get
 
 PATIENCE = 40  # seconds for which a pod may lack something before the run is given up
-QUEUE = 600  # the same for room on a node while other pods of the run are at work
+QUEUE = 600  # the same for room on a node while other pods are at work
+SIDE_BY_SIDE = 2  # flows; most of the time of each is waiting
 PARAMETERS: list[str] = []  # of the flows, from the command line
 EVERY = 10  # seconds between two lines of progress
 SETTINGS = ROOT / "tests" / "kind.toml"
+Way = Callable[[dict[str, Any], Sequence[str], str], str]
 
 
 def settings() -> dict[str, Any]:
@@ -56,26 +59,34 @@ def test(
         if why := said.get(file.stem, {}).get("skip"):
             print(f"{file.stem}: left out: {why}")
             files.remove(file)
-    failed = False
-    for result in compile_flows(files, ROOT):
+    results = [one for one in compile_flows(files, ROOT) if one["flow"] or one["error"]]
+
+    def both_ways(result: dict[str, Any]) -> bool:
         name = Path(result["file"]).stem
         parameters = PARAMETERS or said.get(name, {}).get("parameters", ())
-        ways = {"run": by_run, "argo": on_argo} if result["flow"] or result["error"] else {}
-        for title, way in ways.items():
-            with kind.part(f"{name} {title}") as say:
-                try:
-                    if result["error"]:
-                        raise Problem(result["error"])
-                    run = way(result, parameters, namespace)
-                    reports = list(check_live([result], namespace, run))
-                    must_be_equal(reports)
-                    pods = [one for one in reports if one["of"].startswith("run")][0]["pods"]
-                    say(f"{len(pods)} pods, equal to k8s.toml")
-                except Problem as problem:
-                    print(problem)
-                    say("FAILED")
-                    failed = True
-    raise typer.Exit(failed)
+        ways = {f"{name} run": by_run, f"{name} argo": on_argo}
+        return all([passes(*way, result, parameters, namespace) for way in ways.items()])
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        raise typer.Exit(not all([*pool.map(both_ways, results)]))
+
+
+def passes(title: str, way: Way, result: dict[str, Any], parameters: Any, namespace: str) -> bool:
+    """Run a compiled flow one way, print what came of it, and give whether all is right."""
+    with kind.part(title) as say:
+        try:
+            if result["error"]:
+                raise Problem(result["error"])
+            run = way(result, parameters, namespace)
+            reports = list(check_live([result], namespace, run))
+            must_be_equal(reports)
+            (of_run,) = [one for one in reports if one["of"].startswith("run")]
+            say(f"{len(of_run['pods'])} pods, equal to k8s.toml")
+        except Problem as problem:
+            print(problem)
+            say("FAILED")
+            return False
+    return True
 
 
 def by_run(result: dict[str, Any], parameters: Sequence[str], namespace: str) -> str:
@@ -150,6 +161,7 @@ def watch(ended: Callable[[], Any], flow: str, namespace: str) -> Any:
     printed = time.monotonic()
     while (result := ended()) is None:
         pods, warnings = list_pods(namespace), events(namespace, since)
+        busy = any(one["status"]["phase"] == "Running" for one in pods)
         pods = [one for one in pods if annotation(one, "flow_name") == flow]
         pods = [one for one in pods if one["metadata"]["creationTimestamp"] >= since]
         phases = Counter(pod["status"]["phase"] for pod in pods)
@@ -159,13 +171,13 @@ def watch(ended: Callable[[], Any], flow: str, namespace: str) -> Any:
         now = time.monotonic()
         waiting = {name: waiting.get(name, now) for name, why in lacks.items() if why}
         for name, start in waiting.items():
-            full = "Insufficient" in lacks[name] and phases["Running"]
-            if now - start > (QUEUE if full else PATIENCE):
+            queues = busy and "Insufficient" in lacks[name]
+            if now - start > (QUEUE if queues else PATIENCE):
                 raise Problem(f"{name} cannot start: {lacks[name]}")
         if now - printed > EVERY:
             said = ", ".join(f"{count} {phase.lower()}" for phase, count in sorted(phases.items()))
             why = next((f": {why}" for why in lacks.values() if why), "")
-            print(f"  pods: {said or 'none yet'}{why}", flush=True)
+            print(f"  {flow}: pods: {said or 'none yet'}{why}", flush=True)
             printed = now
         time.sleep(1)
     return result
