@@ -71,7 +71,7 @@ class Project:
         return [
             pod
             for pod in self.get("pods")
-            if pod["metadata"]["annotations"].get("metaflow/flow_name") == flow
+            if pod["metadata"].get("annotations", {}).get("metaflow/flow_name") == flow
         ]
 
     def edit(self, file: str, old: str, new: str) -> None:

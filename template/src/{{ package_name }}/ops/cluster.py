@@ -11,7 +11,8 @@ from .pods import UNITS, Pod
 
 AT_ONCE = 4  # pods of the largest size that a node takes, or each foreach would be a queue
 SYSTEM = {"cpu": 2, "memory": 2 * 1024**3}  # beside them: Argo, the S3 server and Kubernetes
-S3_SECRET = "kind-s3"
+S3 = "kind-s3"  # the server and its secret, in kind.yaml
+NO_REGISTRY = base64.b64encode(json.dumps({"auths": {}}).encode()).decode()
 EXECUTOR = {  # https://argo-workflows.readthedocs.io/en/latest/workflow-rbac/
     "apiGroups": ["argoproj.io"],
     "resources": ["workflowtaskresults"],
@@ -66,41 +67,28 @@ def objects(pods: Sequence[Pod], namespace: str, parallel: bool) -> list[dict[st
         return sorted({name for pod in pods for name in pod.get(key, ())})
 
     accounts = sorted({pod["service_account"] for pod in pods})
-    rights = {"rules": [EXECUTOR, *([JOBSETS] if parallel else [])]}
-    of_role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "argo-executor"}
+    group, name = "rbac.authorization.k8s.io", "argo-executor"
+    role = {"apiGroup": group, "kind": "Role", "name": name}
     subjects = [{"kind": "ServiceAccount", "name": name} for name in accounts]
+    rules = [EXECUTOR, *([JOBSETS] if parallel else [])]
     found = [
         manifest("v1", "Namespace", namespace),
         *(manifest("v1", "ServiceAccount", name) for name in accounts),
-        manifest("rbac.authorization.k8s.io/v1", "Role", "argo-executor", **rights),
-        manifest(
-            "rbac.authorization.k8s.io/v1",
-            "RoleBinding",
-            "argo-executor",
-            roleRef=of_role,
-            subjects=subjects,
-        ),
+        manifest(f"{group}/v1", "Role", name, rules=rules),
+        manifest(f"{group}/v1", "RoleBinding", name, roleRef=role, subjects=subjects),
     ]
     for name in names("persistent_volume_claims"):
         # not of kind's StorageClass, whose volumes only the pods of one node can share
-        spec = {
-            "storageClassName": "",
-            "accessModes": ["ReadWriteMany"],
-        }
-        path = {"hostPath": {"path": f"/claims/{name}"}, "capacity": {"storage": "1Gi"}}
-        volume = f"{namespace}-{name}"
-        claim = {"volumeName": volume, "resources": {"requests": {"storage": "1Gi"}}}
-        found.append(manifest("v1", "PersistentVolume", volume, spec=spec | path))
-        found.append(manifest("v1", "PersistentVolumeClaim", name, spec=spec | claim))
+        both, size = {"storageClassName": "", "accessModes": ["ReadWriteMany"]}, {"storage": "1Gi"}
+        volume = {**both, "capacity": size, "hostPath": {"path": f"/claims/{name}"}}
+        claim = {**both, "resources": {"requests": size}, "volumeName": f"{namespace}-{name}"}
+        found.append(manifest("v1", "PersistentVolume", claim["volumeName"], spec=volume))
+        found.append(manifest("v1", "PersistentVolumeClaim", name, spec=claim))
     pull = names("image_pull_secrets")
-    empty = base64.b64encode(json.dumps({"auths": {}}).encode()).decode()
-    of_registry = {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": empty}}
-    found += [manifest("v1", "Secret", name, **of_registry) for name in pull]
-    found += [manifest("v1", "Secret", name) for name in {*names("secrets")} - {*pull, S3_SECRET}]
-    for one in found:
-        if one["kind"] not in ("Namespace", "PersistentVolume"):
-            one["metadata"]["namespace"] = namespace
-    return found
+    empty = {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": NO_REGISTRY}}
+    plain = {*names("secrets")} - {*pull, S3}
+    found += [manifest("v1", "Secret", name, **empty) for name in pull]
+    return found + [manifest("v1", "Secret", name) for name in sorted(plain)]
 
 
 def manifest(version: str, kind: str, name: str, **more: Any) -> dict[str, Any]:

@@ -225,34 +225,28 @@ def patch(kind: str, name: str, change: dict[str, Any], *options: str) -> None:
 def apply(pods: list[Pod], needs: Iterable[str]) -> str:
     """Apply the manifests of all that the pods and their runs need."""
     namespace = environment.read("kind")["METAFLOW_KUBERNETES_NAMESPACE"]
-    ours = [*objects(pods, namespace, "JOBSET" in needs), *s3_server(namespace)]
-    put(ours)
+    ours = [*objects(pods, namespace, "JOBSET" in needs), *s3_server()]
+    put(ours, namespace)
     for claim in {claim for pod in pods for claim in pod.get("persistent_volume_claims", ())}:
         (STATE / "claims" / claim).mkdir(exist_ok=True)
         (STATE / "claims" / claim).chmod(0o777)  # for whichever user the image has
     for name in needs:
         home = NAMESPACES[name]
-        put([manifest("v1", "Namespace", home)])
-        put(yaml.safe_load_all(download(name)), "--namespace", home)
+        put([manifest("v1", "Namespace", home), *yaml.safe_load_all(download(name))], home)
     return f"{len(ours)} applied"
 
 
-def s3_server(namespace: str) -> list[dict[str, Any]]:
+def s3_server() -> list[dict[str, Any]]:
     text = (Path(__file__).parent / "kind.yaml").read_text(encoding="utf-8")
     text = text.replace("S3_IMAGE", os.environ.get("K8S_S3_IMAGE", S3_IMAGE))
-    return list(yaml.safe_load_all(text.replace("NAMESPACE", namespace)))
+    return list(yaml.safe_load_all(text))
 
 
-def put(manifests: Iterable[Any], *options: str) -> None:
+def put(manifests: Iterable[Any], namespace: str) -> None:
     """Apply manifests, without Argo's server and user interface, which nothing here uses."""
     wanted = [one for one in manifests if one and "argo-server" not in one["metadata"]["name"]]
-    how = ("--server-side", "--force-conflicts", "--filename", "-")
-    kubectl(
-        "apply",
-        *how,
-        *options,
-        given=json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted}),
-    )
+    how = ("--server-side", "--force-conflicts", "--namespace", namespace, "--filename", "-")
+    kubectl("apply", *how, given=json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted}))
 
 
 def download(name: str) -> str:
@@ -310,12 +304,14 @@ def use() -> dict[str, str]:
     if not KUBECONFIG.exists():
         raise Problem("no cluster is up: k8s kind up")
     settings = environment.read("kind")
-    port = tool("docker", "port", f"{NAME}-control-plane", S3_PORT).split()[0]
+    s3 = tool("docker", "port", f"{NAME}-control-plane", S3_PORT).split()
+    if not s3:
+        raise Problem("the cluster is stopped: k8s kind up starts it")
     variables = {
         **{f"METAFLOW_ARGO_EVENTS_{name}": "default" for name in EVENTS},
         **settings,
-        **s3_server("")[-1]["stringData"],
-        "AWS_ENDPOINT_URL_S3": f"http://{port}",
+        **s3_server()[-1]["stringData"],
+        "AWS_ENDPOINT_URL_S3": f"http://{s3[0]}",
         "KUBECONFIG": str(KUBECONFIG),
         "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(STATE),
         "METAFLOW_HOME": str(STATE),
