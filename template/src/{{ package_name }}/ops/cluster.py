@@ -80,10 +80,11 @@ def objects(pods: Sequence[Pod], namespace: str, parallel: bool) -> list[dict[st
     for name in names("persistent_volume_claims"):
         # not of kind's StorageClass, whose volumes only the pods of one node can share
         both, size = {"storageClassName": "", "accessModes": ["ReadWriteMany"]}, {"storage": "1Gi"}
-        volume = {**both, "capacity": size, "hostPath": {"path": f"/claims/{name}"}}
-        claim = {**both, "resources": {"requests": size}, "volumeName": f"{namespace}-{name}"}
-        found.append(manifest("v1", "PersistentVolume", claim["volumeName"], spec=volume))
-        found.append(manifest("v1", "PersistentVolumeClaim", name, spec=claim))
+        folder, volume = {"hostPath": {"path": f"/claims/{name}"}}, f"{namespace}-{name}"
+        spec = {**both, **folder, "capacity": size}
+        found.append(manifest("v1", "PersistentVolume", volume, spec=spec))
+        spec = {**both, "resources": {"requests": size}, "volumeName": volume}
+        found.append(manifest("v1", "PersistentVolumeClaim", name, spec=spec))
     pull = names("image_pull_secrets")
     empty = {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": NO_REGISTRY}}
     plain = {*names("secrets")} - {*pull, S3}
