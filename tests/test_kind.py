@@ -200,9 +200,8 @@ def test_cluster(seed: Project) -> None:
     """The cluster has what k8s.toml and the flows ask for, and no right beyond."""
     (node,) = seed.get("nodes")
     assert int(node["status"]["allocatable"]["nvidia.com/gpu"]) >= 1
-    assert {one["metadata"]["name"]: one["status"]["phase"] for one in seed.get("pvc")} == {
-        "metaflow-training": "Bound"
-    }
+    seed.kubectl("wait", "pvc", "--all", "--for=jsonpath={.status.phase}=Bound", "--timeout=60s")
+    assert [one["metadata"]["name"] for one in seed.get("pvc")] == ["metaflow-training"]
     account = "--as=system:serviceaccount:default:metaflow"
     rights = {
         ("create", "workflowtaskresults.argoproj.io"): "yes",
