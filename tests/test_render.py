@@ -387,8 +387,9 @@ def test_other_files_of_a_folder_are_kept(copy, tmp_path):
 def test_workflows_pass_zizmor(example: Path) -> None:
     """Nothing unpinned, too much permission, or spliced into a shell line."""
     ours = ROOT / ".github/workflows/test.yml"
-    theirs = example / ".github/workflows/ci.yml"
-    run(BIN / "zizmor", "--offline", "--no-config", ours, theirs, cwd=example)
+    theirs = sorted(example.glob(".github/workflows/*.yml"))
+    assert [file.name for file in theirs] == ["ci.yml", "update.yml"]
+    run(BIN / "zizmor", "--offline", "--no-config", ours, *theirs, cwd=example)
 
 
 def test_type_checker(example: Path, venv: Path) -> None:
