@@ -17,7 +17,7 @@ help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
 	@echo "make test       every test that needs no cluster; LONG=1 tries more, as CI does"
 	@echo "make lint       check this repository's style"
-	@echo "make benchmark  measure what the README says about speed"
+	@echo "make benchmark  measure what the README says about speed, and update a fleet"
 	@echo "make organisation-check  check hooks/organisation.yml"
 	@echo "make picture    draw the README's picture, from what \`make demo\` has made"
 	@echo "PYTHON=python3.12 chooses the interpreter, VERSIONS=oldest or newest those of the packages"
@@ -41,7 +41,7 @@ lint: $(BIN)/$(VERSIONS)
 	$(BIN)/ruff format --check
 
 benchmark: $(BIN)/$(VERSIONS)
-	@for name in copying flow check; do $(BIN)/python benchmarks/$$name.py || exit; done
+	@for name in copying flow check fleet; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 organisation-check: $(BIN)/$(VERSIONS)
 	@$(BIN)/python tests/organisation.py

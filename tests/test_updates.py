@@ -14,7 +14,7 @@ import copier
 import pytest
 import teams
 import yaml
-from conftest import ADVANCED, EXAMPLE, FIGURES, ROOT, UV
+from conftest import ADVANCED, EXAMPLE, FIGURES, ROOT, UV, how_many
 from copier.errors import UserMessageError
 from teams import commit, conflicts, git, lost, make, update
 
@@ -24,6 +24,7 @@ HEADINGS = re.findall(r"^## (\d\S*)$", (ROOT / "CHANGELOG.md").read_text(), re.M
 RELEASED = {"0.1.0": "8a19cf6a242f5e11aa7cf8089a7369e8177ea346"}
 MINIMUM = yaml.safe_load((ROOT / "copier.yml").read_text())["_min_copier_version"]
 NEXT = "v99.0.0"
+FLEET = how_many("FLEET", 0, 10)
 
 
 def tree(project: Path) -> dict[str, bytes | None]:
@@ -306,3 +307,12 @@ def test_nothing_needs_the_template(project):
     (project / "README.md").unlink()  # says how to update
     naming = [name for name, text in tree(project).items() if b"copier" in (text or b"").lower()]
     assert [name for name in naming if "/ops/" not in name] == []
+
+
+@pytest.mark.skipif(not FLEET, reason="LONG=1, or FLEET=10 for as many projects, updates a fleet")
+def test_fleet():
+    command = [sys.executable, ROOT / "benchmarks/fleet.py", f"--projects={FLEET}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    FIGURES["fleet"] = "; ".join(done.stdout.splitlines())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-3:] == ["conflicts: 0", "lost edits: 0", "not updated: 0"]
