@@ -55,7 +55,7 @@ RELEASE: Edits = [
     ("k8s.toml.jinja", "{{ toml(service_account) }}\n", "{{ toml(service_account) }} # newer\n"),
     ("k8s.toml.jinja", "\nmemory = ", '\nimage_pull_policy = "IfNotPresent"\n\nmemory = '),
     ("README.md.jinja", "Workflows with the one configuration of", "Workflows, newer, with"),
-    ("README.md.jinja", "\n## To the cluster\n", "\n## Newer\n\nA section.\n\n## To the cluster\n"),
+    ("README.md.jinja", "\n| To change | edit |", "\nA newer line.\n\n| To change | edit |"),
     ("pyproject.toml.jinja", '"joblib>=1.4"', '"joblib>=1.5"'),
     ("pyproject.toml.jinja", 'select = ["B", ', 'select = ["A", "B", '),
     ("src/{{ package_name }}/base.py", '"""', '"""Newer. '),

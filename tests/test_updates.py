@@ -105,7 +105,7 @@ def test_edits_survive(source, tmp_path, answers):
     settings = (project / "k8s.toml").read_text()
     assert ' # newer\n\n# A team\'s own key\nqos = "Guaranteed"\n' in settings
     assert '\nimage_pull_policy = "IfNotPresent"\n\nmemory = ' in settings
-    assert "\n## Newer\n" in (project / "README.md").read_text()
+    assert "\nA newer line.\n" in (project / "README.md").read_text()
     assert '"joblib>=1.5"' in (project / "pyproject.toml").read_text()
     workflow = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}[ci]
     assert "uv run ruff check --quiet\n" in (project / workflow).read_text()
@@ -221,8 +221,7 @@ def test_check_update_says_the_truth(source, project):
         return subprocess.run(command, cwd=project, capture_output=True, timeout=60).returncode
 
     assert ends_with() == 0
-    commit_and_tag = [("README.md.jinja", "## To the cluster", "## To a cluster")]
-    teams.release(source, "v98.0.0rc1", commit_and_tag)
+    teams.release(source, "v98.0.0rc1", [("README.md.jinja", "# {{ project_name }}", "# Soon")])
     assert ends_with() == 0  # not before it is released
     teams.release(source, NEXT, teams.RELEASE[:1])
     assert ends_with() == 2
