@@ -42,6 +42,10 @@ def problems(text: str) -> Iterator[str]:
     if not isinstance(organisation, dict):
         yield f"a table is right, like `registry: ghcr.io/acme`, not {json.dumps(organisation)}"
         return
+    for mark in ("{{", "{%", "{#"):
+        if mark in text:
+            yield f"{mark} is not possible: Copier reads this file as a template"
+            return
     for key, value in organisation.items():
         if key not in KINDS:
             near = difflib.get_close_matches(str(key), KINDS, 1, 0)

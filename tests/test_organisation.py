@@ -60,6 +60,7 @@ def test_example():
         ("gpu_pools: {8: {gpu: 1}}", "gpu_pools: 8 is not a text; write it in quotes"),
         ("- registry", "a table is right, like `registry: ghcr.io/acme`"),
         ("registry: [", "not YAML: .*line"),
+        ("registry: '{{ registry }}'", "{{ is not possible: Copier reads this file as a template"),
     ],
 )
 def test_wrong_value_is_named_in_one_line(tmp_path, text, said):
@@ -82,6 +83,17 @@ def test_example_makes_what_the_docs_show(template, tmp_path):
     project = render(tmp_path / "fork", tmp_path / "churn")
     assert tomllib.loads((project / "k8s.toml").read_text()) == tomllib.loads(SHOWN)
     assert (project / ".github/workflows/ci.yml").exists()
+
+
+def test_any_text_in_a_pool(template, tmp_path):
+    """Names and annotations are free text, and TOML has escapes of its own."""
+    texts = ["🙂", "é", '"', "\\", "'", "\n", "\x7f", "\x1f", "$(id)", "a.b", "x = 1", "#", "]"]
+    pools = {text: {"annotations": {f"a.example/{i}": text}} for i, text in enumerate(texts)}
+    file = yaml.safe_dump({"gpu_pools": pools}, allow_unicode=True)
+    shutil.copytree(template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
+    (tmp_path / "fork" / FILE).write_text(file)
+    project = render(tmp_path / "fork", tmp_path / "churn")
+    assert tomllib.loads((project / "k8s.toml").read_text())["pools"] == pools
 
 
 def test_every_key_may_be_left_out(template, tmp_path):
