@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import re
+import shlex
 import shutil
 import time
 import tomllib
@@ -307,6 +308,8 @@ def check_project(question: str, text: str, files: dict[str, str], usual: dict[s
             one = one.replace("143434", str(2 * int(text)))
         return one.replace(old, new) if question in ("project_name", "image") else one
 
+    if question in ("project_name", "image"):  # in shell lines, as they are
+        assert shlex.quote(text) == text
     assert files.keys() == {renamed(name) for name in usual}
     for name, one in usual.items():
         found = files[renamed(name)]
