@@ -50,6 +50,7 @@ TEAM_CI: dict[str, Edits] = {
     ],
     "none": [],
 }
+PARTS = ("cpu = ", "Metaflow flows")  # of lines, where the texts above end
 # Beside what the teams change, never the same line. File of the template, text, text in its place.
 RELEASE: Edits = [
     ("k8s.toml.jinja", "{{ toml(service_account) }}\n", "{{ toml(service_account) }} # newer\n"),
@@ -133,8 +134,8 @@ def lost(project: Path, ci: str) -> Iterator[str]:
     """Give each edit of `edit` that is not in a project any more."""
     for name, _, new in TEAM + TEAM_CI[ci]:
         text = (project / name).read_text() if (project / name).exists() else ""
-        kept = set(text.splitlines())
-        yield from (f"{name}: {line}" for line in new.splitlines() if is_own(line, kept))
+        kept = [*text.splitlines(), *PARTS]
+        yield from (f"{name}: {line}" for line in new.splitlines() if line not in kept)
     (package,) = (path.name for path in (project / "src").iterdir())
     if '-bumped"\n' not in (project / "k8s.toml").read_text():
         yield "k8s.toml: image"
@@ -146,11 +147,6 @@ def lost(project: Path, ci: str) -> Iterator[str]:
     ):
         if not (project / name).exists() or (project / name).read_text() != text:
             yield name
-
-
-def is_own(line: str, kept: set[str]) -> bool:
-    """Whether a whole line of the team is missing; where edits begin or end, lines are parts."""
-    return line not in kept and line not in ("cpu = ", "Metaflow flows")
 
 
 def conflicts(project: Path) -> list[str]:

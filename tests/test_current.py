@@ -12,7 +12,8 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from conftest import EXAMPLE, run
+from conftest import EXAMPLE
+from teams import git
 
 BIN = Path(sys.executable).parent
 LATER = "# Released later.\n"
@@ -27,11 +28,6 @@ test "$*" = "run k8s check --format markdown" || exit 0
 cat "$PLAYED/report"
 exit "$(cat "$PLAYED/code")"
 """
-
-
-def git(*command: str, cwd: Path) -> str:
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
-    return run("git", *identity, *command, cwd=cwd, timeout=60)
 
 
 class Place:

@@ -12,16 +12,12 @@ import organisation
 import pytest
 import yaml
 from conftest import ROOT, run
+from teams import git
 
 FILE = "hooks/organisation.yml"
 DOCS = (ROOT / "docs/organisation.md").read_text()
 (EXAMPLE,) = re.findall(r"^```yaml\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
 (SHOWN,) = re.findall(r"^```toml\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
-
-
-def git(*command: str, cwd: Path) -> str:
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
-    return run("git", *identity, *command, cwd=cwd, timeout=60)
 
 
 def render(source: Path, project: Path) -> Path:
