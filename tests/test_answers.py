@@ -717,7 +717,6 @@ def test_organisation_file_reaches_every_default(plain, answer, tmp_path):
     }
     fork = tmp_path / "fork"
     shutil.copytree(plain, fork)
-    assert organisation.keys() == load(fork, "hooks/organisation.yml").keys()
     (fork / "hooks/organisation.yml").write_text(yaml.safe_dump(organisation))
     project = answer(tmp_path / "churn", fork)
 
@@ -753,8 +752,7 @@ def test_wrong_default_of_an_organisation_is_refused(plain, answer, tmp_path, ke
     """Defaults pass the same checks as answers, so a fork's mistake shows in its first copy."""
     fork = tmp_path / "fork"
     shutil.copytree(plain, fork)
-    organisation = {**load(fork, "hooks/organisation.yml"), key: value}
-    (fork / "hooks/organisation.yml").write_text(yaml.safe_dump(organisation))
+    (fork / "hooks/organisation.yml").write_text(yaml.safe_dump({key: value}))
     with pytest.raises(ValueError, match="(?i)invalid choice" if key == "ci" else question):
         answer(tmp_path / "new", fork)
     assert not (tmp_path / "new").exists()

@@ -1,11 +1,10 @@
 """How sharp `k8s check` is: every field that is lost is found, and no valid flow is accused.
 
-The figures are printed at the end. DRAWS=300 draws as many configurations.
+The figures are printed at the end. DRAWS=500 draws as many configurations.
 """
 
 import importlib
 import json
-import os
 import re
 import sys
 import types
@@ -15,12 +14,12 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import FIGURES
+from conftest import FIGURES, how_many
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 FLOWS = [path for path in sorted(Path(__file__).parent.glob("flows/*.py")) if path.stem != "plain"]
-DRAWS = int(os.environ.get("DRAWS", "40"))
+DRAWS = how_many("DRAWS", 40, 300)
 TOGETHER = 20  # flows that are compiled by one process
 
 # Every key of k8s.toml that reaches a pod, with values that nothing has by default.

@@ -1,0 +1,159 @@
+"""What teams do to a project, what a next release does to the template, and what must come of it.
+
+Used by test_updates.py and benchmarks/fleet.py.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import copier
+
+Edits = list[tuple[str, str, str]]
+
+MARKER = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+FLOW = '''"""The team's own flow."""
+
+from {package} import BaseFlow
+
+
+class ScoreFlow(BaseFlow):
+    pass
+'''
+# file, text in it, text in its place
+TEAM: Edits = [
+    ("README.md", "\n\nMetaflow flows", "\n\nOwned by the churn team.\n\nMetaflow flows"),
+    ("README.md", "\n## A new flow\n", "\n## On call\n\nAsk in #churn.\n\n## A new flow\n"),
+    ("pyproject.toml", '    "numpy>=2",\n', '    "numpy>=2",\n    "pandas>=2",\n'),
+    ("pyproject.toml", "line-length = 100\n", "line-length = 120\n"),
+    ("k8s.toml", "\ncpu = ", '\n# A team\'s own key\nqos = "Guaranteed"\n\ncpu = '),
+    ("k8s.toml", "[persistent_volume_claims]\n", '[persistent_volume_claims]\nours = "/ours"\n'),
+    (".gitignore", ".venv/\n", ".venv/\nmlruns/\n"),
+    ("flows/train.py", "import numpy as np\n", "import numpy as np  # the team's\n"),
+]
+TEAM_CI: dict[str, Edits] = {
+    "github": [
+        (
+            ".github/workflows/ci.yml",
+            "      - run: uv run pytest\n",
+            "      - run: uv run pytest\n      - run: uv run python scripts/lint.py\n",
+        ),
+    ],
+    "gitlab": [
+        (
+            ".gitlab-ci.yml",
+            "    - uv run pytest\n",
+            "    - uv run pytest\n    - uv run python scripts/lint.py\n",
+        ),
+    ],
+    "none": [],
+}
+PARTS = ("cpu = ", "Metaflow flows")  # of lines, where the texts above end
+# Beside what the teams change, never the same line. File of the template, text, text in its place.
+RELEASE: Edits = [
+    ("k8s.toml.jinja", "{{ toml(service_account) }}\n", "{{ toml(service_account) }} # newer\n"),
+    ("k8s.toml.jinja", "\nmemory = ", '\nimage_pull_policy = "IfNotPresent"\n\nmemory = '),
+    ("README.md.jinja", "Workflows with the one configuration of", "Workflows, newer, with"),
+    ("README.md.jinja", "\n| To change | edit |", "\nA newer line.\n\n| To change | edit |"),
+    ("pyproject.toml.jinja", '"joblib>=1.4"', '"joblib>=1.5"'),
+    ("pyproject.toml.jinja", 'select = ["B", ', 'select = ["A", "B", '),
+    ("src/{{ package_name }}/base.py", '"""', '"""Newer. '),
+    (
+        "{% if ci == 'github' %}.github{% endif %}/workflows/ci.yml.jinja",
+        "uv run ruff check\n",
+        "uv run ruff check --quiet\n",
+    ),
+    (
+        "{% if ci == 'gitlab' %}.gitlab-ci.yml{% endif %}.jinja",
+        "uv run ruff check\n",
+        "uv run ruff check --quiet\n",
+    ),
+]
+
+
+def git(*command: str, cwd: Path) -> str:
+    """Run git as somebody, without the configuration of who runs this."""
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+    done = subprocess.run(
+        ["git", *identity, *command], cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+    if done.returncode:
+        raise AssertionError(f"git {command}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def commit(folder: Path) -> None:
+    git("add", "-A", cwd=folder)
+    git("commit", "-q", "-m", "work", cwd=folder)
+
+
+def make(template: Path, project: Path, **answers: Any) -> Path:
+    """Make a committed project, without trust."""
+    how = {"defaults": True, "quiet": True, "unsafe": False}
+    copier.run_copy(str(template), project, data=answers, **how)
+    git("init", "-q", "-b", "main", cwd=project)
+    commit(project)
+    return project
+
+
+def update(project: Path, ref: Any = None, **answers: Any) -> None:
+    """Do what `copier update --defaults` does, without trust."""
+    how = {"defaults": True, "overwrite": True, "quiet": True, "unsafe": False}
+    copier.run_update(project, data=answers, vcs_ref=ref, **how)
+
+
+def replace(folder: Path, edits: Edits) -> None:
+    for name, old, new in edits:
+        text = (folder / name).read_text()
+        assert old in text, f"{name} has no {old!r}"
+        (folder / name).write_text(text.replace(old, new, 1))
+
+
+def release(template: Path, tag: str, edits: Edits) -> None:
+    """Release a version of the template in a clone of it."""
+    replace(template / "template", edits)
+    commit(template)
+    git("tag", tag, cwd=template)
+
+
+def edit(project: Path, ci: str) -> None:
+    """Edit a project as a team does in its first weeks, and commit it."""
+    (package,) = (path.name for path in (project / "src").iterdir())
+    replace(project, TEAM + TEAM_CI[ci])
+    settings = project / "k8s.toml"
+    settings.write_text(re.sub(r'(?m)^(image = .*)"$', r'\1-bumped"', settings.read_text()))
+    (project / "flows/score.py").write_text(FLOW.format(package=package))
+    (project / "flows/hello.py").unlink()
+    (project / f"src/{package}/features.py").write_text("COLUMNS = ['age']\n")
+    commit(project)
+
+
+def lost(project: Path, ci: str) -> Iterator[str]:
+    """Give each edit of `edit` that is not in a project any more."""
+    for name, _, new in TEAM + TEAM_CI[ci]:
+        text = (project / name).read_text() if (project / name).exists() else ""
+        kept = [*text.splitlines(), *PARTS]
+        yield from (f"{name}: {line}" for line in new.splitlines() if line not in kept)
+    (package,) = (path.name for path in (project / "src").iterdir())
+    if '-bumped"\n' not in (project / "k8s.toml").read_text():
+        yield "k8s.toml: image"
+    if (project / "flows/hello.py").exists():
+        yield "flows/hello.py is back"
+    for name, text in (
+        ("flows/score.py", FLOW.format(package=package)),
+        (f"src/{package}/features.py", "COLUMNS = ['age']\n"),
+    ):
+        if not (project / name).exists() or (project / name).read_text() != text:
+            yield name
+
+
+def conflicts(project: Path) -> list[str]:
+    """Give the files in which an update left markers, or beside which it left rejected lines."""
+    files = [path for path in project.rglob("*") if path.is_file() and ".git" not in path.parts]
+    return [
+        str(path.relative_to(project))
+        for path in files
+        if path.suffix == ".rej" or MARKER.search(path.read_text())
+    ]

@@ -1,0 +1,360 @@
+"""Any text as any answer: refused with what would be right, or carried unchanged and nowhere else.
+
+A quarter of the examples is text that breaks files, shells and templates; half fit a grammar of
+the answer, written here by hand; a quarter fit it but for such text put in. EXAMPLES=5000 tries as
+many.
+"""
+
+import ast
+import itertools
+import json
+import math
+import re
+import shlex
+import shutil
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import copier
+import jinja2
+import pytest
+import yaml
+from conftest import FIGURES, QUESTIONS, how_many
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as some
+
+EXAMPLES = how_many("EXAMPLES", 1120, 3360)
+
+# An answer to everything, each with a text of its own that is nowhere else in a project.
+HARMLESS: dict[str, Any] = {
+    "project_name": "qzname-qz",
+    "image": "qzimage.example/qz:1",
+    "image_source": "build",
+    "gpu": "7",
+    "service_account": "qzaccount",
+    "shared_memory": "7171",
+    "persistent_volume_claims": "qzclaim:/qzpath",
+    "cpu": "7.25",
+    "memory": "71717",
+    "namespace": "qznamespace",
+    "datastore_root": "s3://qzbucket/qz",
+    "advanced": True,
+    "image_pull_secrets": "qzpull",
+    "secrets": "qzsecret",
+    "node_selector": "qzlabel=qz",
+    "tolerations": "qztaint:NoSchedule",
+    "metadata_service_url": "https://qzmetadata.example",
+}
+
+LIKE = "(yes|no|on|off|y|n|null|true|false|nan|inf|1e3|0x1f|0o17|0b1|007|12|2024-01-31|00-00)"
+NAME = rf"({LIKE}|[a-z0-9]([a-z0-9-]{{0,61}}[a-z0-9])?)"
+DOTTED = rf"({NAME}(\.{NAME}){{0,3}}|1\.5|\d\d\.\d\d)"
+VALUE = rf"({LIKE}|[A-Za-z0-9]([A-Za-z0-9._-]{{0,61}}[A-Za-z0-9])?|)"
+LABEL = rf"([a-z]{{1,9}}\.example/)?({LIKE}|[A-Za-z0-9]([A-Za-z0-9._-]{{0,61}}[A-Za-z0-9])?)"
+FOLDERS = r"(/[A-Za-z0-9._=-]{1,30}){0,4}"
+WHOLE = r"(0{0,3}\d{1,7}|-0|99999999|100000000)"
+GRAMMAR = {
+    "project_name": rf"({LIKE}|[a-z][a-z0-9]{{0,20}}(-[a-z0-9]{{1,9}}){{0,2}})",
+    "image": r"([a-z]{1,9}\.example(:\d{2,5})?/)?[a-z0-9]{1,9}([._-][a-z0-9]{1,9}){0,2}"
+    rf"(/[a-z0-9]{{1,9}})?:({LIKE}|[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})",
+    "gpu": r"(0{0,3}\d{1,3}|-0|1024)",
+    "service_account": DOTTED,
+    "shared_memory": WHOLE,
+    "persistent_volume_claims": rf"{NAME}:/(srv|data)/({LIKE}|[A-Za-z0-9._-]{{1,30}})",
+    "cpu": r"(0{0,3}\d{1,3}|\d{1,3}\.\d{1,12}|0\.001|1024\.0|0.00100)",
+    "memory": r"0{0,3}\d{1,7}",
+    "namespace": NAME,
+    "datastore_root": rf"((s3|gs)://[a-z0-9][a-z0-9._-]{{1,30}}[a-z0-9]|[a-z0-9]{{3,9}}){FOLDERS}|",
+    "image_pull_secrets": DOTTED,
+    "secrets": DOTTED,
+    "node_selector": rf"{LABEL}={VALUE}",
+    "tolerations": rf"{LABEL}(={VALUE})?:(NoSchedule|PreferNoSchedule|NoExecute)",
+    "metadata_service_url": r"https?://[a-z0-9]{1,9}(\.[a-z0-9]{1,9}){0,3}(:\d{1,5})?"
+    r"(/[A-Za-z0-9._~/-]{0,40})?|",
+}
+LISTS = {"persistent_volume_claims", "image_pull_secrets", "secrets", "node_selector"} | {
+    "tolerations"
+}
+
+# question: what its messages say would be right, any of them
+NAMED = ("lower-case letters, digits",)
+NUMBER = ("a whole number", "a number above 0")
+RIGHT = {
+    "project_name": ("lower-case letters, digits and single hyphens", "Use another name, like"),
+    "image": ("like ghcr.io/acme/churn:1.2.3",),
+    "gpu": NUMBER,
+    "service_account": NAMED,
+    "shared_memory": NUMBER,
+    "persistent_volume_claims": (
+        *("claim:/path, like metaflow-training:/cache", "each path absolute, like /cache"),
+        *("lower-case letters, digits and hyphens", "give each claim a path of its own"),
+        "Metaflow mounts a claim at one path",
+    ),
+    "cpu": NUMBER,
+    "memory": NUMBER,
+    "namespace": NAMED,
+    "datastore_root": ("s3://bucket/folder, gs://bucket/folder, or container/folder for Azure",),
+    "image_pull_secrets": NAMED,
+    "secrets": NAMED,
+    "node_selector": ("label=value, like pool=gpu", "a node has one value of a label"),
+    "tolerations": ("like nvidia.com/gpu:NoSchedule",),
+    "metadata_service_url": ("Use one like https://metadata.example.com",),
+}
+
+COUNT: Counter[str] = Counter()
+
+LONG = ["A" * 10_000, "a" * 10_000, "1" * 10_000, "🙂" * 10_000, "{{" * 5_000, "a," * 5_000]
+LONG += ["a:/a," * 2_000, "a=b," * 2_500, "a:NoSchedule," * 770, "a-" * 5_000, "/a" * 5_000]
+NASTY = [
+    *('"', "'", "\\", '\\"', '"""', "'''", "`", "\n", "\r\n", "\t", "\0", "\x1b[31m", "\x85"),
+    *("{{ 7 * 7 }}", "{% raw %}", "{#", "{{", "${{ github.token }}", "${HOME}", "$(id)", "`id`"),
+    *("%", "%s", "%(name)s", "; id #", "&& id", "| id", "> /tmp/x", "--privileged", "$", "!"),
+    *('"\nRUN id', "\nFROM evil:1", "\nrun: id", '"]\n[evil]\nx = "', "\nevil: true", "#", " # x"),
+    *('", "evil": "', "*anchor", "&anchor", "!!python/object", "---", "...", "- ", ": ", "? ", "@"),
+    *(
+        "é",
+        "🙂",
+        "👩‍👩‍👧",
+        "שלום",
+        "\u202eabc",
+        "\u200b",
+        "\ufeff",
+        "\u2028",
+        "Ａ",
+        "\u0663",
+        "e\u0301",
+    ),
+    *("yes", "no", "null", "~", "true", "1e3", "0x1f", "1_000", ".inf", ".nan", "1:30", "<<", "="),
+    *(" ", "", "../..", "/", "//", "..", ",", ",,", "[]", "{}", "[1]", *LONG),
+]
+TEXT = some.one_of(
+    some.sampled_from(NASTY),
+    some.text(max_size=50),
+    some.lists(some.sampled_from(NASTY), min_size=2, max_size=4).map("".join),
+)
+
+
+def answers(question: str) -> some.SearchStrategy[str]:
+    """Give texts for a question: any text, its own grammar, and its grammar with text put in."""
+    good = some.from_regex(
+        GRAMMAR[question], fullmatch=True, alphabet=some.characters(codec="ascii")
+    )
+    if question in LISTS:
+        comma = some.sampled_from([",", ", ", " ,\t"])
+        several = some.lists(good, min_size=1, max_size=5, unique=True)
+        many = some.integers(100, 250).map(lambda n: MANY[question](n))
+        good = some.one_of(
+            good, some.builds(str.join, comma, several), many, some.sampled_from(["", "  "])
+        )
+
+    def put_in(text: str, nasty: str, where: int) -> str:
+        return text[: where % (len(text) + 1)] + nasty + text[where % (len(text) + 1) :]
+
+    twisted = some.builds(put_in, good, TEXT, some.integers(0, 300))
+    kinds = [good, good, TEXT, twisted]
+    return some.integers(0, 3).flatmap(kinds.__getitem__)  # one_of would weigh the parts of each
+
+
+MANY: dict[str, Callable[[int], str]] = {
+    "persistent_volume_claims": lambda n: ",".join(f"claim-{i}:/data/{i}" for i in range(n)),
+    "image_pull_secrets": lambda n: ",".join(f"a-secret-with-a-name-{i}" for i in range(n)),
+    "secrets": lambda n: ",".join(f"a-secret-with-a-name-{i}" for i in range(n)),
+    "node_selector": lambda n: ",".join(f"a.example/label-{i}=value-{i}" for i in range(n)),
+    "tolerations": lambda n: ",".join(f"a.example/taint-{i}=no:NoExecute" for i in range(n)),
+}
+
+
+def meant(question: str, text: str) -> Any:
+    """Give what an accepted text means; None if its file does not mention it."""
+    items = [item.strip() for item in text.split(",")] if text.strip() else []
+    if question in ("gpu", "shared_memory", "memory"):
+        return int(text) or None
+    if question == "cpu":
+        return float(text)
+    if question in ("image_pull_secrets", "secrets"):
+        return items or None
+    if question == "persistent_volume_claims":
+        return dict(item.split(":") for item in items)
+    if question == "node_selector":
+        return dict(item.split("=") for item in items) or None
+    if question == "tolerations":
+        return [toleration(item) for item in items] or None
+    return text or None
+
+
+def toleration(item: str) -> dict[str, str]:
+    taint, effect = item.split(":")
+    if "=" not in taint:
+        return {"key": taint, "operator": "Exists", "effect": effect}
+    key, value = taint.split("=")
+    return {"key": key, "operator": "Equal", "value": value, "effect": effect}
+
+
+def without_none(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if value is not None}
+
+
+def expected_k8s(question: str, text: str, usual: dict[str, Any]) -> dict[str, Any]:
+    changed = {question: meant(question, text)} if question in usual else {}
+    if question == "gpu" and not int(text):
+        changed["gpu_vendor"] = None
+    return without_none({**usual, **changed})
+
+
+def expected_environment(question: str, text: str, usual: dict[str, Any]) -> dict[str, Any]:
+    changed: dict[str, Any] = {}
+    if question == "namespace":
+        changed = {"METAFLOW_KUBERNETES_NAMESPACE": text}
+    if question == "metadata_service_url":
+        service = {"METAFLOW_DEFAULT_METADATA": "service", "METAFLOW_SERVICE_URL": text}
+        changed = service if text else dict.fromkeys(service)
+    if question == "datastore_root":
+        kind = {"s3:": "s3", "gs:": "gs"}.get(text[:3], "azure") if text else None
+        changed = {"METAFLOW_DATASTORE_SYSROOT_S3": None, "METAFLOW_DEFAULT_DATASTORE": kind}
+        changed |= {f"METAFLOW_DATASTORE_SYSROOT_{kind.upper()}": text} if kind else {}
+    return without_none({**usual, **changed})
+
+
+def expected_answers(question: str, text: str, usual: dict[str, Any]) -> dict[str, Any]:
+    vendor = {"gpu_vendor": None} if question == "gpu" and not int(text) else {}
+    return without_none({**usual, question: text, **vendor})
+
+
+PARSED: dict[str, tuple[Callable[[str], Any], Callable[..., Any]]] = {
+    "k8s.toml": (tomllib.loads, expected_k8s),
+    "environments/prod.json": (json.loads, expected_environment),
+    ".copier-answers.yml": (yaml.safe_load, expected_answers),
+}
+
+
+@pytest.fixture(scope="module")
+def copy(template: Path, tmp_path_factory: Any) -> Iterator[Callable[..., dict[str, str]]]:
+    """Give a function that copies the template and gives each file's text.
+
+    From a plain folder, and what Jinja compiles is kept, because there are a thousand copies.
+    """
+    source = tmp_path_factory.mktemp("hostile")
+    shutil.copytree(template, source / "of", ignore=shutil.ignore_patterns(".git"))
+    copies = itertools.count()
+
+    def copy(**changed: Any) -> dict[str, str]:
+        project = source / str(next(copies))
+        data = HARMLESS | changed
+        try:
+            copier.run_copy(
+                str(source / "of"), project, data=data, defaults=True, quiet=True, unsafe=False
+            )
+            files = [path for path in project.rglob("*") if path.is_file()]
+            return {str(path.relative_to(project)): path.read_bytes().decode() for path in files}
+        finally:
+            shutil.rmtree(project, ignore_errors=True)
+
+    compile, compiled = jinja2.Environment.compile, {}
+
+    def compile_once(env: Any, source: Any, *args: Any) -> Any:
+        if (source, args) not in compiled:
+            compiled[source, args] = compile(env, source, *args)
+        return compiled[source, args]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2.Environment, "compile", compile_once)
+        yield copy
+
+
+@pytest.fixture(scope="module")
+def usual(copy: Callable[..., dict[str, str]]) -> dict[str, str]:
+    return copy()
+
+
+def test_every_free_text_answer_is_tried():
+    """A question that is added must be added to the tables above."""
+    free = {
+        key
+        for key, question in QUESTIONS.items()
+        if question["type"] == "str" and "choices" not in question and question.get("when", True)
+    }
+    assert free == GRAMMAR.keys() == RIGHT.keys()
+
+
+def parses(name: str, text: str) -> None:
+    """Raise if a file is none of its kind."""
+    if name.endswith(".py"):
+        ast.parse(text)
+    elif name.endswith((".yml", ".yaml")):
+        yaml.safe_load(text)
+    elif name.endswith(".json"):
+        json.loads(text)
+    elif name.endswith(".toml"):
+        tomllib.loads(text)
+
+
+def spaces(text: str) -> str:
+    """Give a text without its alignment, which depends on how long a name is."""
+    return re.sub(" +", " ", text)
+
+
+def check_project(question: str, text: str, files: dict[str, str], usual: dict[str, str]) -> None:
+    """Hold a project against the harmless one: only the answer's own places may differ."""
+    old, new = HARMLESS[question], text
+
+    def renamed(one: str) -> str:
+        if question == "project_name":
+            one = one.replace(old.replace("-", "_"), new.replace("-", "_"))
+        if question == "memory":  # one step of flows/train.py has twice as much
+            one = one.replace("143434", str(2 * int(text)))
+        return one.replace(old, new) if question in ("project_name", "image") else one
+
+    if question in ("project_name", "image"):  # in shell lines, as they are
+        assert shlex.quote(text) == text
+    assert files.keys() == {renamed(name) for name in usual}
+    for name, one in usual.items():
+        found = files[renamed(name)]
+        parses(name, found)
+        if name in PARSED:
+            load, expected = PARSED[name]
+            assert load(found) == expected(question, text, load(one)), name
+        else:
+            assert spaces(found) == spaces(renamed(one)), name
+
+
+def try_answer(question: str, text: str, copy: Callable[..., Any], usual: dict[str, str]) -> None:
+    try:
+        files = copy(**{question: text})
+    except ValueError as refusal:
+        COUNT["refused"] += 1
+        assert f" {question}: " in str(refusal)
+        assert any(right in str(refusal) for right in RIGHT[question]), str(refusal)
+    else:
+        COUNT["carried"] += 1
+        check_project(question, text, files, usual)
+    FIGURES["hostile answers"] = f"{COUNT['carried']} carried, {COUNT['refused']} refused"
+
+
+@pytest.mark.parametrize("question", sorted(GRAMMAR))
+def test_hostile_answer(question, copy, usual):
+    @settings(
+        max_examples=math.ceil(EXAMPLES / len(GRAMMAR)),
+        derandomize=True,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(answers(question))
+    def examples(text: str) -> None:
+        try_answer(question, text, copy, usual)
+
+    examples()
+
+
+@pytest.mark.parametrize("question", sorted(GRAMMAR))
+def test_long_answer(question, copy, usual):
+    """None of them takes the checks more than a moment."""
+    started = time.monotonic()
+    for text in LONG:
+        try_answer(question, text, copy, usual)
+    assert time.monotonic() - started < 30

@@ -1,0 +1,155 @@
+"""The one file that a fork changes: checked, merged with newer releases, and what it makes."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import copier
+import organisation
+import pytest
+import yaml
+from conftest import ROOT, run
+from teams import git
+
+FILE = "hooks/organisation.yml"
+DOCS = (ROOT / "docs/organisation.md").read_text()
+(EXAMPLE,) = re.findall(r"^```yaml\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
+(SHOWN,) = re.findall(r"^```toml\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
+
+
+def render(source: Path, project: Path) -> Path:
+    how = {"defaults": True, "quiet": True, "unsafe": False}
+    copier.run_copy(str(source), project, **how)
+    return project
+
+
+def test_own_file():
+    """This file, or in a fork the organisation's, is right."""
+    run(sys.executable, "tests/organisation.py", cwd=ROOT, PATH="/usr/bin:/bin")
+
+
+def test_example():
+    assert list(organisation.problems(EXAMPLE)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("registri: ghcr.io/a", "registri: no such key; did you mean registry?"),
+        ("gpu_pool: {}", "gpu_pool: no such key; did you mean gpu_pools?"),
+        ("registry: Bad Reg", 'registry: "Bad Reg/project:0.1.0" .* like ghcr.io/acme/churn:1.2.3'),
+        ("registry: [a]", r'registry: \["a"\] is not a text'),
+        ("namespaces: team-a", 'namespaces: "team-a" is not a list of names'),
+        ("namespaces: []", r"namespaces: \[\] is not a list of names, like \[team-a\]"),
+        ("namespaces: [team-a, Team_B]", 'namespaces: "Team_B" .* 63 lower-case letters'),
+        ("service_accounts: [Bad_One]", 'service_accounts: "Bad_One" .* like metaflow or team-a'),
+        ("persistent_volume_claims: data", 'persistent_volume_claims: "data" is not claim:/path'),
+        ("datastore_root: s3://a/", "datastore_root: .* without a slash at the end"),
+        ("ci: jenkins", 'ci: "jenkins" is not github, gitlab or none'),
+        ("gpu_pools: [a100]", r'gpu_pools: \["a100"\] is not a table'),
+        ("gpu_pools: {a: {gpus: 1}}", "gpu_pools: no key a.gpus; did you mean gpu?"),
+        ("gpu_pools: {a: {gpu: two}}", 'gpu_pools: a.gpu = "two": .* a whole number'),
+        ("gpu_pools: {a: {gpu: }}", "gpu_pools: a.gpu has no value; give it one or leave it out"),
+        ("gpu_pools: {8: {gpu: 1}}", "gpu_pools: 8 is not a text; write it in quotes"),
+        ("- registry", "a table is right, like `registry: ghcr.io/acme`"),
+        ("registry: [", "not YAML: .*line"),
+        ("registry: '{{ registry }}'", "{{ is not possible: Copier reads this file as a template"),
+    ],
+)
+def test_wrong_value_is_named_in_one_line(tmp_path, text, said):
+    (tmp_path / "organisation.yml").write_text(text + "\n")
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests/organisation.py", tmp_path / "organisation.yml"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert re.match(f"organisation.yml: {said}", line), line
+
+
+def test_example_makes_what_the_docs_show(template, tmp_path):
+    shutil.copytree(template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
+    (tmp_path / "fork" / FILE).write_text(EXAMPLE)
+    project = render(tmp_path / "fork", tmp_path / "churn")
+    assert tomllib.loads((project / "k8s.toml").read_text()) == tomllib.loads(SHOWN)
+    assert (project / ".github/workflows/ci.yml").exists()
+
+
+def test_any_text_in_a_pool(template, tmp_path):
+    """Names and annotations are free text, and TOML has escapes of its own."""
+    texts = ["🙂", "é", '"', "\\", "'", "\n", "\x7f", "\x1f", "$(id)", "a.b", "x = 1", "#", "]"]
+    pools = {text: {"annotations": {f"a.example/{i}": text}} for i, text in enumerate(texts)}
+    file = yaml.safe_dump({"gpu_pools": pools}, allow_unicode=True)
+    shutil.copytree(template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
+    (tmp_path / "fork" / FILE).write_text(file)
+    project = render(tmp_path / "fork", tmp_path / "churn")
+    assert tomllib.loads((project / "k8s.toml").read_text())["pools"] == pools
+
+
+def test_every_key_may_be_left_out(template, tmp_path):
+    """A key that a newer release adds is not in a fork's file yet."""
+    shutil.copytree(template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
+    for text in ("", "{}\n", "# nothing\n", "registry: a.example/b\n"):
+        (tmp_path / "fork" / FILE).write_text(text)
+        project = render(tmp_path / "fork", tmp_path / f"project-{len(text)}")
+        registry = "a.example/b" if "registry" in text else "ghcr.io/example"
+        config = tomllib.loads((project / "k8s.toml").read_text())
+        assert config["image"] == f"{registry}/{project.name}:0.1.0"
+        assert config["service_account"] == "metaflow"
+
+
+def test_the_file_and_its_defaults_have_the_same_keys():
+    """A key that is added to one of them must be added to the others."""
+    listed = set(re.findall(r"^  '(\w+)':", (ROOT / "hooks/organisation.jinja").read_text(), re.M))
+    assert listed == organisation.KINDS.keys()
+    assert (yaml.safe_load((ROOT / FILE).read_text()) or {}).keys() <= listed
+
+
+def test_newer_release_merges_into_a_fork(template, tmp_path):
+    """Upstream adds a key and its comment, and changes other files; the fork has other values."""
+    upstream, fork = tmp_path / "upstream", tmp_path / "fork"
+    git("clone", "-q", str(template), str(upstream), cwd=tmp_path)
+    stock = (ROOT / FILE).read_text()
+    (upstream / FILE).write_text(stock)
+    git("commit", "-q", "-am", "the file as released", cwd=upstream)
+    git("clone", "-q", str(upstream), str(fork), cwd=tmp_path)
+    ours = yaml.safe_load(EXAMPLE)
+    assert ours.keys() | {"ci"} == organisation.KINDS.keys()
+    (fork / FILE).write_text(in_place_of_values(stock, {**ours, "ci": "gitlab"}))
+    git("commit", "-q", "-am", "Our defaults", cwd=fork)
+
+    above = "# Pools of nodes by name."
+    assert above in stock
+    added = "# Who is asked about it.\ncontact: platform@example.com\n\n"
+    (upstream / FILE).write_text(stock.replace(above, added + above))
+    for file in ("copier.yml", "README.md", "hooks/organisation.jinja", "template/k8s.toml.jinja"):
+        with (upstream / file).open("a") as open_file:
+            open_file.write("\n{#- newer -#}\n" if file.endswith(".jinja") else "\n# newer\n")
+    git("commit", "-q", "-am", "newer", cwd=upstream)
+    git("pull", "-q", "--no-rebase", "--no-edit", str(upstream), "HEAD", cwd=fork)
+
+    merged = yaml.safe_load((fork / FILE).read_text())
+    assert merged == {**ours, "ci": "gitlab", "contact": "platform@example.com"}
+    assert git("status", "--porcelain", cwd=fork) == ""
+    git("tag", "v0.2.0", "HEAD^2", cwd=fork)  # as the release; Copier takes the newest tag
+    git("tag", "v0.2.0+acme.1", cwd=fork)
+    project = render(fork, tmp_path / "churn")
+    config = tomllib.loads((project / "k8s.toml").read_text())
+    assert config["pools"] == ours["gpu_pools"]
+
+
+def in_place_of_values(text: str, values: dict[str, object]) -> str:
+    """Edit the values of an organisation.yml as a person does: the comments stay."""
+    for key, value in values.items():
+        line = yaml.safe_dump({key: value})
+        text, count = re.subn(
+            rf"^{key}:.*\n(?:[ -].*\n)*", lambda _, line=line: line, text, flags=re.M
+        )
+        assert count == 1
+    return text
