@@ -66,7 +66,7 @@ GRAMMAR = {
     "shared_memory": WHOLE,
     "persistent_volume_claims": rf"{NAME}:/(srv|data)/({LIKE}|[A-Za-z0-9._-]{{1,30}})",
     "cpu": r"(0{0,3}\d{1,3}|\d{1,3}\.\d{1,12}|0\.001|1024\.0|0.00100)",
-    "memory": r"0{0,3}\d{1,7}",
+    "memory": WHOLE,
     "namespace": NAME,
     "datastore_root": rf"((s3|gs)://[a-z0-9][a-z0-9._-]{{1,30}}[a-z0-9]|[a-z0-9]{{3,9}}){FOLDERS}|",
     "image_pull_secrets": DOTTED,
@@ -305,7 +305,7 @@ def check_project(question: str, text: str, files: dict[str, str], usual: dict[s
         if question == "project_name":
             one = one.replace(old.replace("-", "_"), new.replace("-", "_"))
         if question == "memory":  # one step of flows/train.py has twice as much
-            one = one.replace("143434", str(2 * int(text)))
+            one = one.replace("143434", str(min(2 * int(text), 100_000_000)))
         return one.replace(old, new) if question in ("project_name", "image") else one
 
     if question in ("project_name", "image"):  # in shell lines, as they are

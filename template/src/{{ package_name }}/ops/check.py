@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from . import PACKAGE, ROOT, Problem
 from .expect import expected_pods, read_config, shared_settings, step_pod
 from .pods import SIZES, Pod, complete, workflow_pods
@@ -13,6 +15,7 @@ THEIRS = ("metaflow/", "workflows.argoproj.io/", "app.kubernetes.io/", "task_id_
 PLAIN_STEP: dict[str, Any] = {"overrides": [], "resources": {}, "timeout": None}
 OWN_OF_HOOKS = {*SIZES, "qos", "timeout"}  # Metaflow gives their pods fixed, small ones
 NEVER_ON_HOOKS = {"image_pull_policy", "labels", "annotations", "security_context"}
+ANSWERS = ("image", "service_account", "gpu", "gpu_vendor", "shared_memory", "cpu", "memory")
 
 
 def find_flows(names: Sequence[str], root: Path = ROOT) -> list[Path]:
@@ -37,12 +40,26 @@ def find_flows(names: Sequence[str], root: Path = ROOT) -> list[Path]:
 def check_flows(results: Iterable[dict[str, Any]], root: Path = ROOT) -> Iterator[dict[str, Any]]:
     """Give the report on each compiled flow, as it is done (see report.py)."""
     config = read_config(root / "k8s.toml")
+    notes = differing_answers(config, root)
     for result in results:
         report, flow = start_report(result), result["flow"]
+        report["notes"], notes = notes, []  # once, with the first flow
         if flow and not report["error"] and not report["failures"]:
             yield check_flow(report, result["template"], flow, config)
         else:
             yield report
+
+
+def differing_answers(config: Mapping[str, Any], root: Path) -> list[str]:
+    """Give a line that says where the template's answers differ from k8s.toml, which holds."""
+    file, claims = root / ".copier-answers.yml", "persistent_volume_claims"
+    answers = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+    holds = {key: config.get(key, 0) for key in ANSWERS}
+    holds[claims] = ",".join(map(":".join, config.get(claims, {}).items()))
+    said = {key: str(answers[key]).replace(" ", "") for key in holds if key in answers}
+    differ = [key for key in said if str(holds[key]) != said[key]]
+    listed = ", ".join(f"{key} ({holds[key]}, not {said[key]})" for key in differ)
+    return [f"k8s.toml holds, not .copier-answers.yml: {listed}"] if differ else []
 
 
 def start_report(result: Mapping[str, Any], of: str = "compiled") -> dict[str, Any]:
