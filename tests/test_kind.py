@@ -80,10 +80,15 @@ class Project:
         (self.folder / file).write_text(text.replace(old, new))
 
 
+def container(pod: Any) -> Any:
+    """Give the container that runs Metaflow: Argo's own is beside it, and comes first."""
+    found = pod["spec"]["containers"]
+    return next((one for one in found if one["name"] == "main"), found[0])
+
+
 def seen(pod: Any) -> dict[str, Any]:
     """Give of a live pod what the answers say."""
-    spec = pod["spec"]
-    main = next((one for one in spec["containers"] if one["name"] == "main"), spec["containers"][0])
+    spec, main = pod["spec"], container(pod)
     limits = main["resources"].get("limits", {})
     paths = {one["name"]: one["mountPath"] for one in main["volumeMounts"]}
     claims = [one for one in spec["volumes"] if "persistentVolumeClaim" in one]
@@ -266,7 +271,7 @@ def test_flows(seed: Project) -> None:
         assert len(pods) == count
         assert [seen(pod) for pod in pods] == [SEED] * count
     memory = {
-        pod["spec"]["containers"][0]["resources"]["requests"]["memory"]
+        container(pod)["resources"]["requests"]["memory"]
         for pod in seed.pods("TrainFlow")
         if pod["metadata"]["annotations"]["metaflow/step_name"] == "train"
     }
