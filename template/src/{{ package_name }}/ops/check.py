@@ -40,11 +40,12 @@ def find_flows(names: Sequence[str], root: Path = ROOT) -> list[Path]:
 def check_flows(results: Iterable[dict[str, Any]], root: Path = ROOT) -> Iterator[dict[str, Any]]:
     """Give the report on each compiled flow, as it is done (see report.py)."""
     config = read_config(root / "k8s.toml")
-    notes = differing_answers(config, root)
+    first = True
     for result in results:
         report, flow = start_report(result), result["flow"]
-        report["notes"], notes = notes, []  # once, with the first flow
         if flow and not report["error"] and not report["failures"]:
+            report["notes"] += differing_answers(config, root) if first else []
+            first = False
             yield check_flow(report, result["template"], flow, config)
         else:
             yield report
