@@ -285,7 +285,7 @@ def parses(name: str, text: str) -> None:
     if name.endswith(".py"):
         ast.parse(text)
     elif name.endswith((".yml", ".yaml")):
-        yaml.safe_load(text)
+        list(yaml.safe_load_all(text))
     elif name.endswith(".json"):
         json.loads(text)
     elif name.endswith(".toml"):

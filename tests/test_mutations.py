@@ -123,7 +123,8 @@ def check(example: Path) -> Iterator[Any]:
 
 def compiled(check: Any, venv: Path, files: list[Path], root: Path) -> list[dict[str, Any]]:
     python = (str(venv / "bin/python"),)
-    results = list(check.compile_flows(files, root, python=python))
+    compiler = importlib.import_module("churn_model.ops.compile")
+    results = list(compiler.compile_flows(files, root, python=python))
     assert [Path(one["file"]) for one in results] == files
     assert [one["error"] for one in results] == [None] * len(files)
     return results
