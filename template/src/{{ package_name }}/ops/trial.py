@@ -187,11 +187,11 @@ def watch(ended: Callable[[], Any], flow: str, namespace: str) -> Any:
 def events(namespace: str, since: str) -> dict[str, str]:
     """Give the last warning about each object."""
     found = get(f"/api/v1/namespaces/{namespace}/events", fieldSelector="type=Warning")
-    last = sorted(found, key=lambda one: one["lastTimestamp"] or "")
+    last = sorted(found, key=lambda one: one.get("lastTimestamp") or "")
     return {
-        one["involvedObject"]["name"]: one["message"]
+        one["involvedObject"]["name"]: one.get("message", "")
         for one in last
-        if (one["lastTimestamp"] or since) >= since
+        if (one.get("lastTimestamp") or since) >= since
     }
 
 
