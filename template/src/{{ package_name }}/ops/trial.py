@@ -131,8 +131,8 @@ def on_argo(result: dict[str, Any], parameters: Sequence[str], namespace: str) -
         said = {node.get("message", ""): None for node in status.get("nodes", {}).values()}
         for pod in list_pods(namespace, f"workflows.argoproj.io/workflow={name}"):
             if pod["status"]["phase"] == "Failed":
-                told = ("logs", "-n", namespace, "-c", "main", "--tail=20", pod["metadata"]["name"])
-                said[kind.kubectl(*told)] = None
+                name_of_pod = pod["metadata"]["name"]
+                said[kind.kubectl("logs", "-n", namespace, "--tail=20", name_of_pod)] = None
         raise Problem("\n".join([f"the workflow {name}: {status['phase']}", *filter(None, said)]))
     return f"argo-{name}"
 
