@@ -163,12 +163,11 @@ def watch(ended: Callable[[], Any], flow: str, namespace: str) -> Any:
     while (result := ended()) is None:
         pods, warnings = list_pods(namespace), events(namespace, since)
         busy = any(one["status"]["phase"] == "Running" for one in pods)
-        pods = [one for one in pods if annotation(one, "flow_name") == flow]
-        pods = [one for one in pods if one["metadata"]["creationTimestamp"] >= since]
-        phases = Counter(pod["status"]["phase"] for pod in pods)
-        lacks = {pod["metadata"]["name"]: lacking(pod, warnings) for pod in pods}
-        if not pods:  # a Job that may not make its pod
-            lacks = {name: said for name, said in warnings.items() if "creating" in said}
+        jobs = get(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelSelector=OF_METAFLOW)
+        ours = [one for one in [*pods, *jobs] if annotation(one, "flow_name") == flow]
+        ours = [one for one in ours if one["metadata"]["creationTimestamp"] >= since]
+        phases = Counter(one["status"]["phase"] for one in ours if "phase" in one["status"])
+        lacks = {one["metadata"]["name"]: lacking(one, warnings) for one in ours}
         now = time.monotonic()
         waiting = {name: waiting.get(name, now) for name, why in lacks.items() if why}
         for name, start in waiting.items():
@@ -195,10 +194,10 @@ def events(namespace: str, since: str) -> dict[str, str]:
     }
 
 
-def lacking(pod: Any, warnings: dict[str, str]) -> str:
-    """Say why a pod has not started: no room, no image, no secret, no claim; or nothing."""
-    status = pod["status"]
-    if status["phase"] != "Pending":
+def lacking(one: Any, warnings: dict[str, str]) -> str:
+    """Say why a pod has not started, or why a Job has no pod; or nothing."""
+    status = one["status"]
+    if status.get("phase", "Pending") != "Pending" or {"active", "succeeded"} & status.keys():
         return ""
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
@@ -208,4 +207,4 @@ def lacking(pod: Any, warnings: dict[str, str]) -> str:
             state = container["state"].get("waiting", {})
             if state.get("message"):
                 return f"{state['reason']}: {state['message']}"
-    return warnings.get(pod["metadata"]["name"], "")
+    return warnings.get(one["metadata"]["name"], "")
