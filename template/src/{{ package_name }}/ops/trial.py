@@ -197,7 +197,8 @@ def events(namespace: str, since: str) -> dict[str, str]:
 def lacking(one: Any, warnings: dict[str, str]) -> str:
     """Say why a pod has not started, or why a Job has no pod; or nothing."""
     status = one["status"]
-    if status.get("phase", "Pending") != "Pending" or {"active", "succeeded"} & status.keys():
+    has_pods = {"active", "succeeded", "failed"} & status.keys()  # of a Job
+    if status.get("phase", "Pending") != "Pending" or has_pods:
         return ""
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
