@@ -1,6 +1,9 @@
 """Runs flows on the development cluster, by `run --with kubernetes` and on Argo Workflows."""
 
+import contextlib
 import datetime
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -92,14 +95,15 @@ def passes(title: str, way: Way, result: dict[str, Any], parameters: Any, namesp
 
 def by_run(result: dict[str, Any], parameters: Sequence[str], namespace: str) -> str:
     """Run a flow with each step a pod and give the run's ID; raise Problem if it fails."""
-    log, run_id, flow = prepare(Path(result["file"]), "run")
+    (log, run_id, flow), since = prepare(Path(result["file"]), "run"), now()
     with open(log, "wb") as out:
         command = [*flow, "run", "--with", "kubernetes", "--run-id-file", run_id, *parameters]
-        run = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT)
+        run = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, start_new_session=True)
     try:
-        failed = watch(run.poll, result["flow"]["name"], namespace)
+        failed = watch(run.poll, result["flow"]["name"], namespace, since)
     finally:
-        run.terminate()
+        with contextlib.suppress(ProcessLookupError):  # the tasks too, which wait for their pods
+            os.killpg(run.pid, signal.SIGTERM)
         run.wait()
     if failed:
         raise Problem(tail(log.read_text(errors="replace")))
@@ -108,7 +112,7 @@ def by_run(result: dict[str, Any], parameters: Sequence[str], namespace: str) ->
 
 def on_argo(result: dict[str, Any], parameters: Sequence[str], namespace: str) -> str:
     """Deploy and trigger a flow and give the run's ID; raise Problem if it fails."""
-    log, run_id, flow = prepare(Path(result["file"]), "argo")
+    (log, run_id, flow), since = prepare(Path(result["file"]), "argo"), now()
     deploy(result)
     command = [*flow, "argo-workflows", "trigger", "--run-id-file", run_id, *parameters]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
@@ -123,7 +127,7 @@ def on_argo(result: dict[str, Any], parameters: Sequence[str], namespace: str) -
         return status if status.get("finishedAt") else None
 
     try:
-        status = watch(ended, result["flow"]["name"], namespace)
+        status = watch(ended, result["flow"]["name"], namespace, since)
     except BaseException:
         subprocess.run([*flow, "argo-workflows", "terminate", f"argo-{name}"], cwd=ROOT)
         raise
@@ -152,12 +156,15 @@ def list_pods(namespace: str, label: str = OF_METAFLOW) -> list[Any]:
     return get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=label)
 
 
-def watch(ended: Callable[[], Any], flow: str, namespace: str) -> Any:
-    """Wait for the end of what was just started, print how far it is, and give what `ended` gives.
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def watch(ended: Callable[[], Any], flow: str, namespace: str, since: str) -> Any:
+    """Wait for the end of what was started, print how far it is, and give what `ended` gives.
 
     Raises Problem if a pod cannot start, with what it lacks.
     """
-    since = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     waiting: dict[str, float] = {}
     printed = time.monotonic()
     while (result := ended()) is None:
@@ -168,17 +175,17 @@ def watch(ended: Callable[[], Any], flow: str, namespace: str) -> Any:
         ours = [one for one in ours if one["metadata"]["creationTimestamp"] >= since]
         phases = Counter(one["status"]["phase"] for one in ours if "phase" in one["status"])
         lacks = {one["metadata"]["name"]: lacking(one, warnings) for one in ours}
-        now = time.monotonic()
-        waiting = {name: waiting.get(name, now) for name, why in lacks.items() if why}
+        clock = time.monotonic()
+        waiting = {name: waiting.get(name, clock) for name, why in lacks.items() if why}
         for name, start in waiting.items():
             queues = busy and "Insufficient" in lacks[name]
-            if now - start > (QUEUE if queues else PATIENCE):
+            if clock - start > (QUEUE if queues else PATIENCE):
                 raise Problem(f"{name} cannot start: {lacks[name]}")
-        if now - printed > EVERY:
+        if clock - printed > EVERY:
             said = ", ".join(f"{count} {phase.lower()}" for phase, count in sorted(phases.items()))
             why = next((f": {why}" for why in lacks.values() if why), "")
             print(f"  {flow}: pods: {said or 'none yet'}{why}", flush=True)
-            printed = now
+            printed = clock
         time.sleep(1)
     return result
 
