@@ -5,6 +5,7 @@ Expected values are the answers, by hand; what is on the cluster is read by kube
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -348,7 +349,7 @@ def test_pods_that_cannot_start(seed: Project) -> None:
     for name, (_, why) in LACKS.items():
         said, _ = tests[name].communicate(timeout=300)
         assert tests[name].returncode == 1, said
-        run_said, argo_said = said.split(" run FAILED")
+        run_said, argo_said = re.split(" run +FAILED", said)
         assert why in run_said and "cannot start" in run_said, f"{name}: {said}"
         assert why in argo_said, f"{name}: {said}"
         (seed.folder / f"flows/lacking_{name.replace('-', '_')}.py").unlink()
