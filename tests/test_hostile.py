@@ -219,6 +219,12 @@ def expected_environment(question: str, text: str, usual: dict[str, Any]) -> dic
     return without_none({**usual, **changed})
 
 
+def expected_kind(question: str, text: str, usual: dict[str, Any]) -> dict[str, Any]:
+    if question == "project_name":
+        return {**usual, "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://metaflow/{text}"}
+    return {**usual, **({"METAFLOW_KUBERNETES_NAMESPACE": text} if question == "namespace" else {})}
+
+
 def expected_answers(question: str, text: str, usual: dict[str, Any]) -> dict[str, Any]:
     vendor = {"gpu_vendor": None} if question == "gpu" and not int(text) else {}
     return without_none({**usual, question: text, **vendor})
@@ -226,6 +232,7 @@ def expected_answers(question: str, text: str, usual: dict[str, Any]) -> dict[st
 
 PARSED: dict[str, tuple[Callable[[str], Any], Callable[..., Any]]] = {
     "k8s.toml": (tomllib.loads, expected_k8s),
+    "environments/kind.json": (json.loads, expected_kind),
     "environments/prod.json": (json.loads, expected_environment),
     ".copier-answers.yml": (yaml.safe_load, expected_answers),
 }
