@@ -1,14 +1,17 @@
 """The jobs of a project's workflow on GitHub, run by act on this machine as on a runner."""
 
+import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from conftest import EXAMPLE, ROOT, UV, run
+from teams import commit, git, replace
 
 ACT = UV.with_name("act")
 NEEDED = ("docker", "kind", "kubectl")
@@ -29,9 +32,8 @@ def project(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory)
     with open(path / "tests/kind.toml", "a") as settings:
         settings.write('\n[train]\nskip = "slow"\n')
     run(UV, "lock", "--quiet", cwd=path)
-    for command in ("init -q -b main", "add -A", "commit -q -m first"):
-        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
-        run("git", *identity, *command.split(), cwd=path)
+    git("init", "-q", "-b", "main", cwd=path)
+    commit(path)
     return path
 
 
@@ -39,11 +41,14 @@ def project(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory)
 def actions(project: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Give act's options that put a stand-in on this machine in each action's place.
 
-    That of setup-uv puts uv on PATH, the others do nothing; act does actions/checkout by itself.
+    That of setup-uv puts uv on PATH, and a gh that notes what it is told; the others do nothing;
+    act does actions/checkout by itself.
     """
     folder = tmp_path_factory.mktemp("actions")
     (folder / "bin").mkdir()
     (folder / "bin/uv").symlink_to(UV)
+    (folder / "bin/gh").write_text('#!/bin/sh\necho "gh: $*"\ncat "$5"\n')
+    (folder / "bin/gh").chmod(0o755)
     commands = {"setup-uv": f'echo "{folder}/bin" >> "$GITHUB_PATH"'}
     workflow = yaml.safe_load((project / ".github/workflows/ci.yml").read_text())
     used = {step.get("uses") for job in workflow["jobs"].values() for step in job["steps"]}
@@ -60,7 +65,7 @@ def actions(project: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str
 
 
 @pytest.fixture
-def act(project: Path, actions: list[str], tmp_path: Path) -> Callable[[str], str]:
+def act(project: Path, actions: list[str], tmp_path: Path) -> Callable[..., str]:
     """Give a function that runs a job, which must succeed, and gives what it printed.
 
     The variables K8S_… reach it, by which a runner with no internet overrides what is downloaded.
@@ -71,8 +76,10 @@ def act(project: Path, actions: list[str], tmp_path: Path) -> Callable[[str], st
     for name, value in variables.items():
         options += ["--env", f"{name}={value}"]
 
-    def act(job: str) -> str:
-        return run(ACT, "push", "-j", job, "--no-cache-server", *options, cwd=project, timeout=1800)
+    def act(job: str, event: str = "push", **payload: Any) -> str:
+        (tmp_path / "event.json").write_text(json.dumps(payload))
+        told = ["--eventpath", tmp_path / "event.json", "--no-cache-server", *options]
+        return run(ACT, event, "-j", job, *told, cwd=project, timeout=1800)
 
     return act
 
@@ -87,12 +94,27 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("job", ["test", "check"])
-def test_job(job: str, act: Callable[[str], str]) -> None:
+def test_job(job: str, act: Callable[..., str]) -> None:
     assert "Job succeeded" in act(job)
 
 
+def test_plan(act: Callable[..., str], project: Path) -> None:
+    """A pull request's commit that gives each pod a second GPU is said in a comment on it."""
+    base = git("rev-parse", "HEAD", cwd=project).strip()
+    replace(project, [("k8s.toml", "\ngpu = 1\n", "\ngpu = 2\n")])
+    commit(project)
+    head = {"repo": {"fork": False}}
+    pull_request = {"number": 7, "base": {"sha": base}, "head": head}
+    said = act("plan", "pull_request", pull_request=pull_request)
+    assert "Job succeeded" in said
+    assert "gh: pr comment 7 --body-file plan.md --edit-last --create-if-none" in said
+    changes = re.findall(r"\| (\w+) +\| (\w+) +\| gpu +\| (.+?) +\| (.+?) +\|", said)
+    assert ("HelloFlow", "end", "nvidia.com/gpu: 1", "nvidia.com/gpu: 2") in changes, said
+    git("reset", "--hard", "--quiet", base, cwd=project)
+
+
 @pytest.mark.usefixtures("cluster")
-def test_kind(act: Callable[[str], str]) -> None:
+def test_kind(act: Callable[..., str]) -> None:
     """The flow runs both ways, in a cluster made from nothing but the project."""
     said = act("kind")
     for way in ("run", "argo"):

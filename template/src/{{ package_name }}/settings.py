@@ -80,7 +80,7 @@ def validate(value: Any, rule: dict[str, Any], where: str, key: str = "") -> Non
         known, other = rule.get("properties", {}), rule["additionalProperties"]
         if name not in known and other is False:
             near = difflib.get_close_matches(name, known, 1, 0.4)
-            hint = f"did you mean {near[0]}?" if near else "k8s.schema.json lists the keys"
+            hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(known)}"
             raise ConfigurationError(f"{where}: no key {path}; {hint}")
         if item is not None:  # TOML has no null: only a step's own None, which takes a value away
             validate(item, known.get(name, other), where, path)

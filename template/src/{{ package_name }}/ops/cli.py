@@ -5,20 +5,16 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from . import ROOT, Problem, environment, kind, report, trial
+from .progress import errors, part, progress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 kind_app = typer.Typer(no_args_is_help=True)
 app.add_typer(kind_app, name="kind", help="A cluster on this machine, for the same configuration.")
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Format(enum.StrEnum):
@@ -121,8 +117,12 @@ def image(
 
     require(("docker",))
     name = work.bump() if bump else read_config(ROOT / "k8s.toml")["image"]
-    work.build(name)
-    print(f"{name}: {work.push(name) if push else 'built'}")
+    with part("build") as say:
+        work.build(name)
+        say(f"{name}: built")
+    if push:
+        with part("push") as say:
+            say(f"{name}: {work.push(name)}")
 
 
 @app.command()
@@ -133,7 +133,7 @@ def deploy(
 ) -> None:
     """Deploy flows to Argo Workflows, each pod configured: checked before and after.
 
-    Nothing is written unless the flows pass the check and the server accepts all of it.
+    Nothing is written unless all flows pass the check and the server accepts all of it.
     """
     from .check import find_flows
     from .compile import compile_flows
@@ -142,17 +142,21 @@ def deploy(
     from .live import check_live
 
     use(env)
-    results = list(compile_flows(find_flows(flows), ROOT))
-    written = []
-    for result in results:
-        template = write(result, dry_run)
-        name, namespace = (template["metadata"][key] for key in ("name", "namespace"))
-        if dry_run:
+    with part("compile") as say:
+        results = list(compile_flows(find_flows(flows), ROOT))
+        say(", ".join(os.path.relpath(one["file"]) for one in results))
+    with part("dry run" if dry_run else "deploy") as say:
+        templates = write(results, dry_run)
+        names = [one["metadata"]["name"] for one in templates]
+        say(f"{', '.join(names)} in namespace {templates[0]['metadata']['namespace']}")
+    if dry_run:
+        for template in templates:
             report.show_plan(change(template), markdown=False)
-        else:
-            written.append(f"WorkflowTemplate {name}")
-            print(f"{name}: deployed to namespace {namespace}")
-    must_be_equal(one for one in check_live(results, "", None) if one["of"] in written)
+        return
+    with part("check --live") as say:
+        written = [f"WorkflowTemplate {name}" for name in names]
+        must_be_equal(one for one in check_live(results, "", None) if one["of"] in written)
+        say("equal to k8s.toml")
 
 
 def use(env: str) -> None:
@@ -168,24 +172,15 @@ for command in (kind.up, trial.test, kind.env, kind.logs, kind.down):
     kind_app.command()(command)
 
 
-def progress(work: Iterable[Any], title: str, total: int | None) -> Iterator[Any]:
-    """Show on a terminal's stderr how far `work` is, and at the end how long it took."""
-    start, quiet = time.monotonic(), not errors.is_terminal
-    yield from track(work, title, total, console=errors, transient=True, disable=quiet)
-    if not quiet:
-        errors.print(f"{title} took {time.monotonic() - start:.1f} s")
-
-
 def main() -> None:
     """Run the command; an error is one line on stderr and ends with 2."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
-    arguments = sys.argv[1:] or ["--help"]
-    if "--" in arguments:
+    arguments, of_flows = sys.argv[1:] or ["--help"], []
+    if arguments[:2] == ["kind", "test"] and "--" in arguments:
         split = arguments.index("--")
-        trial.PARAMETERS.extend(arguments[split + 1 :])
-        del arguments[split:]
+        arguments, of_flows = arguments[:split], arguments[split + 1 :]
     try:
-        sys.exit(app(arguments, standalone_mode=False))
+        sys.exit(app(arguments, obj=of_flows, standalone_mode=False))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:

@@ -5,45 +5,62 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import PACKAGE, ROOT, Problem
 from .check import check_flows
 from .expect import read_config, shared_settings
-from .live import ARGO, get
+from .live import ARGO, api, get, refusals
 from .plan import differences, settings
 from .report import Report, is_equal, show
 
+Request = tuple[str, dict[str, Any]]  # a method of CustomObjectsApi, and its arguments
 
-def deploy(result: dict[str, Any], dry_run: bool = False) -> dict[str, Any]:
-    """Check a compiled flow, then write its WorkflowTemplate, CronWorkflow and Sensor.
 
-    Give the WorkflowTemplate. Nothing is written unless the check passes, Metaflow succeeds and the
-    server accepts all of it in a dry run. With `dry_run` that is all, but for the code package,
-    which Metaflow uploads. Raises Problem with what is wrong.
+def deploy(results: Sequence[Mapping[str, Any]], dry_run: bool = False) -> list[dict[str, Any]]:
+    """Write the WorkflowTemplate, CronWorkflow and Sensor of each compiled flow.
+
+    Give the WorkflowTemplates. Nothing is written unless all flows pass the check, Metaflow
+    succeeds and the server accepts all of it in a dry run. With `dry_run` that is all, but for the
+    code packages, which Metaflow uploads. Raises Problem with what is wrong.
     """
-    must_be_equal(check_flows([result]))
+    from kubernetes import client  # type: ignore  # it has no types
+
+    must_be_equal(check_flows(results))
+    requests = [request for result in results for request in tried(result)]
+    for method, request in () if dry_run else requests:
+        with refusals(f"write {request['plural']} in namespace {request['namespace']}"):
+            getattr(client.CustomObjectsApi(api()), method)(**request)
+    return [
+        request["body"] for _, request in requests if request["plural"] == "workflowtemplates"
+    ]
+
+
+def tried(result: Mapping[str, Any]) -> list[Request]:
+    """Give what Metaflow would write of a flow, complete, once the server has tried it."""
+    file = os.path.relpath(result["file"])
+    if not result["flow"]:
+        raise Problem(f"no flow is started in {file}")
     shared = json.dumps(shared_settings(read_config(ROOT / "k8s.toml")))
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder, "held.json")
         script = [sys.executable, "-P", "-m", f"{PACKAGE.name}.ops.submit"]
-        command = [*script, result["file"], str(held), shared, "dry-run" if dry_run else "write"]
+        command = [*script, result["file"], str(held), shared]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         if done.returncode:
             said = [line.strip() for line in (done.stdout + done.stderr).splitlines()]
-            raise Problem(f"{os.path.relpath(result['file'])}: {' '.join(filter(None, said[-4:]))}")
-        written = json.loads(held.read_text())
-    return next(one["body"] for one in written if one["plural"] == "workflowtemplates")
+            raise Problem(f"{file}: {' '.join(filter(None, said[-4:]))}")
+        return json.loads(held.read_text())
 
 
 def must_be_equal(reports: Iterable[Report]) -> None:
-    """Show the first report that has a difference, and raise Problem."""
-    for one in reports:
-        if not is_equal(one):
-            show([one], markdown=False)
-            raise Problem(one["error"] or f"{one['flow']} ({one['of']}) is not as k8s.toml says")
+    """Show the reports that have a difference, and raise Problem if there are any."""
+    different = [one for one in reports if not is_equal(one)]
+    show(different, markdown=False)
+    for one in different:
+        raise Problem(one["error"] or f"{one['flow']} ({one['of']}) is not as k8s.toml says")
 
 
 def change(template: Mapping[str, Any]) -> dict[str, Any]:

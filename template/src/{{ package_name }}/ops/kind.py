@@ -1,13 +1,13 @@
 """The development cluster: kind, with what the flows need of a cluster (see cluster.py)."""
 
-import contextlib
 import json
 import os
 import shlex
 import shutil
 import time
+import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from .compile import EVENTS, compile_flows
 from .expect import expected_pods, read_config
 from .image import build
 from .pods import Pod
+from .progress import part
 from .tools import require, succeeds, tool
+from .waiting import lacking
 
 NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
     "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"
@@ -41,14 +43,6 @@ STATE = ROOT / ".kind"
 KUBECONFIG = STATE / "kubeconfig"
 CONFIG = STATE / "config.yaml"
 ARCHIVE, LOADED = STATE / "images.tar", STATE / "images.txt"
-
-
-@contextlib.contextmanager
-def part(name: str) -> Iterator[Callable[[str], None]]:
-    """Print a line with what was done and how long it took."""
-    start, said = time.monotonic(), [""]
-    yield said.append
-    print(f"{name:<16} {said[-1]:<60} {time.monotonic() - start:6.1f} s", flush=True)
 
 
 def kubectl(*command: str, given: str | None = None) -> str:
@@ -87,9 +81,18 @@ def up() -> None:
             say(apply(pods, needs))
         loading.result()
     with part("ready") as say:
-        kubectl("wait", "deployment", "-A", "--all", "--for=condition=Available", "--timeout=3m")
+        await_deployments()
         say(", ".join(["S3", *needs]))
     print(f"kind cluster {NAME} is up after {time.monotonic() - started:.1f} s")
+
+
+def await_deployments() -> None:
+    try:
+        kubectl("wait", "deployment", "-A", "--all", "--for=condition=Available", "--timeout=3m")
+    except Problem as problem:
+        pods = json.loads(kubectl("get", "pods", "-A", "--output=json"))["items"]
+        said = {f"{one['metadata']['name']}: {why}" for one in pods if (why := lacking(one, {}))}
+        raise Problem("; ".join(sorted(said)) or str(problem)) from problem
 
 
 def compiled() -> tuple[list[Pod], list[str]]:
@@ -250,12 +253,16 @@ def put(manifests: Iterable[Any], namespace: str) -> None:
 
 
 def download(name: str) -> str:
+    """Give a manifest; one from the internet is kept, so that the next `kind up` needs none."""
     place = os.environ.get(f"K8S_{name}_MANIFEST", f"https://github.com/{MANIFESTS[name]}")
+    kept = STATE / urllib.parse.quote(place, safe="")
     try:
         if "://" not in place:
             return Path(place).read_text(encoding="utf-8")
-        with urllib.request.urlopen(place, timeout=60) as answer:
-            return answer.read().decode()
+        if not kept.exists():
+            with urllib.request.urlopen(place, timeout=60) as answer:
+                kept.write_bytes(answer.read())
+        return kept.read_text(encoding="utf-8")
     except OSError as error:
         remedy = f"K8S_{name}_MANIFEST may name a file instead"
         raise Problem(f"{place}: {error}; {remedy}") from error
@@ -292,8 +299,16 @@ def load(images: list[str], count: int) -> None:
 
 def env() -> None:
     """Print what turns a shell to the cluster: eval "$(uv run k8s kind env)"."""
-    for name, value in use().items():
+    hers, variables = of_elsewhere(), use()
+    for name in hers - variables.keys():
+        print(f"unset {name}")
+    for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
+
+
+def of_elsewhere() -> set[str]:
+    """Give the variables by which a shell is turned to another cluster or datastore."""
+    return {name for name in os.environ if name.startswith(("METAFLOW_", "AWS_"))}
 
 
 def use() -> dict[str, str]:
@@ -317,7 +332,7 @@ def use() -> dict[str, str]:
         "METAFLOW_HOME": str(STATE),
         "METAFLOW_PROFILE": "",
     }
-    for name in [one for one in os.environ if one.startswith(("METAFLOW_", "AWS_"))]:
+    for name in of_elsewhere():
         del os.environ[name]
     os.environ.update(variables)
     return variables

@@ -1,5 +1,6 @@
 """Compares what is on the cluster, WorkflowTemplates and the pods of runs, with the code."""
 
+import contextlib
 import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -85,20 +86,27 @@ def api() -> Any:
 
 def get(path: str, **query: str) -> list[Any]:
     """Give what the cluster lists at a path of its API; raise Problem if it does not."""
-    from kubernetes import client, config
-    from urllib3.exceptions import HTTPError
-
-    try:
-        how = {"auth_settings": ["BearerToken"], "_preload_content": False}
+    how = {"auth_settings": ["BearerToken"], "_preload_content": False}
+    *_, namespace, what = path.split("/")
+    with refusals(f"list {what} in namespace {namespace}"):
         answer = api().call_api(
             path, "GET", query_params=[*query.items()], _request_timeout=TIMEOUT, **how
         )
         return json.loads(answer.data)["items"]
+
+
+@contextlib.contextmanager
+def refusals(work: str) -> Iterator[None]:
+    """Raise Problem, which names the work, for what a cluster says against it."""
+    from kubernetes import client, config
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
     except client.ApiException as error:
-        *_, namespace, what = path.split("/")
         if error.status == 403:
-            raise Problem(f"no right to list {what} in namespace {namespace}") from error
-        raise Problem(f"{what} in {namespace}: {error.status} {error.reason}") from error
+            raise Problem(f"no right to {work}") from error
+        raise Problem(f"cannot {work}: {error.status} {error.reason}") from error
     except (config.ConfigException, HTTPError) as error:
         raise Problem(f"no cluster answers: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Runs Metaflow's own `argo-workflows create`, and holds what it writes until all of it is right.
+"""Runs Metaflow's own `argo-workflows create` as a dry run, and keeps the requests that it makes.
 
 A script, because a process can create one flow only (see compile.py).
 """
@@ -6,36 +6,36 @@ A script, because a process can create one flow only (see compile.py).
 import json
 import runpy
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .pods import complete
 
 
-def submit(file: str, held: str, shared: str, mode: str) -> None:
-    """Create the flow in `file`, and leave a list of the requests in `held`, both as JSON.
+def submit(file: str, held: str, shared: str) -> None:
+    """Create the flow in `file`, and leave a list of [method, arguments] in `held`, as JSON.
 
-    `shared` are k8s.toml's settings, as JSON; in the mode `write` the requests are made.
+    The methods are those of kubernetes.client.CustomObjectsApi. The server tries each request and
+    keeps nothing. `shared` are k8s.toml's settings, as JSON.
     """
     from kubernetes import client  # type: ignore  # it has no types
 
     api: Any = client.CustomObjectsApi
-    requests: list[partial[Any]] = []
+    requests: list[tuple[str, dict[str, Any]]] = []
 
-    def holding(method: Any) -> Any:
+    def holding(name: str, method: Any) -> Any:
         def hold(this: Any, **request: Any) -> Any:
             if request["plural"] == "workflowtemplates" and "body" in request:
                 request["body"] = complete(request["body"], json.loads(shared))
             answer = method(this, **request, dry_run="All")
-            requests.append(partial(method, this, **request))
+            requests.append((name, request))
             return answer
 
         return hold
 
     for verb in ("create", "replace", "delete"):
         name = f"{verb}_namespaced_custom_object"
-        setattr(api, name, holding(getattr(api, name)))
+        setattr(api, name, holding(name, getattr(api, name)))
     sys.argv = [file, "--no-pylint", "argo-workflows", "create"]
     sys.path.insert(0, str(Path(file).parent))
     try:
@@ -43,11 +43,7 @@ def submit(file: str, held: str, shared: str, mode: str) -> None:
     except SystemExit as end:
         if end.code:
             raise
-    if mode == "write":
-        for request in requests:
-            request()
-    kept = [one.keywords for one in requests if "body" in one.keywords]
-    Path(held).write_text(json.dumps(kept))
+    Path(held).write_text(json.dumps(requests))
 
 
 if __name__ == "__main__":

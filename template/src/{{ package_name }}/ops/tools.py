@@ -41,11 +41,11 @@ def succeeds(*command: str) -> bool:
 
 
 def reason(said: str) -> str:
-    """Give the line of an error that tells most, and what to do about it if that is known."""
+    """Give the lines of an error that tell most, and what to do about it if that is known."""
     lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it failed"]
     telling = [line for line in lines if re.search("error|failed|denied|not found", line, re.I)]
     remedy = (hint for words, hint in REMEDIES.items() if words in said.lower())
-    return ": ".join([(telling or lines)[-1], *list(remedy)[:1]])
+    return ": ".join([*(telling[-2:] or lines[-1:]), *list(remedy)[:1]])
 
 
 def require(names: Iterable[str]) -> None:

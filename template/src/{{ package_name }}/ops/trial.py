@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,37 +15,50 @@ from typing import Annotated, Any
 
 import typer
 
+from ..settings import validate
 from . import ROOT, Problem, kind
 from .check import find_flows
 from .compile import compile_flows
 from .deploy import deploy, must_be_equal
+from .expect import read_config
 from .live import ARGO, OF_METAFLOW, annotation, check_live, get
+from .progress import part
+from .waiting import events, lacking
 
 PATIENCE = 40  # seconds for which a pod may lack something before the run is given up
 QUEUE = 600  # the same for room on a node while other pods are at work
 SIDE_BY_SIDE = 2  # flows; most of the time of each is waiting
-PARAMETERS: list[str] = []  # of the flows, from the command line
 EVERY = 10  # seconds between two lines of progress
 SETTINGS = ROOT / "tests" / "kind.toml"
+OF_A_FLOW = {  # in the words of k8s.schema.json
+    "type": "object",
+    "description": "A table with parameters or skip.",
+    "additionalProperties": False,
+    "properties": {
+        "parameters": {
+            "type": "array",
+            "description": 'A list of options, like ["--alpha=2"].',
+            "items": {"type": "string", "description": 'A text, like "--alpha=2".'},
+        },
+        "skip": {"type": "string", "description": "A text: why kind does not run it."},
+    },
+}
 Way = Callable[[dict[str, Any], Sequence[str], str], str]
 
 
 def settings() -> dict[str, Any]:
     """Give what tests/kind.toml says of each flow; raise Problem if it cannot be meant."""
-    try:
-        found = tomllib.loads(SETTINGS.read_text(encoding="utf-8")) if SETTINGS.exists() else {}
-    except ValueError as error:
-        raise Problem(f"tests/kind.toml: not TOML: {error}") from error
-    flows = {file.stem for file in (ROOT / "flows").glob("**/*.py")}
+    found = read_config(SETTINGS) if SETTINGS.exists() else {}
+    flows = {file.stem for file in find_flows(())}
     for flow, said in found.items():
         if flow not in flows:
             raise Problem(f"tests/kind.toml: no flow is called {flow}")
-        if unknown := said.keys() - {"parameters", "skip"}:
-            raise Problem(f"tests/kind.toml: {flow}: parameters or skip, not {unknown.pop()}")
+        validate(said, OF_A_FLOW, f"tests/kind.toml: {flow}")
     return found
 
 
 def test(
+    context: typer.Context,
     flows: Annotated[
         list[str] | None, typer.Argument(help="Files, or their names; all if none.")
     ] = None,
@@ -63,10 +75,12 @@ def test(
             print(f"{file.stem}: left out: {why}")
             files.remove(file)
     results = [one for one in compile_flows(files, ROOT) if one["flow"] or one["error"]]
+    if not results:
+        raise Problem("no flow to test: these files start none, or tests/kind.toml skips all")
 
     def both_ways(result: dict[str, Any]) -> bool:
         name = Path(result["file"]).stem
-        parameters = PARAMETERS or said.get(name, {}).get("parameters", ())
+        parameters = context.obj or said.get(name, {}).get("parameters", ())
         ways = {f"{name} run": by_run, f"{name} argo": on_argo}
         return all([passes(*way, result, parameters, namespace) for way in ways.items()])
 
@@ -76,7 +90,7 @@ def test(
 
 def passes(title: str, way: Way, result: dict[str, Any], parameters: Any, namespace: str) -> bool:
     """Run a compiled flow one way, print what came of it, and give whether all is right."""
-    with kind.part(title) as say:
+    with part(title) as say:
         try:
             if result["error"]:
                 raise Problem(result["error"])
@@ -113,7 +127,7 @@ def by_run(result: dict[str, Any], parameters: Sequence[str], namespace: str) ->
 def on_argo(result: dict[str, Any], parameters: Sequence[str], namespace: str) -> str:
     """Deploy and trigger a flow and give the run's ID; raise Problem if it fails."""
     (log, run_id, flow), since = prepare(Path(result["file"]), "argo"), now()
-    deploy(result)
+    deploy([result])
     command = [*flow, "argo-workflows", "trigger", "--run-id-file", run_id, *parameters]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     log.write_text(done.stdout + done.stderr)
@@ -188,31 +202,3 @@ def watch(ended: Callable[[], Any], flow: str, namespace: str, since: str) -> An
             printed = clock
         time.sleep(1)
     return result
-
-
-def events(namespace: str, since: str) -> dict[str, str]:
-    """Give the last warning about each object."""
-    found = get(f"/api/v1/namespaces/{namespace}/events", fieldSelector="type=Warning")
-    last = sorted(found, key=lambda one: one.get("lastTimestamp") or "")
-    return {
-        one["involvedObject"]["name"]: one.get("message", "")
-        for one in last
-        if (one.get("lastTimestamp") or since) >= since
-    }
-
-
-def lacking(one: Any, warnings: dict[str, str]) -> str:
-    """Say why a pod has not started, or why a Job has no pod; or nothing."""
-    status = one["status"]
-    has_pods = {"active", "succeeded", "failed"} & status.keys()  # of a Job
-    if status.get("phase", "Pending") != "Pending" or has_pods:
-        return ""
-    for condition in status.get("conditions", ()):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return condition.get("message", "not scheduled")
-    for stage in ("initContainerStatuses", "containerStatuses"):
-        for container in status.get(stage, ()):
-            state = container["state"].get("waiting", {})
-            if state.get("message"):
-                return f"{state['reason']}: {state['message']}"
-    return warnings.get(one["metadata"]["name"], "")
