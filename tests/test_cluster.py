@@ -16,7 +16,7 @@ import json, sys
 from churn_model.ops import cluster
 pods = json.loads(sys.argv[1])
 print(json.dumps([
-    cluster.nodes(pods), cluster.capacity(pods), cluster.objects(pods, "team-a", True)
+    cluster.placements(pods), cluster.capacity(pods), cluster.objects(pods, "team-a", True)
 ]))
 """
 GPU_NODE = {
@@ -44,7 +44,7 @@ def derived(venv: Path) -> tuple[Any, Any, Any]:
     return tuple(json.loads(subprocess.check_output(command, text=True)))
 
 
-def test_nodes(derived: Any) -> None:
+def test_placements(derived: Any) -> None:
     """Pods that tolerate taints get a node with these; a toleration of everything needs none."""
     assert derived[0] == [
         {"labels": {}, "taints": []},
@@ -112,7 +112,7 @@ BAD: dict[str, tuple[dict[str, str | None], str]] = {
     "Docker is not running": ({"docker": NO_DOCKER}, "start Docker"),
     "no kind": ({"kind": None}, "kind is not installed, or not on PATH"),
     "no kubectl": ({"kubectl": None}, "kubectl is not installed, or not on PATH"),
-    "old kind": ({"kind": "echo kind v0.11.1"}, "kind 0.11 is too old: 0.24 or newer is needed"),
+    "old kind": ({"kind": "echo kind v0.11.1"}, "kind 0.11 is too old: 0.27 or newer is needed"),
     "old kubectl": ({"kubectl": "echo Client Version: v1.20.4"}, "kubectl 1.20 is too old: 1.28"),
     "another's cluster": ({"kind": OTHERS}, "kind delete cluster --name churn-model, or choose"),
     "full disk": (

@@ -299,6 +299,10 @@ def parses(name: str, text: str) -> None:
         tomllib.loads(text)
 
 
+# what datastore_root adds to pyproject.toml; the harmless one is S3, whose client is always there
+CLIENTS = re.compile('^    "(azure|google|simple)-[a-z-]+>=[0-9.]+",\n', re.MULTILINE)
+
+
 def spaces(text: str) -> str:
     """Give a text without its alignment, which depends on how long a name is."""
     return re.sub(" +", " ", text)
@@ -325,6 +329,8 @@ def check_project(question: str, text: str, files: dict[str, str], usual: dict[s
             load, expected = PARSED[name]
             assert load(found) == expected(question, text, load(one)), name
         else:
+            if (question, name) == ("datastore_root", "pyproject.toml"):
+                found = CLIENTS.sub("", found)
             assert spaces(found) == spaces(renamed(one)), name
 
 

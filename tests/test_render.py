@@ -14,6 +14,7 @@ import copier
 import pytest
 import yaml
 from conftest import ADVANCED, EXAMPLE, QUESTIONS, ROOT, run
+from metaflow.metaflow_environment import MetaflowEnvironment
 
 BIN = Path(sys.executable).parent
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
@@ -90,7 +91,7 @@ JOBS = {
     "github": {
         "test": TEST,
         "check": [SYNC, 'uv run k8s check --format markdown >> "$GITHUB_STEP_SUMMARY"'],
-        "kind": [*KIND, "uv run k8s kind logs logs"],
+        "kind": [*KIND, "uv run k8s kind logs kind-logs"],
         "plan": [
             SYNC,
             PLAN.format("BASE"),
@@ -103,7 +104,7 @@ JOBS = {
         "check": [SYNC, "uv run k8s check"],
         "kind": [
             *KIND,
-            "uv run k8s kind logs logs || true",
+            "uv run k8s kind logs kind-logs || true",
             "uv run k8s kind down",
         ],
         "plan": [SYNC, PLAN.format("CI_MERGE_REQUEST_DIFF_BASE_SHA")],
@@ -182,6 +183,22 @@ def test_pyproject(case):
     assert [path.name for path in (case.path / "src").iterdir()] == [package]
     for flow in case.path.glob("flows/*.py"):
         assert f"from {package} import BaseFlow" in flow.read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "root"), {"s3": "s3://acme/m", "gs": "gs://acme/m", "azure": "acme/m"}.items()
+)
+def test_clients_of_the_datastore(copy, tmp_path, kind, root):
+    """The image has all that a pod would install: Metaflow says what, and the image skips that."""
+    project = copy(tmp_path / "new", datastore_root=root)
+    listed = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.split("[<>]", one)[0] for one in listed}
+    command = MetaflowEnvironment(None)._get_install_dependencies_cmd(kind)
+    (packages,) = re.findall(r"--disable-pip-version-check (.*?);", command)
+    assert set(packages.split()) - {"packaging", "requests"} <= names  # those two others ask for
+    others = {"google-cloud-storage", "azure-storage-blob"}
+    assert others & names == others & set(packages.split())
+    assert "METAFLOW_SKIP_INSTALL_DEPENDENCIES" in (project / "Dockerfile").read_text()
 
 
 def test_dockerfile(case):

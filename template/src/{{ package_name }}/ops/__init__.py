@@ -7,8 +7,8 @@ check and plan
 deploy and image
     deploy.py writes what submit.py lets Metaflow make; environment.py is --env; image.py.
 kind
-    cluster.py works out what a cluster must have for these pods; kind.py makes one, with the S3
-    server of kind.yaml; trial.py runs flows on it, and waiting.py says what their pods wait for.
+    cluster.py works out what a cluster must have for these pods; nodes.py and kind.py make one,
+    with the S3 server of kind.yaml; trial.py runs flows on it; waiting.py says what pods wait for.
 both
     tools.py runs docker, kind and kubectl; progress.py shows how far long work is.
 """

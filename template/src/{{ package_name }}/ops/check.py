@@ -37,7 +37,9 @@ def find_flows(names: Sequence[str], root: Path = ROOT) -> list[Path]:
     return found or files
 
 
-def check_flows(results: Iterable[dict[str, Any]], root: Path = ROOT) -> Iterator[dict[str, Any]]:
+def check_flows(
+    results: Iterable[Mapping[str, Any]], root: Path = ROOT
+) -> Iterator[dict[str, Any]]:
     """Give the report on each compiled flow, as it is done (see report.py)."""
     config = read_config(root / "k8s.toml")
     first = True

@@ -139,7 +139,7 @@ def deploy(
     from .compile import compile_flows
     from .deploy import change, must_be_equal
     from .deploy import deploy as write
-    from .live import check_live
+    from .live import api, check_live
 
     use(env)
     with part("compile") as say:
@@ -148,7 +148,8 @@ def deploy(
     with part("dry run" if dry_run else "deploy") as say:
         templates = write(results, dry_run)
         names = [one["metadata"]["name"] for one in templates]
-        say(f"{', '.join(names)} in namespace {templates[0]['metadata']['namespace']}")
+        namespace, cluster = templates[0]["metadata"]["namespace"], api().configuration.host
+        say(f"{', '.join(names)} in namespace {namespace} of {cluster}")
     if dry_run:
         for template in templates:
             report.show_plan(change(template), markdown=False)

@@ -25,7 +25,7 @@ JOBSETS = {
 }
 
 
-def nodes(pods: Iterable[Pod]) -> list[dict[str, Any]]:
+def placements(pods: Iterable[Pod]) -> list[dict[str, Any]]:
     """Give the labels and taints of each node, the control plane's, which has none, first.
 
     Each selector with its tolerations is a kind of node: were they on one node, its taints would

@@ -33,9 +33,7 @@ def deploy(results: Sequence[Mapping[str, Any]], dry_run: bool = False) -> list[
     for method, request in () if dry_run else requests:
         with refusals(f"write {request['plural']} in namespace {request['namespace']}"):
             getattr(client.CustomObjectsApi(api()), method)(**request)
-    return [
-        request["body"] for _, request in requests if request["plural"] == "workflowtemplates"
-    ]
+    return [request["body"] for _, request in requests if request["plural"] == "workflowtemplates"]
 
 
 def tried(result: Mapping[str, Any]) -> list[Request]:

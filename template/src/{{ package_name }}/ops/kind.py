@@ -14,20 +14,17 @@ from typing import Any
 
 import yaml
 
-from . import PACKAGE, ROOT, Problem, environment
+from . import PACKAGE, ROOT, Problem, environment, nodes
 from .check import find_flows
-from .cluster import capacity, manifest, nodes, objects
+from .cluster import capacity, manifest, objects, placements
 from .compile import EVENTS, compile_flows
 from .expect import expected_pods, read_config
-from .image import build
+from .nodes import KUBECONFIG, NAME, STATE, kubectl
 from .pods import Pod
 from .progress import part
 from .tools import require, succeeds, tool
 from .waiting import lacking
 
-NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
-    "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"
-)
 MANIFESTS = {
     "ARGO": "argoproj/argo-workflows/releases/download/v3.7.12/install.yaml",
     "JOBSET": "kubernetes-sigs/jobset/releases/download/v0.10.1/manifests.yaml",
@@ -35,22 +32,6 @@ MANIFESTS = {
 }
 NAMESPACES = {"ARGO": "argo", "JOBSET": "jobset-system", "EVENTS": "argo-events"}
 S3_IMAGE = "ghcr.io/versity/versitygw:v1.8.0"
-S3_PORT = "30070"  # of the node, as in kind.yaml
-MOUNTS = {"meminfo": "/proc/meminfo", "numa": "/sys/devices/system/node", "claims": "/claims"}
-
-NAME = os.environ.get("K8S_KIND_CLUSTER") or PACKAGE.name.replace("_", "-")
-STATE = ROOT / ".kind"
-KUBECONFIG = STATE / "kubeconfig"
-CONFIG = STATE / "config.yaml"
-ARCHIVE, LOADED = STATE / "images.tar", STATE / "images.txt"
-
-
-def kubectl(*command: str, given: str | None = None) -> str:
-    return tool("kubectl", "--kubeconfig", str(KUBECONFIG), *command, given=given)
-
-
-def node_names() -> list[str]:
-    return sorted(tool("kind", "get", "nodes", "--name", NAME).split())
 
 
 def up() -> None:
@@ -66,17 +47,17 @@ def up() -> None:
         pods, needs = compiled()
         say(f"{len(pods)} pods")
     images = sorted({pod["image"] for pod in pods if "image" in pod})
-    most, placements = capacity(pods), nodes(pods)
-    config, changed = described(len(placements)), offer(most)
-    standing = stands(config)
+    most, places = capacity(pods), placements(pods)
+    config, changed = nodes.described(len(places)), nodes.offer(most)
+    standing = nodes.stands(config)
     with ThreadPoolExecutor() as beside:
-        loading = beside.submit(load, images, len(placements))
+        loading = beside.submit(nodes.load, images, len(places))
         if not standing:
             with part("cluster") as say:
-                create(config)
-                say(f"{NAME}, nodes: {len(placements)}")
+                nodes.create(config)
+                say(f"{NAME}: new, nodes: {len(places)}")
         with part("nodes") as say:
-            say(configure(most, placements, changed))
+            say(nodes.configure(most, places, changed))
         with part("objects") as say:
             say(apply(pods, needs))
         loading.result()
@@ -119,110 +100,6 @@ def compiled() -> tuple[list[Pod], list[str]]:
                 needs.add("EVENTS")
     kept.write_text(json.dumps({"of": stamp, "pods": pods, "needs": sorted(needs)}))
     return pods, sorted(needs)
-
-
-def offer(most: dict[str, int]) -> bool:
-    """Write the files that tell a node's kubelet how much it has; give whether they changed.
-
-    Mounted over the node's own, they make it take the pods that k8s.toml asks for on any machine.
-    The kubelet counts the cores of all NUMA nodes (GetNodesInfo in cadvisor's
-    utils/sysinfo/sysinfo.go), so enough NUMA nodes of the same, real cores make any number.
-    """
-    cores = int(tool("docker", "info", "--format", "{{.NCPU}}"))
-    kept, told = STATE / "capacity.json", json.dumps([cores, most])
-    if kept.exists() and kept.read_text() == told:
-        return False
-    numa = STATE / "numa"  # its nodes are replaced and it stays, being what is mounted
-    for node in numa.glob("*"):
-        shutil.rmtree(node)
-    for number in range(-(-most["cpu"] // cores)):
-        for core in range(cores):
-            topology = numa / f"node{number}/cpu{core}/topology"
-            topology.mkdir(parents=True)
-            (topology / "core_id").write_text(f"{core}\n")
-            (topology / "physical_package_id").write_text("0\n")
-        (numa / f"node{number}/meminfo").write_text(f"Node {number} MemTotal: 0 kB\n")
-    sizes = dict.fromkeys(("MemTotal", "MemFree", "MemAvailable"), most["memory"] // 1024)
-    lines = [f"{name}: {size} kB\n" for name, size in {**sizes, "SwapTotal": 0}.items()]
-    (STATE / "meminfo").write_text("".join(lines))
-    kept.write_text(told)
-    return True
-
-
-def described(count: int) -> str:
-    """Give the configuration of a cluster of so many nodes, for kind."""
-    node = {
-        "image": os.environ.get("K8S_KIND_NODE_IMAGE", NODE_IMAGE),
-        "extraMounts": [
-            {"hostPath": str(STATE / name), "containerPath": path} for name, path in MOUNTS.items()
-        ],
-    }
-    port = {"containerPort": int(S3_PORT), "listenAddress": "127.0.0.1"}  # on any free port
-    first = node | {"role": "control-plane", "extraPortMappings": [port]}
-    workers = [node | {"role": "worker"} for _ in range(count - 1)]
-    kind = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4"}
-    return json.dumps(kind | {"nodes": [first, *workers]})
-
-
-def stands(config: str) -> bool:
-    """Give whether the cluster is there and as described; what is there otherwise is deleted.
-
-    Raises Problem if it is not this project's.
-    """
-    there = NAME in tool("kind", "get", "clusters").split()
-    if there and not CONFIG.exists():
-        raise Problem(
-            f"a kind cluster {NAME} is there that this project did not make: "
-            f"kind delete cluster --name {NAME}, or choose another name by K8S_KIND_CLUSTER"
-        )
-    if there and KUBECONFIG.exists() and CONFIG.read_text() == config:
-        tool("docker", "start", *node_names())  # a restart of the machine may have stopped them
-        return True
-    delete()  # it has other nodes, or was left half made
-    return False
-
-
-def create(config: str) -> None:
-    (STATE / "claims").mkdir(exist_ok=True)
-    CONFIG.write_text(config)
-    try:
-        options = ("--name", NAME, "--kubeconfig", str(KUBECONFIG), "--config", "-")
-        tool("kind", "create", "cluster", *options, given=config)
-    except Problem:
-        delete()
-        raise
-    except BaseException:
-        time.sleep(3)  # Docker may still be making the node that it was asked for
-        delete()
-        raise
-
-
-def delete() -> None:
-    tool("kind", "delete", "cluster", "--name", NAME, "--kubeconfig", str(KUBECONFIG))
-    for file in (CONFIG, KUBECONFIG, LOADED):
-        file.unlink(missing_ok=True)
-
-
-def configure(most: dict[str, int], placements: list[dict[str, Any]], changed: bool) -> str:
-    """Give each node its labels, taints and devices, and let it see what it offers now.
-
-    https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/
-    """
-    devices = {name: str(count) for name, count in most.items() if "/" in name}
-    status = {"status": {"capacity": devices, "allocatable": devices}}
-    for name, placement in zip(node_names(), placements, strict=True):
-        if changed:
-            tool("docker", "exec", name, "systemctl", "restart", "kubelet")
-        labels, taints = {"labels": placement["labels"]}, {"taints": placement["taints"]}
-        patch("node", name, {"metadata": labels, "spec": taints})
-        if devices:
-            patch("node", name, status, "--subresource=status")
-    gibibytes = {"memory": f"{most['memory'] / 2**30:.0f}Gi"}
-    return ", ".join(f"{name} {count}" for name, count in {**most, **gibibytes}.items())
-
-
-def patch(kind: str, name: str, change: dict[str, Any], *options: str) -> None:
-    kubectl("patch", kind, name, "--type=merge", "--patch", json.dumps(change), *options)
 
 
 def apply(pods: list[Pod], needs: Iterable[str]) -> str:
@@ -268,35 +145,6 @@ def download(name: str) -> str:
         raise Problem(f"{place}: {error}; {remedy}") from error
 
 
-def load(images: list[str], count: int) -> None:
-    """Have the images on that many nodes: the project's own built, the others pulled by your login.
-
-    This begins while the nodes start, for it takes as long.
-    """
-    own = read_config(ROOT / "k8s.toml").get("image")
-    with part("images") as say:
-        for image in images:
-            if image == own and (ROOT / "Dockerfile").exists():
-                build(image)
-            elif not succeeds("docker", "image", "inspect", image):
-                tool("docker", "pull", image)
-        ids = tool("docker", "image", "inspect", "--format", "{{.Id}}", *images)
-        if not LOADED.exists() or LOADED.read_text() != ids:
-            tool("docker", "save", "--output", str(ARCHIVE), *images)
-            names: list[str] = []
-            while len(names) < count or not all(
-                succeeds("docker", "exec", name, "ctr", "version") for name in names
-            ):
-                time.sleep(0.5)
-                names = node_names()
-                if not CONFIG.exists():
-                    return  # the cluster could not be made
-            tool("kind", "load", "image-archive", "--name", NAME, str(ARCHIVE))
-            ARCHIVE.unlink()
-            LOADED.write_text(ids)
-        say(", ".join(images))
-
-
 def env() -> None:
     """Print what turns a shell to the cluster: eval "$(uv run k8s kind env)"."""
     hers, variables = of_elsewhere(), use()
@@ -319,7 +167,7 @@ def use() -> dict[str, str]:
     if not KUBECONFIG.exists():
         raise Problem("no cluster is up: k8s kind up")
     settings = environment.read("kind")
-    s3 = tool("docker", "port", f"{NAME}-control-plane", S3_PORT).split()
+    s3 = tool("docker", "port", f"{NAME}-control-plane", nodes.S3_PORT).split()
     if not s3:
         raise Problem("the cluster is stopped: k8s kind up starts it")
     variables = {
@@ -353,9 +201,10 @@ def logs(folder: Path) -> None:
 def down() -> None:
     """Delete the cluster and all that it keeps: claims, S3, runs."""
     require(("docker", "kind"))
-    if CONFIG.exists():
+    if nodes.CONFIG.exists():
         if KUBECONFIG.exists():  # what pods wrote may belong to root
             node = f"{NAME}-control-plane"
             succeeds("docker", "exec", node, "find", "/claims", "-mindepth", "1", "-delete")
-        delete()
+        nodes.delete()
     shutil.rmtree(STATE, ignore_errors=True)
+    print(f"kind cluster {NAME} is gone")

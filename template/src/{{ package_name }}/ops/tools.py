@@ -3,11 +3,13 @@
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterable
 
 from . import Problem
 
-OLDEST = {"docker": "20.10", "kind": "0.24", "kubectl": "1.28"}
+# kind: an older one cannot load images into nodes with containerd 2 (kind's issue 3853)
+OLDEST = {"docker": "20.10", "kind": "0.27", "kubectl": "1.28"}
 REMEDIES = {  # for what these programs say, in lower case
     "cannot connect to the docker daemon": "start Docker",
     "permission denied while trying to connect": "add yourself to the group docker",
@@ -53,7 +55,12 @@ def require(names: Iterable[str]) -> None:
     for name in names:
         ask = {"kubectl": ("version", "--client"), "kind": ("version",)}
         said = tool(name, *ask.get(name, ("version", "--format", "{{.Server.Version}}")))
-        found = re.search(r"(\d+)\.(\d+)", said)
-        oldest = OLDEST[name]
-        if found and tuple(map(int, found.groups())) < tuple(map(int, oldest.split("."))):
-            raise Problem(f"{name} {found[0]} is too old: {oldest} or newer is needed")
+        if version(said) < version(OLDEST[name]):
+            found = ".".join(map(str, version(said)))
+            raise Problem(f"{name} {found} is too old: {OLDEST[name]} or newer is needed")
+
+
+def version(said: str) -> tuple[int, int]:
+    """Give the first major and minor number in a text, or of none the largest there can be."""
+    found = re.search(r"(\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else (sys.maxsize, 0)

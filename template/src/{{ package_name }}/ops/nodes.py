@@ -1,0 +1,185 @@
+"""The nodes of the development cluster: made by kind, sized for the pods, with their images."""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from . import PACKAGE, ROOT, Problem
+from .expect import read_config
+from .image import build
+from .progress import part
+from .tools import succeeds, tool, version
+
+NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
+    "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"
+)
+S3_PORT = "30070"  # of the node, as in kind.yaml
+NUMA = "/sys/devices/system/node"  # is not there in every kernel: WSL's may lack it
+
+NAME = os.environ.get("K8S_KIND_CLUSTER") or PACKAGE.name.replace("_", "-")
+STATE = ROOT / ".kind"
+KUBECONFIG = STATE / "kubeconfig"
+CONFIG = STATE / "config.yaml"
+ARCHIVE, LOADED = STATE / "images.tar", STATE / "images.txt"
+MOUNTS = {"meminfo": "/proc/meminfo", "claims": "/claims"}
+MOUNTS |= {"numa": NUMA} if Path(NUMA).exists() else {}
+
+
+def kubectl(*command: str, given: str | None = None) -> str:
+    return tool("kubectl", "--kubeconfig", str(KUBECONFIG), *command, given=given)
+
+
+def node_names() -> list[str]:
+    return sorted(tool("kind", "get", "nodes", "--name", NAME).split())
+
+
+def offer(most: dict[str, int]) -> bool:
+    """Write the files that tell a node's kubelet how much it has; give whether they changed.
+
+    Mounted over the node's own, they make it take the pods that k8s.toml asks for on any machine.
+    The kubelet counts the cores of all NUMA nodes (GetNodesInfo in cadvisor's
+    utils/sysinfo/sysinfo.go), so enough NUMA nodes of the same, real cores make any number.
+    """
+    cores = int(tool("docker", "info", "--format", "{{.NCPU}}"))
+    kept, told = STATE / "capacity.json", json.dumps([cores, most])
+    if kept.exists() and kept.read_text() == told:
+        return False
+    numa = STATE / "numa"  # its nodes are replaced and it stays, being what is mounted
+    for node in numa.glob("*"):
+        shutil.rmtree(node)
+    for number in range(-(-most["cpu"] // cores)):
+        for core in range(cores):
+            topology = numa / f"node{number}/cpu{core}/topology"
+            topology.mkdir(parents=True)
+            (topology / "core_id").write_text(f"{core}\n")
+            (topology / "physical_package_id").write_text("0\n")
+        (numa / f"node{number}/meminfo").write_text(f"Node {number} MemTotal: 0 kB\n")
+    sizes = dict.fromkeys(("MemTotal", "MemFree", "MemAvailable"), most["memory"] // 1024)
+    lines = [f"{name}: {size} kB\n" for name, size in {**sizes, "SwapTotal": 0}.items()]
+    (STATE / "meminfo").write_text("".join(lines))
+    kept.write_text(told)
+    return True
+
+
+def described(count: int) -> str:
+    """Give the configuration of a cluster of so many nodes, for kind."""
+    node = {
+        "image": os.environ.get("K8S_KIND_NODE_IMAGE", NODE_IMAGE),
+        "extraMounts": [
+            {"hostPath": str(STATE / name), "containerPath": path} for name, path in MOUNTS.items()
+        ],
+    }
+    port = {"containerPort": int(S3_PORT), "listenAddress": "127.0.0.1"}  # on any free port
+    first = node | {"role": "control-plane", "extraPortMappings": [port]}
+    workers = [node | {"role": "worker"} for _ in range(count - 1)]
+    kind = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4"}
+    return json.dumps(kind | {"nodes": [first, *workers]})
+
+
+def stands(config: str) -> bool:
+    """Give whether the cluster is there and as described; what is there otherwise is deleted.
+
+    Raises Problem if it is not this project's.
+    """
+    there = NAME in tool("kind", "get", "clusters").split()
+    if there and not CONFIG.exists():
+        raise Problem(
+            f"a kind cluster {NAME} is there that this project did not make: "
+            f"kind delete cluster --name {NAME}, or choose another name by K8S_KIND_CLUSTER"
+        )
+    if there and KUBECONFIG.exists() and CONFIG.read_text() == config:
+        tool("docker", "start", *node_names())  # a restart of the machine may have stopped them
+        return True
+    if there:
+        print(f"{NAME} is deleted first: k8s.toml now needs other nodes, or it was left half made")
+    delete()
+    return False
+
+
+def create(config: str) -> None:
+    (STATE / "claims").mkdir(exist_ok=True)
+    CONFIG.write_text(config)
+    try:
+        options = ("--name", NAME, "--kubeconfig", str(KUBECONFIG), "--config", "-")
+        tool("kind", "create", "cluster", *options, given=config)
+    except Problem:
+        delete()
+        raise
+    except BaseException:
+        time.sleep(3)  # Docker may still be making the node that it was asked for
+        delete()
+        raise
+
+
+def delete() -> None:
+    tool("kind", "delete", "cluster", "--name", NAME, "--kubeconfig", str(KUBECONFIG))
+    for file in (CONFIG, KUBECONFIG, LOADED):
+        file.unlink(missing_ok=True)
+
+
+def configure(most: dict[str, int], places: list[dict[str, Any]], changed: bool) -> str:
+    """Give each node its labels, taints and devices, and let it see what it offers now.
+
+    https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/
+    """
+    devices = {name: str(count) for name, count in most.items() if "/" in name}
+    status = {"status": {"capacity": devices, "allocatable": devices}}
+    for name, place in zip(node_names(), places, strict=True):
+        if changed:
+            tool("docker", "exec", name, "systemctl", "restart", "kubelet")
+        labels, taints = {"labels": place["labels"]}, {"taints": place["taints"]}
+        patch("node", name, {"metadata": labels, "spec": taints})
+        if devices:
+            patch("node", name, status, "--subresource=status")
+    told = {**most, "memory": f"{most['memory'] / 2**30:.0f}Gi"}
+    if "numa" not in MOUNTS:
+        told["cpu"] = "as this machine has"
+    return ", ".join(f"{name} {count}" for name, count in told.items())
+
+
+def patch(kind: str, name: str, change: dict[str, Any], *options: str) -> None:
+    kubectl("patch", kind, name, "--type=merge", "--patch", json.dumps(change), *options)
+
+
+def load(images: list[str], count: int) -> None:
+    """Have the images on that many nodes: the project's own built, the others pulled by your login.
+
+    This begins while the nodes start, for it takes as long.
+    """
+    own = read_config(ROOT / "k8s.toml").get("image")
+    with part("images") as say:
+        for image in images:
+            if image == own and (ROOT / "Dockerfile").exists():
+                build(image)
+            elif not succeeds("docker", "image", "inspect", image):
+                tool("docker", "pull", image)
+        how = "{{.Os}}/{{.Architecture}} {{.Id}}"
+        there = tool("docker", "image", "inspect", "--format", how, *images)
+        if not LOADED.exists() or LOADED.read_text() != there:
+            tool("docker", "save", *platforms(there), "--output", str(ARCHIVE), *images)
+            names: list[str] = []
+            while len(names) < count or not all(
+                succeeds("docker", "exec", name, "ctr", "version") for name in names
+            ):
+                time.sleep(0.5)
+                names = node_names()
+                if not CONFIG.exists():
+                    return  # the cluster could not be made
+            tool("kind", "load", "image-archive", "--name", NAME, str(ARCHIVE))
+            ARCHIVE.unlink()
+            LOADED.write_text(there)
+        say(", ".join(images))
+
+
+def platforms(inspected: str) -> list[str]:
+    """Give the option of `docker save` that leaves out the platforms that were not pulled.
+
+    Docker's containerd image store would list them in the archive, and kind would not find them in
+    it (https://github.com/kubernetes-sigs/kind/issues/3795).
+    """
+    if version(tool("docker", "version", "--format", "{{.Client.APIVersion}}")) < (1, 48):
+        return []  # neither has that store nor the option
+    return ["--platform", ",".join(sorted({line.split()[0] for line in inspected.splitlines()}))]
