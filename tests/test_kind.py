@@ -3,11 +3,13 @@
 Expected values are the answers, by hand; what is on the cluster is read by kubectl.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ MISSING = [name for name in ("docker", "kind", "kubectl") if not shutil.which(na
 if MISSING:
     pytestmark = [pytestmark, pytest.mark.skip(reason=f"not on PATH: {', '.join(MISSING)}")]
 FLOWS = Path(__file__).parent
+REGISTRY = "github.com/google/go-containerregistry/cmd/registry@v0.22.1"
 SEED = {
     "image": "ghcr.io/acme/churn:1.2.3",
     "service_account": "metaflow",
@@ -301,7 +304,8 @@ def test_deploy_dry_run(seed: Project) -> None:
     (after,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     said = seed.k8s("deploy", "hello", "--env", "kind")
-    assert "deployed to namespace default" in said
+    assert "churnmodel.helloflow in namespace default of https://127.0.0.1:" in said
+    assert "equal to k8s.toml" in said
     (after,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
     memory = [
         one["container"]["resources"]["requests"]["memory"]
@@ -320,12 +324,25 @@ def test_failed_deploy_changes_nothing(seed: Project) -> None:
     weak = seed.folder / ".kind/weak.json"
     weak.write_text(json.dumps(config))
     said = seed.k8s("kind", "env")
-    exports = [line.removeprefix("export ").partition("=") for line in said.splitlines()]
-    env = {name: value.strip("'") for name, _, value in exports} | {"KUBECONFIG": str(weak)}
+    exports = re.findall("export (.*?)='?(.*?)'?$", said, re.MULTILINE)
+    env = {**dict(exports), "KUBECONFIG": str(weak)}
     before = seed.kubectl("get", "workflowtemplates", "-o", "yaml")
     said = seed.k8s("deploy", "hello", code=2, **env)
     assert "hello.py" in said and "forbidden" in said.lower()
     assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
+
+
+def test_deploy_writes_all_flows_or_none(seed: Project) -> None:
+    """The second is in order but for its Sensor, which a cluster without Argo Events refuses."""
+    text = (seed.folder / "flows/hello.py").read_text()
+    text = text.replace("HelloFlow", "TriggeredFlow").replace("import Par", "import trigger, Par")
+    text = text.replace("class Trig", '@trigger(event="data")\nclass Trig')
+    (seed.folder / "flows/triggered.py").write_text(text)
+    before = seed.kubectl("get", "workflowtemplates", "-o", "yaml")
+    said = seed.k8s("deploy", "hello", "triggered", "--env", "kind", code=2)
+    assert "k8s: flows/triggered.py: " in said and "sensor" in said.lower()
+    assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
+    (seed.folder / "flows/triggered.py").unlink()
 
 
 LACKS = {
@@ -426,6 +443,39 @@ def test_failing_flow_is_reported_from_the_same_pod(vision: Project) -> None:
     assert [seen(pod)["image"] for pod in hooks] == [VISION["image"]]
     assert [seen(pod)["service_account"] for pod in hooks] == ["trainer.team-a"]
     assert [placed(pod) for pod in hooks] == [PLACEMENT]
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """Give the address of a registry that runs here."""
+    if not shutil.which("go"):
+        pytest.skip("the registry is a Go module: no go on PATH")
+    run("go", "install", REGISTRY, cwd=tmp_path, **os.environ, GOBIN=str(tmp_path))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([tmp_path / "registry", "-port", str(port)], cwd=tmp_path)
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            break
+        time.sleep(0.1)
+    yield f"localhost:{port}"
+    process.terminate()
+    process.wait()
+
+
+def test_image_named_by_its_digest(vision: Project, registry: str) -> None:
+    """Nodes cannot pull it, so it runs only if it was loaded under that name."""
+    tag = f"{registry}/vision:1"
+    run("docker", "tag", VISION["image"], tag, cwd=vision.folder)
+    pushed = run("docker", "push", tag, cwd=vision.folder)
+    (digest,) = re.findall(r"digest: (sha256:\w+)", pushed)
+    vision.edit("k8s.toml", VISION["image"], f"{tag}@{digest}")
+    vision.k8s("kind", "up")
+    said = vision.k8s("kind", "test", "hello")
+    vision.edit("k8s.toml", f"{tag}@{digest}", VISION["image"])
+    assert set(lines(said).values()) == {"2 pods, equal to k8s.toml"}
+    assert "kind.local" not in run("docker", "image", "ls", cwd=vision.folder)
 
 
 def test_changed_placement(vision: Project) -> None:

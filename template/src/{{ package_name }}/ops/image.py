@@ -1,12 +1,14 @@
-"""The image of the pods: built, pushed and numbered."""
+"""The images of the pods: built, pushed, numbered, and packed for kind."""
 
 import json
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 import tomlkit
 
 from . import ROOT, Problem
-from .tools import tool
+from .tools import tool, version
 
 CONFIG = ROOT / "k8s.toml"
 
@@ -49,3 +51,42 @@ def push(image: str) -> str:
         f"{image} is in the registry with other content, which nodes may have pulled: "
         "k8s image --bump gives it a new tag"
     )
+
+
+def archive(images: Sequence[str], inspected: str, file: Path) -> dict[str, str]:
+    """Write images to a file that kind can load; `inspected` has each one's platform and ID, a line.
+
+    A name in an archive has a tag and no digest. Give for each image that is named by its digest
+    the tag that it has there, by the name under which nodes look for it.
+    """
+    stand_ins = {one: f"kind.local/image:{one.rpartition(':')[2]}" for one in images if "@" in one}
+    for image, tag in stand_ins.items():
+        tool("docker", "tag", image, tag)
+    names = [stand_ins.get(image, image) for image in images]
+    tool("docker", "save", *platforms(inspected), "--output", str(file), *names)
+    for tag in stand_ins.values():
+        tool("docker", "image", "rm", tag)
+    return {by_digest(image): tag for image, tag in stand_ins.items()}
+
+
+def by_digest(image: str) -> str:
+    """Give the name under which nodes look for an image with a digest: whole, but without a tag.
+
+    See ParseDockerRef in containerd's reference/docker.
+    """
+    name, _, digest = image.partition("@")
+    registry, slash, _ = name.partition("/")
+    if not slash or not (re.search("[.:]", registry) or registry == "localhost"):
+        name = f"docker.io/{name if slash else f'library/{name}'}"
+    return f"{re.sub(':[^/]*$', '', name)}@{digest}"
+
+
+def platforms(inspected: str) -> list[str]:
+    """Give the option of `docker save` that leaves out the platforms that were not pulled.
+
+    Docker's containerd image store would list them in the archive, and kind would not find them in
+    it (https://github.com/kubernetes-sigs/kind/issues/3795).
+    """
+    if version(tool("docker", "version", "--format", "{{.Client.APIVersion}}")) < (1, 48):
+        return []  # neither has that store nor the option
+    return ["--platform", ",".join(sorted({line.split()[0] for line in inspected.splitlines()}))]

@@ -9,9 +9,9 @@ from typing import Any
 
 from . import PACKAGE, ROOT, Problem
 from .expect import read_config
-from .image import build
+from .image import archive, build
 from .progress import part
-from .tools import succeeds, tool, version
+from .tools import succeeds, tool
 
 NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
     "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"
@@ -159,7 +159,7 @@ def load(images: list[str], count: int) -> None:
         how = "{{.Os}}/{{.Architecture}} {{.Id}}"
         there = tool("docker", "image", "inspect", "--format", how, *images)
         if not LOADED.exists() or LOADED.read_text() != there:
-            tool("docker", "save", *platforms(there), "--output", str(ARCHIVE), *images)
+            tags = archive(images, there, ARCHIVE)
             names: list[str] = []
             while len(names) < count or not all(
                 succeeds("docker", "exec", name, "ctr", "version") for name in names
@@ -169,17 +169,10 @@ def load(images: list[str], count: int) -> None:
                 if not CONFIG.exists():
                     return  # the cluster could not be made
             tool("kind", "load", "image-archive", "--name", NAME, str(ARCHIVE))
+            for image, tag in tags.items():
+                for name in names:
+                    ctr = ("docker", "exec", name, "ctr", "--namespace=k8s.io")
+                    tool(*ctr, "images", "tag", "--force", tag, image)
             ARCHIVE.unlink()
             LOADED.write_text(there)
         say(", ".join(images))
-
-
-def platforms(inspected: str) -> list[str]:
-    """Give the option of `docker save` that leaves out the platforms that were not pulled.
-
-    Docker's containerd image store would list them in the archive, and kind would not find them in
-    it (https://github.com/kubernetes-sigs/kind/issues/3795).
-    """
-    if version(tool("docker", "version", "--format", "{{.Client.APIVersion}}")) < (1, 48):
-        return []  # neither has that store nor the option
-    return ["--platform", ",".join(sorted({line.split()[0] for line in inspected.splitlines()}))]
