@@ -465,7 +465,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
 
 
 def test_image_named_by_its_digest(vision: Project, registry: str) -> None:
-    """Nodes cannot pull it, so it runs only if it was loaded under that name."""
+    """Nodes cannot pull it, so it runs only if it is loaded under that name, though it was by another."""
     tag = f"{registry}/vision:1"
     run("docker", "tag", VISION["image"], tag, cwd=vision.folder)
     pushed = run("docker", "push", tag, cwd=vision.folder)

@@ -54,7 +54,7 @@ def push(image: str) -> str:
 
 
 def archive(images: Sequence[str], inspected: str, file: Path) -> dict[str, str]:
-    """Write images to a file that kind can load; `inspected` has each one's platform and ID, a line.
+    """Write images to a file that kind can load; `inspected` has a line on each: platform, ID.
 
     A name in an archive has a tag and no digest. Give for each image that is named by its digest
     the tag that it has there, by the name under which nodes look for it.

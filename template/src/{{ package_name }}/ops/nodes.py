@@ -158,7 +158,8 @@ def load(images: list[str], count: int) -> None:
                 tool("docker", "pull", image)
         how = "{{.Os}}/{{.Architecture}} {{.Id}}"
         there = tool("docker", "image", "inspect", "--format", how, *images)
-        if not LOADED.exists() or LOADED.read_text() != there:
+        stamp = json.dumps([images, there])  # a new name of what is there must be loaded as well
+        if not LOADED.exists() or LOADED.read_text() != stamp:
             tags = archive(images, there, ARCHIVE)
             names: list[str] = []
             while len(names) < count or not all(
@@ -174,5 +175,5 @@ def load(images: list[str], count: int) -> None:
                     ctr = ("docker", "exec", name, "ctr", "--namespace=k8s.io")
                     tool(*ctr, "images", "tag", "--force", tag, image)
             ARCHIVE.unlink()
-            LOADED.write_text(there)
+            LOADED.write_text(stamp)
         say(", ".join(images))
