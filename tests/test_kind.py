@@ -293,6 +293,7 @@ def test_exit_hook(seed: Project) -> None:
 
 
 def test_deploy_dry_run(seed: Project) -> None:
+    seed.k8s("deploy", "hello", "--env", "kind")
     (before,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
     flow = (seed.folder / "flows/hello.py").read_text()
     seed.edit(
@@ -304,8 +305,8 @@ def test_deploy_dry_run(seed: Project) -> None:
     (after,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     said = seed.k8s("deploy", "hello", "--env", "kind")
-    assert "churnmodel.helloflow in namespace default of https://127.0.0.1:" in said
-    assert "equal to k8s.toml" in said
+    assert "helloflow in namespace default of https://127.0.0.1:" in said
+    assert lines(said)["check --live"] == "3 pods, equal to k8s.toml"  # two steps' and the hook's
     (after,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
     memory = [
         one["container"]["resources"]["requests"]["memory"]
@@ -333,16 +334,16 @@ def test_failed_deploy_changes_nothing(seed: Project) -> None:
 
 
 def test_deploy_writes_all_flows_or_none(seed: Project) -> None:
-    """The second is in order but for its Sensor, which a cluster without Argo Events refuses."""
-    text = (seed.folder / "flows/hello.py").read_text()
-    text = text.replace("HelloFlow", "TriggeredFlow").replace("import Par", "import trigger, Par")
-    text = text.replace("class Trig", '@trigger(event="data")\nclass Trig')
-    (seed.folder / "flows/triggered.py").write_text(text)
+    """The second passes the check, and fails when Metaflow creates it for this cluster."""
+    text = (seed.folder / "flows/hello.py").read_text().replace("HelloFlow", "LateFlow")
+    fails = 'import os\n\nassert os.environ["METAFLOW_USER"] != "kind", "too late"\n'
+    (seed.folder / "flows/late.py").write_text(fails + text)
+    seed.k8s("deploy", "hello", "--env", "kind")
     before = seed.kubectl("get", "workflowtemplates", "-o", "yaml")
-    said = seed.k8s("deploy", "hello", "triggered", "--env", "kind", code=2)
-    assert "k8s: flows/triggered.py: " in said and "sensor" in said.lower()
+    said = seed.k8s("deploy", "hello", "late", "--env", "kind", code=2)
+    (seed.folder / "flows/late.py").unlink()
+    assert "k8s: flows/late.py: " in said and "too late" in said
     assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
-    (seed.folder / "flows/triggered.py").unlink()
 
 
 LACKS = {
@@ -465,7 +466,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
 
 
 def test_image_named_by_its_digest(vision: Project, registry: str) -> None:
-    """Nodes cannot pull it, so it runs only if it is loaded under that name, though it was by another."""
+    """Nodes cannot pull it: it must be loaded under that name, though it was under another."""
     tag = f"{registry}/vision:1"
     run("docker", "tag", VISION["image"], tag, cwd=vision.folder)
     pushed = run("docker", "push", tag, cwd=vision.folder)
@@ -475,7 +476,7 @@ def test_image_named_by_its_digest(vision: Project, registry: str) -> None:
     said = vision.k8s("kind", "test", "hello")
     vision.edit("k8s.toml", f"{tag}@{digest}", VISION["image"])
     assert set(lines(said).values()) == {"2 pods, equal to k8s.toml"}
-    assert "kind.local" not in run("docker", "image", "ls", cwd=vision.folder)
+    assert "kind.local/image" not in run("docker", "image", "ls", cwd=vision.folder)
 
 
 def test_changed_placement(vision: Project) -> None:

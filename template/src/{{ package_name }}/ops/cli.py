@@ -156,8 +156,10 @@ def deploy(
         return
     with part("check --live") as say:
         written = [f"WorkflowTemplate {name}" for name in names]
-        must_be_equal(one for one in check_live(results, "", None) if one["of"] in written)
-        say("equal to k8s.toml")
+        reports = [one for one in check_live(results, "", None) if one["of"] in written]
+        must_be_equal(reports)
+        pods = sum(len(one["pods"]) for one in reports)
+        say(f"{pods} pods, equal to k8s.toml")
 
 
 def use(env: str) -> None:
