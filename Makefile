@@ -15,7 +15,7 @@ endif
 .PHONY: help demo test test-kind lint benchmark organisation-check picture
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
-	@echo "make test       every test that needs no cluster; LONG=1 tries more, as CI does"
+	@echo "make test       every test that needs no cluster; LONG=1 tries more"
 	@echo "make test-kind  the tests on a real cluster; needs Docker, kind and kubectl"
 	@echo "make lint       check this repository's style"
 	@echo "make benchmark  measure what the README says about speed, and update a fleet"

@@ -1,5 +1,6 @@
 """BaseFlow and k8s(), held against what Metaflow really compiles, posts and runs."""
 
+import ast
 import http.server
 import json
 import logging
@@ -476,3 +477,24 @@ def test_heartbeat_is_checked_and_completed(
     hello = project / "flows/hello.py"
     said = run(venv / "bin/python", "-c", HEARTBEAT, hello, toml, template, cwd=project)
     assert said.splitlines() == ["['node_selector', 'secrets']", "[]"]
+
+
+def code_lines(file: Path) -> int:
+    """Count a module's lines, without blank ones, comments and docstrings."""
+    source = file.read_text()
+    prose: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Module() | ast.ClassDef() | ast.FunctionDef() if ast.get_docstring(node):
+                prose |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    lines = enumerate(map(str.strip, source.splitlines()), 1)
+    return sum(bool(line) and line[0] != "#" and number not in prose for number, line in lines)
+
+
+def test_a_stranger_can_own_it(example: Path) -> None:
+    """What CONTRIBUTING.md allows: a project is not to be full of machinery."""
+    package = example / "src/churn_model"
+    assert code_lines(package / "base.py") <= 150
+    ops = sum(map(code_lines, (package / "ops").glob("*.py")))
+    FIGURES["lines of code in ops/"] = ops
+    assert ops <= 1775

@@ -45,7 +45,7 @@ def test_k8s_toml_holds(project, venv):
     settings.write_text(text + 'data = "/data"\n')
     shutil.copy(project / "flows/hello.py", project / "flows/second.py")
     assert said(project, venv) == [
-        "k8s.toml holds, not .copier-answers.yml: "
+        "k8s.toml is used, not .copier-answers.yml: "
         "image (ghcr.io/acme/churn:1.3.0, not ghcr.io/acme/churn:1.2.3), gpu (2, not 1), "
         "persistent_volume_claims (metaflow-training:/cache,data:/data, "
         "not metaflow-training:/cache)"

@@ -54,7 +54,7 @@ def check_flows(
 
 
 def differing_answers(config: Mapping[str, Any], root: Path) -> list[str]:
-    """Give a line that says where the template's answers differ from k8s.toml, which holds."""
+    """Give a line that says where the template's answers differ from k8s.toml, which is used."""
     file, claims = root / ".copier-answers.yml", "persistent_volume_claims"
     answers = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
     holds = {key: config.get(key, 0) for key in ANSWERS}
@@ -62,7 +62,7 @@ def differing_answers(config: Mapping[str, Any], root: Path) -> list[str]:
     said = {key: str(answers[key]).replace(" ", "") for key in holds if key in answers}
     differ = [key for key in said if str(holds[key]) != said[key]]
     listed = ", ".join(f"{key} ({holds[key]}, not {said[key]})" for key in differ)
-    return [f"k8s.toml holds, not .copier-answers.yml: {listed}"] if differ else []
+    return [f"k8s.toml is used, not .copier-answers.yml: {listed}"] if differ else []
 
 
 def start_report(result: Mapping[str, Any], of: str = "compiled") -> dict[str, Any]:

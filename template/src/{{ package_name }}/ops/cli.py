@@ -1,11 +1,10 @@
 """The command `k8s`."""
 
-import enum
 import json
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,14 +16,10 @@ kind_app = typer.Typer(no_args_is_help=True)
 app.add_typer(kind_app, name="kind", help="A cluster on this machine, for the same configuration.")
 
 
-class Format(enum.StrEnum):
-    table = enum.auto()
-    json = enum.auto()
-    markdown = enum.auto()
-
-
 Flows = Annotated[list[str] | None, typer.Argument(help="Files, or their names; all if none.")]
-Formatted = Annotated[Format, typer.Option("--format", help="How to show it.")]
+Format = Annotated[
+    Literal["table", "json", "markdown"], typer.Option("--format", help="How to show it.")
+]
 Env = Annotated[
     str, typer.Option("--env", help="environments/NAME.json, over your own configuration.")
 ]
@@ -34,7 +29,7 @@ Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
 @app.command()
 def check(
     flows: Flows = None,
-    format: Formatted = Format.table,
+    format: Format = "table",
     live: Annotated[
         bool, typer.Option("--live", help="Compare what is deployed and running.")
     ] = False,
@@ -67,10 +62,10 @@ def check(
         file = os.path.relpath(one["file"])
         errors.print(f"k8s: {file}: starts no flow, so it is left out", markup=False)
     reports = [one for one in reports if one not in without]
-    if format is Format.json:
+    if format == "json":
         print(report.as_json(reports))
     else:
-        report.show(reports, format is Format.markdown)
+        report.show(reports, format == "markdown")
     for one in reports:
         if one["error"]:
             said = one["log"] if debug else ""
@@ -86,7 +81,7 @@ def plan(
         str,
         typer.Option(help="Git revision; if none, where this branch left origin/main, or HEAD."),
     ] = "",
-    format: Formatted = Format.table,
+    format: Format = "table",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="End with 2 on changes.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -97,10 +92,10 @@ def plan(
     from .plan import plan as compare
 
     (found,) = progress(map(compare, [against]), "Comparing", None)
-    if format is Format.json:
+    if format == "json":
         print(json.dumps(found, indent=2))
     else:
-        report.show_plan(found, format is Format.markdown)
+        report.show_plan(found, format == "markdown")
     changed = found["changes"] or found["added"] or found["removed"]
     raise typer.Exit(2 if exit_code and changed else 0)
 

@@ -30,18 +30,13 @@ QUEUE = 600  # the same for room on a node while other pods are at work
 SIDE_BY_SIDE = 2  # flows; most of the time of each is waiting
 EVERY = 10  # seconds between two lines of progress
 SETTINGS = ROOT / "tests" / "kind.toml"
-OF_A_FLOW = {  # in the words of k8s.schema.json
+TEXT = {"type": "string", "description": "A text."}  # these are in the words of k8s.schema.json
+TEXTS = {"type": "array", "items": TEXT, "description": 'A list of texts, like ["--alpha=2"].'}
+OF_A_FLOW = {
     "type": "object",
     "description": "A table with parameters or skip.",
     "additionalProperties": False,
-    "properties": {
-        "parameters": {
-            "type": "array",
-            "description": 'A list of options, like ["--alpha=2"].',
-            "items": {"type": "string", "description": 'A text, like "--alpha=2".'},
-        },
-        "skip": {"type": "string", "description": "A text: why kind does not run it."},
-    },
+    "properties": {"parameters": TEXTS, "skip": TEXT},
 }
 Way = Callable[[dict[str, Any], Sequence[str], str], str]
 
