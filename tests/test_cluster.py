@@ -4,12 +4,15 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import run
 
 SCRIPT = """
 import json, sys
@@ -134,7 +137,9 @@ BAD: dict[str, tuple[dict[str, str | None], str]] = {
 def k8s(example: Path, venv: Path, tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Give a function that runs `k8s` with nothing on PATH but stand-ins for its programs."""
 
-    def k8s(*command: str, programs: dict[str, str | None] | None = None) -> tuple[int, str]:
+    def k8s(
+        *command: str, programs: dict[str, str | None] | None = None, **more: str
+    ) -> tuple[int, str]:
         shutil.rmtree(tmp_path / "bin", ignore_errors=True)
         (tmp_path / "bin").mkdir()
         for name, body in {**GOOD, **(programs or {})}.items():
@@ -142,8 +147,9 @@ def k8s(example: Path, venv: Path, tmp_path: Path) -> Callable[..., tuple[int, s
                 (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
                 (tmp_path / "bin" / name).chmod(0o755)
         env = {name: value for name, value in os.environ.items() if not name.startswith("K8S_")}
+        env |= {"PATH": str(tmp_path / "bin"), **more}
         done = subprocess.run(
-            [venv / "bin/k8s", *command], cwd=example, env=env | {"PATH": str(tmp_path / "bin")},
+            [venv / "bin/k8s", *command], cwd=example, env=env,
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert "Traceback" not in done.stderr
@@ -167,13 +173,136 @@ def test_up_says_what_is_missing(k8s: Callable[..., Any], example: Path, what: s
         shutil.rmtree(example / ".kind", ignore_errors=True)
 
 
+STANDING: dict[str, str | None] = {
+    "docker": """case "$*" in
+        *APIVersion*) echo 1.48;;
+        version*) echo 29.0.1;;
+        info*) echo 2;;
+        "image inspect"*) echo linux/arm64 sha256:one;;
+        save*) : > .kind/images.tar; echo "$*" > .kind/saved;;
+        port*) echo 127.0.0.1:32000;;
+    esac""",
+    "kind": """case "$1 $2" in
+        version*) echo kind v0.33.0;;
+        "get clusters") test ! -e .kind/kubeconfig || echo churn-model;;
+        "get nodes") echo churn-model-control-plane;;
+        "create cluster") : > .kind/kubeconfig;;
+    esac""",
+}
+
+
+@pytest.fixture
+def argo(tmp_path: Path) -> Iterator[HTTPServer]:
+    """Give a server of an install manifest."""
+
+    class Manifest(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{kind: ServiceAccount, metadata: {name: argo}}")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Manifest)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.server_close()
+
+
+def test_up_again_needs_no_internet(
+    k8s: Callable[..., Any], example: Path, argo: HTTPServer
+) -> None:
+    """What was downloaded is kept, and of an image the platform alone that Docker has pulled."""
+    manifest = f"http://127.0.0.1:{argo.server_port}/install.yaml"
+    try:
+        code, said = k8s("kind", "up", programs=STANDING, K8S_ARGO_MANIFEST=manifest)
+        assert code == 0, said
+        assert "churn-model: new, nodes: 1" in said
+        saved = (example / ".kind/saved").read_text().split()
+        assert saved[1:3] == ["--platform", "linux/arm64"]
+        assert saved[-1] == "ghcr.io/acme/churn:1.2.3"
+        argo.shutdown()
+        argo.server_close()
+        code, said = k8s("kind", "up", programs=STANDING, K8S_ARGO_MANIFEST=manifest)
+        assert code == 0, said
+        assert "new" not in said
+    finally:
+        shutil.rmtree(example / ".kind", ignore_errors=True)
+
+
+def test_env_turns_a_shell_to_the_cluster(k8s: Callable[..., Any], example: Path) -> None:
+    """What would take it elsewhere is unset, and the values are quoted."""
+    try:
+        (example / ".kind").mkdir()
+        (example / ".kind/kubeconfig").touch()
+        code, said = k8s("kind", "env", programs=STANDING, METAFLOW_SERVICE_URL="https://hers")
+        assert code == 0, said
+    finally:
+        shutil.rmtree(example / ".kind", ignore_errors=True)
+    script = f"METAFLOW_SERVICE_URL=x AWS_PROFILE=y; export METAFLOW_SERVICE_URL\n{said}\nenv"
+    done = subprocess.run(["sh", "-c", script], env={}, capture_output=True, text=True, check=True)
+    shell = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert "METAFLOW_SERVICE_URL" not in shell
+    assert shell["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:32000"
+    assert shell["METAFLOW_DATASTORE_SYSROOT_S3"] == "s3://metaflow/churn-model"
+    assert shell["KUBECONFIG"] == str(example / ".kind/kubeconfig")
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("churn@sha256:1", "docker.io/library/churn@sha256:1"),
+        ("acme/churn:1.2@sha256:1", "docker.io/acme/churn@sha256:1"),
+        ("localhost/churn@sha256:1", "localhost/churn@sha256:1"),
+        ("reg:5000/a/churn:1.2@sha256:1", "reg:5000/a/churn@sha256:1"),
+        ("ghcr.io/acme/churn@sha256:1", "ghcr.io/acme/churn@sha256:1"),
+    ],
+)
+def test_name_of_a_digest(venv: Path, image: str, name: str) -> None:
+    """As containerd has it: the registry and no tag."""
+    code = "import sys; from churn_model.ops.image import by_digest; print(by_digest(sys.argv[1]))"
+    assert run(venv / "bin/python", "-c", code, image, cwd=venv).strip() == name
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("[helo]\nskip = 'slow'\n", "tests/kind.toml: no flow is called helo"),
+        ("[hello]\nskipp = 'slow'\n", "tests/kind.toml: hello: no key skipp; did you mean skip?"),
+        ("[hello]\nparameters = '--a=1'\n", "A list of texts, like"),
+        ("[hello]\nskip = 's'\n[train]\nskip = 's'\n", "no flow to test"),
+        ("[hello\n", "kind.toml: not TOML"),
+    ],
+)
+def test_kind_toml(k8s: Callable[..., Any], example: Path, settings: str, says: str) -> None:
+    file = example / "tests/kind.toml"
+    text = file.read_text()
+    try:
+        (example / ".kind").mkdir()
+        (example / ".kind/kubeconfig").touch()
+        file.write_text(settings)
+        code, said = k8s("kind", "test", programs=STANDING)
+        assert code == 2 and says in said, said
+    finally:
+        file.write_text(text)
+        shutil.rmtree(example / ".kind", ignore_errors=True)
+
+
 @pytest.mark.parametrize("command", [["test"], ["env"], ["logs", "x"]])
 def test_without_a_cluster(k8s: Callable[..., Any], command: list[str]) -> None:
     assert k8s("kind", *command) == (2, "k8s: no cluster is up: k8s kind up\n")
 
 
-def test_deploy_wants_a_flow_and_an_environment_that_exist(k8s: Callable[..., Any]) -> None:
+def test_deploy_wants_a_flow_and_an_environment_that_exist(
+    k8s: Callable[..., Any], example: Path
+) -> None:
     assert k8s("deploy")[0] == 2
+    helper = example / "flows/helper.py"
+    helper.touch()
+    code, said = k8s("deploy", "helper")
+    helper.unlink()
+    assert code == 2 and said.endswith("k8s: no flow is started in flows/helper.py\n")
     code, said = k8s("deploy", "hello", "--env", "staging")
     assert (code, said) == (
         2,
