@@ -352,6 +352,23 @@ def test_push_refuses_to_overwrite(
     assert pushed == (says.endswith(": pushed"))
 
 
+BUILD = """case "$1" in version) echo 28.0.1;; *) cat >&2 <<'END'
+#9 1.86 ERROR: No matching distribution found for nothing
+#9 ERROR: executor failed running [/bin/sh -c pip install nothing]: exit code: 1
+------
+ > [3/3] RUN pip install nothing:
+------
+executor failed running [/bin/sh -c pip install nothing]: exit code: 1
+END
+exit 1;; esac"""
+
+
+def test_failed_build_says_why(k8s: Callable[..., Any]) -> None:
+    code, said = k8s("image", programs={"docker": BUILD.replace("cat", "/bin/cat")})
+    why = "No matching distribution found for nothing: executor failed running [/bin/sh -c pip"
+    assert code == 2 and why in said
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

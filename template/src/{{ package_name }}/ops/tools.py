@@ -10,6 +10,7 @@ from . import Problem
 
 # kind: an older one cannot load images into nodes with containerd 2 (kind's issue 3853)
 OLDEST = {"docker": "20.10", "kind": "0.27", "kubectl": "1.28"}
+TELLING = "error|failed|denied|not found"
 REMEDIES = {  # for what these programs say, in lower case
     "cannot connect to the docker daemon": "start Docker",
     "permission denied while trying to connect": "add yourself to the group docker",
@@ -44,8 +45,10 @@ def succeeds(*command: str) -> bool:
 
 def reason(said: str) -> str:
     """Give the lines of an error that tell most, and what to do about it if that is known."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it failed"]
-    telling = [line for line in lines if re.search("error|failed|denied|not found", line, re.I)]
+    lines = [re.sub(r"^#\d+ [\d.]*", "", line).strip() for line in said.splitlines()]  # of a build
+    lines = list(filter(None, lines)) or ["it failed"]
+    found = [line.removeprefix("ERROR: ") for line in lines if re.search(TELLING, line, re.I)]
+    telling = list(dict.fromkeys(found))
     remedy = (hint for words, hint in REMEDIES.items() if words in said.lower())
     return ": ".join([*(telling[-2:] or lines[-1:]), *list(remedy)[:1]])
 
