@@ -13,7 +13,9 @@ from .progress import errors, part, progress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 kind_app = typer.Typer(no_args_is_help=True)
-app.add_typer(kind_app, name="kind", help="A cluster on this machine, for the same configuration.")
+app.add_typer(
+    kind_app, name="kind", help="Run flows on a cluster on this machine, with the same k8s.toml."
+)
 
 
 Flows = Annotated[list[str] | None, typer.Argument(help="Files, or their names; all if none.")]
@@ -103,9 +105,11 @@ def plan(
 @app.command()
 def image(
     push: Annotated[bool, typer.Option("--push", help="Push it, unless its tag is taken.")] = False,
-    bump: Annotated[bool, typer.Option("--bump", help="First write the next tag.")] = False,
+    bump: Annotated[
+        bool, typer.Option("--bump", help="First write the next tag into k8s.toml.")
+    ] = False,
 ) -> None:
-    """Build the image of the pods under its name in k8s.toml."""
+    """Build the image of the pods from the Dockerfile, under its name in k8s.toml."""
     from . import image as work
     from .expect import read_config
     from .tools import require

@@ -37,8 +37,9 @@ S3_IMAGE = "ghcr.io/versity/versitygw:v1.8.0"
 def up() -> None:
     """Make the cluster, or bring it in line with k8s.toml and the flows; again in seconds.
 
-    With no internet, name what it downloads: K8S_KIND_NODE_IMAGE, K8S_S3_IMAGE and, as a file or
-    URL, K8S_ARGO_MANIFEST, K8S_JOBSET_MANIFEST, K8S_EVENTS_MANIFEST.
+    Without internet, these say where to find what it downloads: K8S_KIND_NODE_IMAGE, K8S_S3_IMAGE
+    and, as a file or URL, K8S_ARGO_MANIFEST, K8S_JOBSET_MANIFEST, K8S_EVENTS_MANIFEST.
+    K8S_KIND_CLUSTER gives the cluster another name than the project's.
     """
     require(("docker", "kind", "kubectl"))
     started = time.monotonic()
