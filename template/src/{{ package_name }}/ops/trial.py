@@ -60,8 +60,9 @@ def test(
 ) -> None:
     """Run flows by `run --with kubernetes` and on Argo Workflows, and check the pods they make.
 
-    tests/kind.toml has the flows' parameters, and says which flows are left out. What comes after a
-    -- is used instead: k8s kind test hello -- --who=me. Ends with 1 if a run fails or a pod differs.
+    tests/kind.toml has the flows' parameters, and says which flows are left out. What comes after
+    -- is used instead: k8s kind test hello -- --who=me. Ends with 1 if a run fails or a pod
+    differs.
     """
     said, namespace = settings(), kind.use()["METAFLOW_KUBERNETES_NAMESPACE"]
     files = find_flows(flows or ())
