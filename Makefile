@@ -12,13 +12,14 @@ ifeq ($(VERSIONS),oldest)
 export UV_RESOLUTION := lowest-direct
 endif
 
-.PHONY: help demo test test-kind lint benchmark organisation-check picture
+.PHONY: help demo test test-kind lint benchmark benchmark-kind organisation-check picture
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
 	@echo "make test       every test that needs no cluster; LONG=1 tries more"
 	@echo "make test-kind  the tests on a real cluster; needs Docker, kind and kubectl"
 	@echo "make lint       check this repository's style"
 	@echo "make benchmark  measure what the README says about speed, and update a fleet"
+	@echo "make benchmark-kind  measure the cluster; needs Docker, kind and kubectl"
 	@echo "make organisation-check  check hooks/organisation.yml"
 	@echo "make picture    draw the README's picture, from what \`make demo\` has made"
 	@echo "PYTHON=python3.12 chooses the interpreter, VERSIONS=oldest or newest those of the packages"
@@ -46,6 +47,9 @@ lint: $(BIN)/$(VERSIONS)
 
 benchmark: $(BIN)/$(VERSIONS)
 	@for name in copying flow check fleet; do $(BIN)/python benchmarks/$$name.py || exit; done
+
+benchmark-kind: $(BIN)/$(VERSIONS)
+	@$(BIN)/python benchmarks/kind.py
 
 organisation-check: $(BIN)/$(VERSIONS)
 	@$(BIN)/python tests/organisation.py

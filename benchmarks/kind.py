@@ -1,6 +1,6 @@
 """Times `k8s kind` against a bare kind cluster and plain Metaflow, with Docker, kind and kubectl.
 
-    .venv/bin/python benchmarks/kind.py [--rounds 2]
+    make benchmark-kind, or .venv/bin/python benchmarks/kind.py [--rounds 2]
 
 Makes a project from the example answers and builds its image first. Each round is a bare `kind
 create cluster`, a cold `k8s kind up` and a warm one. At last come `k8s kind test` of both example

@@ -96,6 +96,25 @@ def test_objects(derived: Any) -> None:
     }
 
 
+KERNEL = """
+import pathlib
+there = pathlib.Path.exists
+pathlib.Path.exists = lambda path: {there} if "system/node" in str(path) else there(path)
+from churn_model.ops import nodes
+print(nodes.described(2))
+"""
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_kernel_without_numa(venv: Path, there: bool) -> None:
+    """Nothing can be mounted over what is not there: no cluster would come up."""
+    said = run(venv / "bin/python", "-c", KERNEL.format(there=there), cwd=venv)
+    for node in json.loads(said)["nodes"]:
+        paths = {mount["containerPath"] for mount in node["extraMounts"]}
+        assert paths - {"/sys/devices/system/node"} == {"/proc/meminfo", "/claims"}
+        assert ("/sys/devices/system/node" in paths) == there
+
+
 GOOD = {
     "docker": 'case "$1" in version) echo 28.0.1;; info) echo 2;; *) exit 0;; esac',
     "kind": 'case "$1 $2" in version*) echo "kind v0.33.0";; *) exit 0;; esac',
