@@ -38,6 +38,14 @@ PODS: list[dict[str, Any]] = [
         "image_pull_secrets": ["regcred", "both"],
     },
     {"service_account": "metaflow", **GPU_NODE},
+    {
+        "service_account": "metaflow",
+        "node_selector": {"pool": "shared"},
+        "tolerations": [
+            {"key": "team", "operator": "Equal", "value": "a", "effect": "NoExecute"},
+            {"key": "team", "operator": "Equal", "value": "b", "effect": "NoExecute"},
+        ],
+    },
 ]
 
 
@@ -48,12 +56,19 @@ def derived(venv: Path) -> tuple[Any, Any, Any]:
 
 
 def test_placements(derived: Any) -> None:
-    """Pods that tolerate taints get a node with these; a toleration of everything needs none."""
+    """Pods that tolerate taints get a node with these; a toleration of everything needs none.
+
+    Kubernetes refuses two taints of one key and effect.
+    """
     assert derived[0] == [
         {"labels": {}, "taints": []},
         {
             "labels": {"pool": "a100"},
             "taints": [{"key": "nvidia.com/gpu", "value": "", "effect": "NoSchedule"}],
+        },
+        {
+            "labels": {"pool": "shared"},
+            "taints": [{"key": "team", "value": "b", "effect": "NoExecute"}],
         },
     ]
 
@@ -250,6 +265,24 @@ def test_up_again_needs_no_internet(
         shutil.rmtree(example / ".kind", ignore_errors=True)
 
 
+def test_another_cluster_than_the_projects_own(k8s: Callable[..., Any], example: Path) -> None:
+    """A cluster that was made under another name is still the project's, and no other one is."""
+    deletes = 'case "$1" in version) echo v0.33.0;; *) echo "$@" >> .kind-said;; esac'
+    said = example / ".kind-said"
+    try:
+        (example / ".kind").mkdir()
+        (example / ".kind/config.yaml").write_text('{"name": "ours"}')
+        down = ("kind", "down")
+        code, line = k8s(*down, programs={"kind": deletes}, K8S_KIND_CLUSTER="churn-model")
+        assert code == 2 and not said.exists()
+        assert "this project's cluster is ours, not churn-model: unset K8S_KIND_CLUSTER" in line
+        assert k8s(*down, programs={"kind": deletes}) == (0, "kind cluster ours is gone\n")
+        assert said.read_text().startswith("delete cluster --name ours ")
+    finally:
+        said.unlink(missing_ok=True)
+        shutil.rmtree(example / ".kind", ignore_errors=True)
+
+
 def test_env_turns_a_shell_to_the_cluster(k8s: Callable[..., Any], example: Path) -> None:
     """What would take it elsewhere is unset, and the values are quoted."""
     try:
@@ -342,6 +375,19 @@ def test_environment_says_what_it_overrides(venv: Path, tmp_path: Path) -> None:
     command = [venv / "bin/python", "-c", script]
     said = subprocess.check_output(command, text=True, env=env).splitlines()
     assert said == ["['METAFLOW_DEFAULT_DATASTORE: s3 instead of azure']", "https://hers s3"]
+
+
+def test_secret_values_are_not_shown(venv: Path) -> None:
+    """But that they differ is."""
+    code = "from churn_model.ops.environment import shown; print(shown(*sys.argv[1:]))"
+
+    def shown(name: str, value: str) -> str:
+        return run(venv / "bin/python", "-c", f"import sys; {code}", name, value, cwd=venv)
+
+    assert shown("AWS_DEFAULT_REGION", "eu-1") == "eu-1\n"
+    for name in ("AWS_SECRET_ACCESS_KEY", "METAFLOW_SERVICE_AUTH_KEY", "db_password", "Token"):
+        one, other = shown(name, "sesame"), shown(name, "barley")
+        assert "sesame" not in one and one != other
 
 
 REGISTRY = """case "$1 $2" in

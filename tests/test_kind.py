@@ -245,6 +245,16 @@ def test_up_again(seed: Project) -> None:
     assert before["metadata"]["uid"] == after["metadata"]["uid"], said
 
 
+def test_after_a_restart_of_the_machine(seed: Project) -> None:
+    """Its nodes are stopped: that is said, and `kind up` starts them, with all that they hold."""
+    (before,) = seed.get("nodes")
+    run("docker", "stop", "churn-model-control-plane", cwd=seed.folder)
+    assert "the cluster is stopped: k8s kind up starts it" in seed.k8s("kind", "test", code=2)
+    seed.k8s("kind", "up")
+    (after,) = seed.get("nodes")
+    assert before["metadata"]["uid"] == after["metadata"]["uid"]
+
+
 def test_flows(seed: Project) -> None:
     """Each flow passes both ways, and each of its pods is as the answers say."""
     started = time.monotonic()
@@ -324,13 +334,40 @@ def test_failed_deploy_changes_nothing(seed: Project) -> None:
     config["users"][0]["user"] = {"token": token}
     weak = seed.folder / ".kind/weak.json"
     weak.write_text(json.dumps(config))
-    said = seed.k8s("kind", "env")
-    exports = re.findall("export (.*?)='?(.*?)'?$", said, re.MULTILINE)
-    env = {**dict(exports), "KUBECONFIG": str(weak)}
+    env = {**exports(seed), "KUBECONFIG": str(weak)}
     before = seed.kubectl("get", "workflowtemplates", "-o", "yaml")
     said = seed.k8s("deploy", "hello", code=2, **env)
     assert "hello.py" in said and "forbidden" in said.lower()
     assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
+
+
+def exports(project: Project) -> dict[str, str]:
+    said = project.k8s("kind", "env")
+    return dict(re.findall("export (.*?)='?(.*?)'?$", said, re.MULTILINE))
+
+
+def test_deploy_refuses_what_the_environment_adds(seed: Project) -> None:
+    """Metaflow's configuration would put a node selector on each pod: seen before it is written."""
+    before = seed.kubectl("get", "workflowtemplates", "-o", "yaml")
+    env = {**exports(seed), "METAFLOW_KUBERNETES_NODE_SELECTOR": "pool=hers"}
+    said = seed.k8s("deploy", "hello", code=2, **env)
+    assert "HelloFlow (WorkflowTemplate helloflow) is not as k8s.toml says" in said
+    assert "pool: hers" in said
+    assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
+
+
+def test_deploy_of_a_scheduled_flow_again(seed: Project) -> None:
+    """Argo has written into its CronWorkflow in the meantime."""
+    text = (seed.folder / "flows/hello.py").read_text().replace("HelloFlow", "CronFlow")
+    text = text.replace("import Par", "import schedule, Par")
+    text = text.replace("class Cron", "@schedule(hourly=True)\nclass Cron")
+    (seed.folder / "flows/cron.py").write_text(text)
+    seed.k8s("deploy", "cron", "--env", "kind")
+    seed.k8s("deploy", "cron", "--env", "kind")
+    (cron,) = seed.get("cronworkflows")
+    assert (cron["spec"].get("schedule") or cron["spec"]["schedules"][0]) == "0 * * * *"
+    seed.kubectl("delete", "cronworkflows", "--all")
+    (seed.folder / "flows/cron.py").unlink()
 
 
 def test_deploy_writes_all_flows_or_none(seed: Project) -> None:
@@ -371,6 +408,21 @@ def test_pods_that_cannot_start(seed: Project) -> None:
         assert why in run_said and "cannot start" in run_said, f"{name}: {said}"
         assert why in argo_said, f"{name}: {said}"
         (seed.folder / f"flows/lacking_{name.replace('-', '_')}.py").unlink()
+
+
+def test_interrupted_test_leaves_nothing_running(seed: Project) -> None:
+    """Ctrl-C ends the run, and the pod that it has made."""
+    test = in_background(seed, "kind", "test", "hello")
+    try:
+        while not [one for one in seed.get("jobs") if one["status"].get("active")]:
+            assert test.poll() is None, test.stdout and test.stdout.read()
+            time.sleep(0.2)
+        os.killpg(test.pid, signal.SIGINT)
+        said, _ = test.communicate(timeout=60)
+    finally:
+        test.kill()
+    assert test.returncode == 130 and "interrupted" in said, said
+    assert not [one for one in seed.get("jobs") if one["status"].get("active")]
 
 
 def test_broken_base_flow_is_red(seed: Project) -> None:

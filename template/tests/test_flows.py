@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FLOWS = sorted(file.name for file in (ROOT / "flows").glob("*.py"))
+FLOWS = sorted(str(file.relative_to(ROOT / "flows")) for file in ROOT.glob("flows/**/*.py"))
 SETTINGS = tomllib.loads((ROOT / "tests" / "kind.toml").read_text())
 
 

@@ -115,10 +115,12 @@ def image(
     from .tools import require
 
     require(("docker",))
-    name = work.bump() if bump else read_config(ROOT / "k8s.toml")["image"]
+    name, text = work.bumped() if bump else (read_config(work.CONFIG)["image"], "")
     with part("build") as say:
         work.build(name)
         say(f"{name}: built")
+    if text:
+        work.CONFIG.write_text(text, encoding="utf-8")
     if push:
         with part("push") as say:
             say(f"{name}: {work.push(name)}")

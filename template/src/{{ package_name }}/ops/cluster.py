@@ -39,6 +39,8 @@ def placements(pods: Iterable[Pod]) -> list[dict[str, Any]]:
             for one in pod.get("tolerations", ())
             if one.get("key")  # else it tolerates whatever there is
         ]
+        # a node can have one taint of a key and effect, and tolerations may name several values
+        taints = list({(one["key"], one["effect"]): one for one in taints}.values())
         node = {"labels": pod.get("node_selector", {}), "taints": taints}
         found += [] if node in found else [node]
     return found

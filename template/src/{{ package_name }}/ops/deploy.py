@@ -12,7 +12,7 @@ from typing import Any
 from . import PACKAGE, ROOT, Problem
 from .check import check_flows
 from .expect import read_config, shared_settings
-from .live import ARGO, api, get, refusals
+from .live import ARGO, api, check_live, get, refusals
 from .plan import differences, settings
 from .report import Report, is_equal, show
 
@@ -30,10 +30,18 @@ def deploy(results: Sequence[Mapping[str, Any]], dry_run: bool = False) -> list[
 
     must_be_equal(check_flows(results))
     requests = [request for result in results for request in tried(result)]
+    templates = [one["body"] for _, one in requests if one["plural"] == "workflowtemplates"]
+    must_be_equal(check_live(results, "", None, templates))
+    custom = client.CustomObjectsApi(api())
     for method, request in () if dry_run else requests:
         with refusals(f"write {request['plural']} in namespace {request['namespace']}"):
-            getattr(client.CustomObjectsApi(api()), method)(**request)
-    return [request["body"] for _, request in requests if request["plural"] == "workflowtemplates"]
+            if method.startswith("replace") and request["plural"] == "cronworkflows":
+                # Argo writes into it at each of its runs, so what the dry run read may be old
+                where = {key: value for key, value in request.items() if key != "body"}
+                there = custom.get_namespaced_custom_object(**where)["metadata"]["resourceVersion"]
+                request["body"]["metadata"]["resourceVersion"] = there
+            getattr(custom, method)(**request)
+    return templates
 
 
 def tried(result: Mapping[str, Any]) -> list[Request]:

@@ -1,7 +1,9 @@
 """environments/NAME.json: keys of Metaflow's configuration for one place where flows run."""
 
+import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 from . import ROOT, Problem
@@ -46,6 +48,13 @@ def use(name: str) -> list[str]:
     for key, value in read(name).items():
         old = os.environ.get(key, own.get(key))
         if old is not None and old != value:
-            lines.append(f"{key}: {value} instead of {old}")
+            lines.append(f"{key}: {shown(key, value)} instead of {shown(key, old)}")
         os.environ[key] = value
     return lines
+
+
+def shown(name: str, value: str) -> str:
+    """Give a variable's value to print; of one that may be secret, what tells it from another."""
+    if re.search("KEY|PASSW|SECRET|TOKEN", name, re.IGNORECASE):
+        return f"hidden ({hashlib.sha256(value.encode()).hexdigest()[:6]})"
+    return value

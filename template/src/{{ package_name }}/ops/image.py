@@ -11,18 +11,19 @@ from . import ROOT, Problem
 from .tools import tool, version
 
 CONFIG = ROOT / "k8s.toml"
+# without attestations, which have the time in them: what did not change keeps its ID
+BUILD = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 
-def bump() -> str:
-    """Write the next tag into k8s.toml, 0.1.9 becoming 0.1.10, and give the image's new name."""
+def bumped() -> tuple[str, str]:
+    """Give the image's name with the next tag, 0.1.10 after 0.1.9, and k8s.toml's text with it."""
     text = tomlkit.parse(CONFIG.read_text(encoding="utf-8"))
     name, colon, tag = str(text["image"]).rpartition(":")
     number = re.search(r"\d+(?=\D*\Z)", tag)
     if not colon or "/" in tag or "@" in name or not number:
         raise Problem(f"k8s.toml: image: no number to count up in {text['image']}")
     text["image"] = f"{name}:{tag[: number.start()]}{int(number[0]) + 1}{tag[number.end() :]}"
-    CONFIG.write_text(tomlkit.dumps(text), encoding="utf-8")
-    return str(text["image"])
+    return str(text["image"]), tomlkit.dumps(text)
 
 
 def build(image: str) -> None:
@@ -31,7 +32,7 @@ def build(image: str) -> None:
         raise Problem(f"no Dockerfile: {image} is an existing image (image_source)")
     if not (ROOT / "uv.lock").exists():
         raise Problem("no uv.lock, which the Dockerfile installs: uv lock")
-    tool("docker", "build", "--tag", image, str(ROOT), DOCKER_BUILDKIT="1")
+    tool("docker", "build", "--tag", image, str(ROOT), **BUILD)
 
 
 def push(image: str) -> str:
@@ -89,4 +90,5 @@ def platforms(inspected: str) -> list[str]:
     """
     if version(tool("docker", "version", "--format", "{{.Client.APIVersion}}")) < (1, 48):
         return []  # neither has that store nor the option
-    return ["--platform", ",".join(sorted({line.split()[0] for line in inspected.splitlines()}))]
+    found = {line.split()[0] for line in inspected.splitlines()}
+    return ["--platform", *found] if len(found) == 1 else []  # it takes one, until Docker 29

@@ -42,6 +42,7 @@ def up() -> None:
     K8S_KIND_CLUSTER gives the cluster another name than the project's.
     """
     require(("docker", "kind", "kubectl"))
+    nodes.must_be_ours()
     started = time.monotonic()
     STATE.mkdir(exist_ok=True)
     with part("flows") as say:
@@ -49,7 +50,7 @@ def up() -> None:
         say(f"{len(pods)} pods")
     images = sorted({pod["image"] for pod in pods if "image" in pod})
     most, places = capacity(pods), placements(pods)
-    config, changed = nodes.described(len(places)), nodes.offer(most)
+    config, told = nodes.described(len(places)), nodes.offer(most)
     standing = nodes.stands(config)
     with ThreadPoolExecutor() as beside:
         loading = beside.submit(nodes.load, images, len(places))
@@ -58,7 +59,7 @@ def up() -> None:
                 nodes.create(config)
                 say(f"{NAME}: new, nodes: {len(places)}")
         with part("nodes") as say:
-            say(nodes.configure(most, places, changed))
+            say(nodes.configure(most, places, told))
         with part("objects") as say:
             say(apply(pods, needs))
         loading.result()
@@ -165,12 +166,12 @@ def use() -> dict[str, str]:
 
     Metaflow's configuration and tokens are then the cluster's own, kept in .kind.
     """
-    if not KUBECONFIG.exists():
-        raise Problem("no cluster is up: k8s kind up")
+    nodes.must_be_ours(up=True)
     settings = environment.read("kind")
-    s3 = tool("docker", "port", f"{NAME}-control-plane", nodes.S3_PORT).split()
-    if not s3:
-        raise Problem("the cluster is stopped: k8s kind up starts it")
+    try:
+        s3 = tool("docker", "port", f"{NAME}-control-plane", nodes.S3_PORT).split()
+    except Problem as problem:
+        raise Problem("the cluster is stopped: k8s kind up starts it") from problem
     variables = {
         **{f"METAFLOW_ARGO_EVENTS_{name}": "default" for name in EVENTS},
         **settings,
@@ -189,8 +190,7 @@ def use() -> dict[str, str]:
 
 def logs(folder: Path) -> None:
     """Gather what tells why a flow failed in FOLDER: pods and their logs, events, workflows."""
-    if not KUBECONFIG.exists():
-        raise Problem("no cluster is up: k8s kind up")
+    nodes.must_be_ours(up=True)
     folder.mkdir(parents=True, exist_ok=True)
     kubectl("cluster-info", "dump", "--all-namespaces", "--output-directory", str(folder))
     argo = kubectl("get", "workflows,workflowtemplates", "--all-namespaces", "--output=yaml")
@@ -202,9 +202,11 @@ def logs(folder: Path) -> None:
 def down() -> None:
     """Delete the cluster and all that it keeps: claims, S3, runs."""
     require(("docker", "kind"))
+    nodes.must_be_ours()
     if nodes.CONFIG.exists():
         if KUBECONFIG.exists():  # what pods wrote may belong to root
             node = f"{NAME}-control-plane"
+            succeeds("docker", "start", node)
             succeeds("docker", "exec", node, "find", "/claims", "-mindepth", "1", "-delete")
         nodes.delete()
     shutil.rmtree(STATE, ignore_errors=True)

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,9 +22,13 @@ PART = "jobset.sigs.k8s.io/replicatedjob-name"
 
 
 def check_live(
-    results: Iterable[dict[str, Any]], namespace: str, run: str | None, root: Path = ROOT
+    results: Iterable[Mapping[str, Any]],
+    namespace: str,
+    run: str | None,
+    templates: Sequence[Any] | None = None,
+    root: Path = ROOT,
 ) -> Iterator[dict[str, Any]]:
-    """Give a report on each deployed WorkflowTemplate and each run of the compiled flows.
+    """Give a report on each WorkflowTemplate, by default the deployed ones, and run of the flows.
 
     Of runs, the one with the ID `run`; if that is empty, the newest on Argo and the newest of
     `run --with kubernetes`; none if it is None. Raises Problem if the cluster does not answer or
@@ -34,8 +39,11 @@ def check_live(
         shared_settings(config),
         namespace or of_metaflow("KUBERNETES_NAMESPACE") or "default",
     )
-    templates = get(f"{ARGO}/{namespace}/workflowtemplates")
-    pods = get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=OF_METAFLOW)
+    if templates is None:
+        templates = get(f"{ARGO}/{namespace}/workflowtemplates")
+    pods = []
+    if run is not None:
+        pods = get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=OF_METAFLOW)
     run_secrets = of_metaflow("KUBERNETES_SECRETS").split(",")
     argo_secrets = [*run_secrets, *of_metaflow("ARGO_WORKFLOWS_KUBERNETES_SECRETS").split(",")]
     for result in results:
@@ -52,7 +60,7 @@ def check_live(
             for one in templates
             if annotation(one, "flow_name") == flow["name"]
         }
-        for name, of_run in runs(pods, flow["name"], run).items() if run is not None else ():
+        for name, of_run in runs(pods, flow["name"], run or "").items():
             secrets = argo_secrets if name.startswith("argo-") else run_secrets
             found[f"run {name}"] = pair(pods_of(secrets), of_run)
         for name, (want, has) in found.items():
@@ -78,7 +86,7 @@ def with_secrets(expected: Mapping[str, Pod], names: Sequence[str]) -> dict[str,
 def api() -> Any:
     from kubernetes import client, config  # type: ignore  # it has no types
 
-    config.load_config()
+    (config.load_kube_config if os.environ.get("KUBECONFIG") else config.load_config)()
     found = client.ApiClient()
     found.configuration.retries = False
     return found

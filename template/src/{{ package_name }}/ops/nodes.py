@@ -19,11 +19,12 @@ NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
 S3_PORT = "30070"  # of the node, as in kind.yaml
 NUMA = "/sys/devices/system/node"  # is not there in every kernel: WSL's may lack it
 
-NAME = os.environ.get("K8S_KIND_CLUSTER") or PACKAGE.name.replace("_", "-")
 STATE = ROOT / ".kind"
 KUBECONFIG = STATE / "kubeconfig"
 CONFIG = STATE / "config.yaml"
-ARCHIVE, LOADED = STATE / "images.tar", STATE / "images.txt"
+MADE = json.loads(CONFIG.read_text())["name"] if CONFIG.exists() else ""
+NAME = os.environ.get("K8S_KIND_CLUSTER") or MADE or PACKAGE.name.replace("_", "-")
+CAPACITY, ARCHIVE, LOADED = (STATE / name for name in ("capacity", "images.tar", "images"))
 MOUNTS = {"meminfo": "/proc/meminfo", "claims": "/claims"}
 MOUNTS |= {"numa": NUMA} if Path(NUMA).exists() else {}
 
@@ -36,17 +37,25 @@ def node_names() -> list[str]:
     return sorted(tool("kind", "get", "nodes", "--name", NAME).split())
 
 
-def offer(most: dict[str, int]) -> bool:
-    """Write the files that tell a node's kubelet how much it has; give whether they changed.
+def must_be_ours(up: bool = False) -> None:
+    """Raise Problem if the project's cluster has another name, or if it must be up and is not."""
+    if MADE not in ("", NAME):
+        raise Problem(f"this project's cluster is {MADE}, not {NAME}: unset K8S_KIND_CLUSTER")
+    if up and not KUBECONFIG.exists():
+        raise Problem("no cluster is up: k8s kind up")
+
+
+def offer(most: dict[str, int]) -> str:
+    """Write the files that tell a node's kubelet how much it has; give what, if it is new.
 
     Mounted over the node's own, they make it take the pods that k8s.toml asks for on any machine.
     The kubelet counts the cores of all NUMA nodes (GetNodesInfo in cadvisor's
     utils/sysinfo/sysinfo.go), so enough NUMA nodes of the same, real cores make any number.
     """
     cores = int(tool("docker", "info", "--format", "{{.NCPU}}"))
-    kept, told = STATE / "capacity.json", json.dumps([cores, most])
-    if kept.exists() and kept.read_text() == told:
-        return False
+    told = json.dumps([cores, most])
+    if CAPACITY.exists() and CAPACITY.read_text() == told:
+        return ""
     numa = STATE / "numa"  # its nodes are replaced and it stays, being what is mounted
     for node in numa.glob("*"):
         shutil.rmtree(node)
@@ -60,8 +69,7 @@ def offer(most: dict[str, int]) -> bool:
     sizes = dict.fromkeys(("MemTotal", "MemFree", "MemAvailable"), most["memory"] // 1024)
     lines = [f"{name}: {size} kB\n" for name, size in {**sizes, "SwapTotal": 0}.items()]
     (STATE / "meminfo").write_text("".join(lines))
-    kept.write_text(told)
-    return True
+    return told
 
 
 def described(count: int) -> str:
@@ -75,14 +83,14 @@ def described(count: int) -> str:
     port = {"containerPort": int(S3_PORT), "listenAddress": "127.0.0.1"}  # on any free port
     first = node | {"role": "control-plane", "extraPortMappings": [port]}
     workers = [node | {"role": "worker"} for _ in range(count - 1)]
-    kind = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4"}
+    kind = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "name": NAME}
     return json.dumps(kind | {"nodes": [first, *workers]})
 
 
 def stands(config: str) -> bool:
     """Give whether the cluster is there and as described; what is there otherwise is deleted.
 
-    Raises Problem if it is not this project's.
+    Raises Problem if it is not this project's, or does not start.
     """
     there = NAME in tool("kind", "get", "clusters").split()
     if there and not CONFIG.exists():
@@ -92,7 +100,11 @@ def stands(config: str) -> bool:
         )
     if there and KUBECONFIG.exists() and CONFIG.read_text() == config:
         tool("docker", "start", *node_names())  # a restart of the machine may have stopped them
-        return True
+        for _ in range(60):
+            if succeeds("kubectl", "--kubeconfig", str(KUBECONFIG), "get", "--raw=/readyz"):
+                return True
+            time.sleep(2)
+        raise Problem("the cluster does not start: k8s kind down, then k8s kind up")
     if there:
         print(f"{NAME} is deleted first: k8s.toml now needs other nodes, or it was left half made")
     delete()
@@ -120,24 +132,26 @@ def delete() -> None:
         file.unlink(missing_ok=True)
 
 
-def configure(most: dict[str, int], places: list[dict[str, Any]], changed: bool) -> str:
-    """Give each node its labels, taints and devices, and let it see what it offers now.
+def configure(most: dict[str, int], places: list[dict[str, Any]], told: str) -> str:
+    """Give each node its labels, taints and devices, and let it see what `offer` told, if new.
 
     https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/
     """
     devices = {name: str(count) for name, count in most.items() if "/" in name}
     status = {"status": {"capacity": devices, "allocatable": devices}}
     for name, place in zip(node_names(), places, strict=True):
-        if changed:
+        if told:
             tool("docker", "exec", name, "systemctl", "restart", "kubelet")
         labels, taints = {"labels": place["labels"]}, {"taints": place["taints"]}
         patch("node", name, {"metadata": labels, "spec": taints})
         if devices:
             patch("node", name, status, "--subresource=status")
-    told = {**most, "memory": f"{most['memory'] / 2**30:.0f}Gi"}
+    if told:
+        CAPACITY.write_text(told)
+    sizes = {**most, "memory": f"{most['memory'] / 2**30:.0f}Gi"}
     if "numa" not in MOUNTS:
-        told["cpu"] = "as this machine has"
-    return ", ".join(f"{name} {count}" for name, count in told.items())
+        sizes["cpu"] = "as this machine has"
+    return ", ".join(f"{name} {size}" for name, size in sizes.items())
 
 
 def patch(kind: str, name: str, change: dict[str, Any], *options: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from . import ROOT, Problem
 from .check import find_flows, without_theirs
 from .compile import compile_flows
+from .environment import shown
 from .expect import read_config, shared_settings
 from .pods import complete, step_name, workflow_pods
 
@@ -86,7 +87,8 @@ def settings(template: Mapping[str, Any]) -> dict[str, Any]:
     pods = {name: without_theirs(pod, {}) for name, pod in workflow_pods(template).items()}
     for one in spec["templates"]:
         variables = (one.get("container") or {}).get("env") or ()
-        own = {v["name"]: v["value"] for v in variables if not v["name"].startswith(OF_METAFLOW)}
+        named = {v["name"]: v["value"] for v in variables}
+        own = {k: shown(k, v) for k, v in named.items() if not k.startswith(OF_METAFLOW)}
         pod = pods.get(step_name(one) or "", {})
         pod |= {"environment": own, "retry": (one.get("retryStrategy") or {}).get("limit")}
     parameters = {one["name"]: one["value"] for one in spec["arguments"]["parameters"]}

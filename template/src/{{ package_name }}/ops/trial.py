@@ -1,14 +1,14 @@
 """Runs flows on the development cluster, by `run --with kubernetes` and on Argo Workflows."""
 
 import contextlib
-import datetime
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +32,7 @@ EVERY = 10  # seconds between two lines of progress
 SETTINGS = ROOT / "tests" / "kind.toml"
 TEXT = {"type": "string", "description": "A text."}  # these are in the words of k8s.schema.json
 TEXTS = {"type": "array", "items": TEXT, "description": 'A list of texts, like ["--alpha=2"].'}
+STOP = threading.Event()  # set when the user gives up
 OF_A_FLOW = {
     "type": "object",
     "description": "A table with parameters or skip.",
@@ -75,25 +76,35 @@ def test(
         raise Problem("no flow to test: these files start none, or tests/kind.toml skips all")
 
     def both_ways(result: dict[str, Any]) -> bool:
-        name = Path(result["file"]).stem
-        parameters = context.obj or said.get(name, {}).get("parameters", ())
-        ways = {f"{name} run": by_run, f"{name} argo": on_argo}
+        file = Path(result["file"])
+        parameters = context.obj or said.get(file.stem, {}).get("parameters", ())
+        ways = {f"{title(file)} run": by_run, f"{title(file)} argo": on_argo}
         return all([passes(*way, result, parameters, namespace) for way in ways.items()])
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        raise typer.Exit(not all([*pool.map(both_ways, results)]))
-
-
-def passes(title: str, way: Way, result: dict[str, Any], parameters: Any, namespace: str) -> bool:
-    """Run a compiled flow one way, print what came of it, and give whether all is right."""
-    with part(title) as say:
         try:
-            if result["error"]:
-                raise Problem(result["error"])
+            passed = all([*pool.map(both_ways, results)])
+        except BaseException:  # Ctrl-C reaches this thread alone
+            STOP.set()
+            raise
+    raise typer.Exit(not passed)
+
+
+def title(file: Path) -> str:
+    """Give a name of its own for a flow: two of one file name may be in folders of flows/."""
+    flows = ROOT / "flows"
+    within = file.relative_to(flows) if file.is_relative_to(flows) else Path(file.name)
+    return "-".join(within.with_suffix("").parts)
+
+
+def passes(name: str, way: Way, result: dict[str, Any], parameters: Any, namespace: str) -> bool:
+    """Run a compiled flow one way, print what came of it, and give whether all is right."""
+    with part(name) as say:
+        try:
+            if result["error"] or STOP.is_set():
+                raise Problem(result["error"] or "interrupted")
             run = way(result, parameters, namespace)
-            reports = list(check_live([result], namespace, run))
-            if way is by_run:  # what an earlier test has deployed may be of an older k8s.toml
-                reports = [one for one in reports if not one["of"].startswith("WorkflowTemplate")]
+            reports = list(check_live([result], namespace, run, templates=()))
             must_be_equal(reports)
             say(f"{len(reports[-1]['pods'])} pods, equal to k8s.toml")
         except Problem as problem:
@@ -105,16 +116,17 @@ def passes(title: str, way: Way, result: dict[str, Any], parameters: Any, namesp
 
 def by_run(result: dict[str, Any], parameters: Sequence[str], namespace: str) -> str:
     """Run a flow with each step a pod and give the run's ID; raise Problem if it fails."""
-    (log, run_id, flow), since = prepare(Path(result["file"]), "run"), now()
+    (log, run_id, flow), before = prepare(Path(result["file"]), "run"), running(namespace)
     with open(log, "wb") as out:
         command = [*flow, "run", "--with", "kubernetes", "--run-id-file", run_id, *parameters]
         run = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, start_new_session=True)
     try:
-        failed = watch(run.poll, result["flow"]["name"], namespace, since)
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # the tasks too, which wait for their pods
-            os.killpg(run.pid, signal.SIGTERM)
-        run.wait()
+        failed = watch(run.poll, result["flow"]["name"], namespace, before)
+    finally:  # the tasks too; interrupted, they delete the pods for which they wait
+        for how, seconds in {signal.SIGINT: 20, signal.SIGKILL: None}.items():
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(run.pid, how)
+                run.wait(seconds)
     if failed:
         raise Problem(tail(log.read_text(errors="replace")))
     return Path(run_id).read_text()
@@ -122,7 +134,7 @@ def by_run(result: dict[str, Any], parameters: Sequence[str], namespace: str) ->
 
 def on_argo(result: dict[str, Any], parameters: Sequence[str], namespace: str) -> str:
     """Deploy and trigger a flow and give the run's ID; raise Problem if it fails."""
-    (log, run_id, flow), since = prepare(Path(result["file"]), "argo"), now()
+    (log, run_id, flow), before = prepare(Path(result["file"]), "argo"), running(namespace)
     deploy([result])
     command = [*flow, "argo-workflows", "trigger", "--run-id-file", run_id, *parameters]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
@@ -137,7 +149,7 @@ def on_argo(result: dict[str, Any], parameters: Sequence[str], namespace: str) -
         return status if status.get("finishedAt") else None
 
     try:
-        status = watch(ended, result["flow"]["name"], namespace, since)
+        status = watch(ended, result["flow"]["name"], namespace, before)
     except BaseException:
         subprocess.run([*flow, "argo-workflows", "terminate", f"argo-{name}"], cwd=ROOT)
         raise
@@ -145,8 +157,9 @@ def on_argo(result: dict[str, Any], parameters: Sequence[str], namespace: str) -
         said = {node.get("message", ""): None for node in status.get("nodes", {}).values()}
         for pod in list_pods(namespace, f"workflows.argoproj.io/workflow={name}"):
             if pod["status"]["phase"] == "Failed":
-                name_of_pod = pod["metadata"]["name"]
-                said[kind.kubectl("logs", "-n", namespace, "--tail=20", name_of_pod)] = None
+                logs = ("logs", "-n", namespace, "--tail=20", pod["metadata"]["name"])
+                with contextlib.suppress(Problem):  # it may have none
+                    said[kind.kubectl(*logs)] = None
         raise Problem("\n".join([f"the workflow {name}: {status['phase']}", *filter(None, said)]))
     return f"argo-{name}"
 
@@ -154,7 +167,7 @@ def on_argo(result: dict[str, Any], parameters: Sequence[str], namespace: str) -
 def prepare(file: Path, way: str) -> tuple[Path, str, list[str]]:
     """Give a file for the output, one for the run's ID, and the flow's command."""
     (kind.STATE / "logs").mkdir(exist_ok=True)
-    log = kind.STATE / "logs" / f"{file.stem}-{way}.log"
+    log = kind.STATE / "logs" / f"{title(file)}-{way}.log"
     return log, str(log.with_suffix(".id")), [sys.executable, str(file), "--no-pylint"]
 
 
@@ -166,25 +179,30 @@ def list_pods(namespace: str, label: str = OF_METAFLOW) -> list[Any]:
     return get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=label)
 
 
-def now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def running(namespace: str) -> dict[str, Any]:
+    """Give the pods and Jobs of all flows by their names."""
+    jobs = get(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelSelector=OF_METAFLOW)
+    return {one["metadata"]["name"]: one for one in [*list_pods(namespace), *jobs]}
 
 
-def watch(ended: Callable[[], Any], flow: str, namespace: str, since: str) -> Any:
+def watch(ended: Callable[[], Any], flow: str, namespace: str, before: Container[str]) -> Any:
     """Wait for the end of what was started, print how far it is, and give what `ended` gives.
 
-    Raises Problem if a pod cannot start, with what it lacks.
+    What is in `before` is of other runs. Raises Problem if a pod cannot start, with what it lacks.
     """
     waiting: dict[str, float] = {}
     printed = time.monotonic()
     while (result := ended()) is None:
-        pods, warnings = list_pods(namespace), events(namespace, since)
-        busy = any(one["status"]["phase"] == "Running" for one in pods)
-        jobs = get(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelSelector=OF_METAFLOW)
-        ours = [one for one in [*pods, *jobs] if annotation(one, "flow_name") == flow]
-        ours = [one for one in ours if one["metadata"]["creationTimestamp"] >= since]
-        phases = Counter(one["status"]["phase"] for one in ours if "phase" in one["status"])
-        lacks = {one["metadata"]["name"]: lacking(one, warnings) for one in ours}
+        if STOP.is_set():
+            raise Problem("interrupted")
+        found, warnings = running(namespace), events(namespace)
+        on_nodes = [one for one in found.values() if one["spec"].get("nodeName")]
+        busy = any(one["status"]["phase"] in ("Pending", "Running") for one in on_nodes)
+        ours = {name: one for name, one in found.items() if annotation(one, "flow_name") == flow}
+        ours = {name: one for name, one in ours.items() if name not in before}
+        states = [one["status"] for one in ours.values()]
+        phases = Counter(status["phase"] for status in states if "phase" in status)
+        lacks = {name: lacking(one, warnings) for name, one in ours.items()}
         clock = time.monotonic()
         waiting = {name: waiting.get(name, clock) for name, why in lacks.items() if why}
         for name, start in waiting.items():

@@ -6,15 +6,11 @@ from typing import Any
 from .live import get
 
 
-def events(namespace: str, since: str) -> dict[str, str]:
+def events(namespace: str) -> dict[str, str]:
     """Give the last warning about each object."""
     found = get(f"/api/v1/namespaces/{namespace}/events", fieldSelector="type=Warning")
     last = sorted(found, key=lambda one: one.get("lastTimestamp") or "")
-    return {
-        one["involvedObject"]["name"]: one.get("message", "")
-        for one in last
-        if (one.get("lastTimestamp") or since) >= since
-    }
+    return {one["involvedObject"]["name"]: one.get("message", "") for one in last}
 
 
 def lacking(one: Any, warnings: Mapping[str, str]) -> str:
