@@ -99,16 +99,31 @@ def stands(config: str) -> bool:
             f"kind delete cluster --name {NAME}, or choose another name by K8S_KIND_CLUSTER"
         )
     if there and KUBECONFIG.exists() and CONFIG.read_text() == config:
-        tool("docker", "start", *node_names())  # a restart of the machine may have stopped them
-        for _ in range(60):
-            if succeeds("kubectl", "--kubeconfig", str(KUBECONFIG), "get", "--raw=/readyz"):
-                return True
-            time.sleep(2)
-        raise Problem("the cluster does not start: k8s kind down, then k8s kind up")
+        names = node_names()
+        if "false" in tool("docker", "inspect", "--format", "{{.State.Running}}", *names):
+            restart(names)
+        return True
     if there:
         print(f"{NAME} is deleted first: k8s.toml now needs other nodes, or it was left half made")
     delete()
     return False
+
+
+def restart(names: list[str]) -> None:
+    """Start nodes that a restart of the machine has stopped, and renew what runs on them.
+
+    For a while they say that all is ready, as it was before; what is new is ready when they say so.
+    """
+    tool("docker", "start", *names)
+    ask = ("kubectl", "--kubeconfig", str(KUBECONFIG), "get", "--raw=/readyz")
+    for _ in range(60):
+        if succeeds(*ask):
+            break
+        time.sleep(2)
+    where = "jsonpath={.items[*].metadata.namespace}"
+    for namespace in {*kubectl("get", "deployments", "-A", "--output", where).split()}:
+        kubectl("rollout", "restart", "deployment", "-n", namespace)
+        kubectl("rollout", "status", "deployment", "-n", namespace, "--timeout=3m")
 
 
 def create(config: str) -> None:

@@ -122,11 +122,15 @@ def by_run(result: dict[str, Any], parameters: Sequence[str], namespace: str) ->
         run = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, start_new_session=True)
     try:
         failed = watch(run.poll, result["flow"]["name"], namespace, before)
-    finally:  # the tasks too; interrupted, they delete the pods for which they wait
-        for how, seconds in {signal.SIGINT: 20, signal.SIGKILL: None}.items():
-            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(run.pid, how)
-                run.wait(seconds)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):  # the tasks too, which wait for their pods
+            os.killpg(run.pid, signal.SIGTERM)
+        run.wait()
+        left = of_run(running(namespace), result["flow"]["name"], before)
+        jobs = [name for name, one in left.items() if one["status"].get("active")]
+        if jobs:
+            kind.kubectl("delete", "jobs", "-n", namespace, "--ignore-not-found", *jobs)
+        raise
     if failed:
         raise Problem(tail(log.read_text(errors="replace")))
     return Path(run_id).read_text()
@@ -185,6 +189,14 @@ def running(namespace: str) -> dict[str, Any]:
     return {one["metadata"]["name"]: one for one in [*list_pods(namespace), *jobs]}
 
 
+def of_run(found: dict[str, Any], flow: str, before: Container[str]) -> dict[str, Any]:
+    return {
+        name: one
+        for name, one in found.items()
+        if name not in before and annotation(one, "flow_name") == flow
+    }
+
+
 def watch(ended: Callable[[], Any], flow: str, namespace: str, before: Container[str]) -> Any:
     """Wait for the end of what was started, print how far it is, and give what `ended` gives.
 
@@ -197,9 +209,9 @@ def watch(ended: Callable[[], Any], flow: str, namespace: str, before: Container
             raise Problem("interrupted")
         found, warnings = running(namespace), events(namespace)
         on_nodes = [one for one in found.values() if one["spec"].get("nodeName")]
-        busy = any(one["status"]["phase"] in ("Pending", "Running") for one in on_nodes)
-        ours = {name: one for name, one in found.items() if annotation(one, "flow_name") == flow}
-        ours = {name: one for name, one in ours.items() if name not in before}
+        unfinished = [one for one in on_nodes if one["status"]["phase"] in ("Pending", "Running")]
+        busy = not all(lacking(one, warnings) for one in unfinished)
+        ours = of_run(found, flow, before)
         states = [one["status"] for one in ours.values()]
         phases = Counter(status["phase"] for status in states if "phase" in status)
         lacks = {name: lacking(one, warnings) for name, one in ours.items()}
