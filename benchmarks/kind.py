@@ -53,15 +53,15 @@ def main() -> None:
     rounds = options.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         project = make_project(Path(folder))
-        k8s, kind = project / ".venv/bin/k8s", ("kind", "--quiet")
-        bare = ("--name", "bare", "--kubeconfig", str(project.parent / "bare"))
+        k8s = project / ".venv/bin/k8s"
+        bare = ("--quiet", "--name", "bare", "--kubeconfig", str(project.parent / "bare"))
         subprocess.run([k8s, "image"], cwd=project, check=True)
         times: dict[str, list[float]] = {"bare": [], "cold": [], "warm": []}
         try:
             for _ in range(rounds):
                 seconds([k8s, "kind", "down"], project)
-                times["bare"].append(seconds([*kind, "create", "cluster", *bare], project))
-                seconds([*kind, "delete", "cluster", *bare], project)
+                times["bare"].append(seconds(["kind", "create", "cluster", *bare], project))
+                seconds(["kind", "delete", "cluster", *bare], project)
                 times["cold"].append(seconds([k8s, "kind", "up"], project))
                 times["warm"].append(seconds([k8s, "kind", "up"], project))
             best = {name: statistics.median(found) for name, found in times.items()}
@@ -74,13 +74,13 @@ def main() -> None:
             against_plain_metaflow(project, k8s, rounds)
         finally:
             subprocess.run([k8s, "kind", "down"], cwd=project, check=True)
-            subprocess.run([*kind, "delete", "cluster", *bare], check=True)
+            subprocess.run(["kind", "delete", "cluster", *bare], check=True)
 
 
 def against_plain_metaflow(project: Path, k8s: Path, rounds: int) -> None:
     exports = subprocess.check_output([k8s, "kind", "env"], cwd=project, text=True)
-    pairs = (line.removeprefix("export ").partition("=") for line in exports.splitlines())
-    env = {name: shlex.split(value)[0] if value != "''" else "" for name, _, value in pairs}
+    lines = [shlex.split(line) for line in exports.splitlines()]
+    env = dict(words[1].split("=", 1) for words in lines if words[0] == "export")
     python = (project / ".venv/bin/python",)
     run = ("--no-pylint", "--quiet", "run", "--with", "kubernetes")
     (project / "ours.py").write_text(FLOW.format(base="BaseFlow", own=""))
