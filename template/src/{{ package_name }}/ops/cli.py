@@ -106,7 +106,7 @@ def plan(
 def image(
     push: Annotated[bool, typer.Option("--push", help="Push it, unless its tag is taken.")] = False,
     bump: Annotated[
-        bool, typer.Option("--bump", help="First write the next tag into k8s.toml.")
+        bool, typer.Option("--bump", help="With the next tag, then written into k8s.toml.")
     ] = False,
 ) -> None:
     """Build the image of the pods from the Dockerfile, under its name in k8s.toml."""
