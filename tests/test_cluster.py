@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -126,7 +127,7 @@ def test_a_kernel_without_numa(venv: Path, there: bool) -> None:
     said = run(venv / "bin/python", "-c", KERNEL.format(there=there), cwd=venv)
     for node in json.loads(said)["nodes"]:
         paths = {mount["containerPath"] for mount in node["extraMounts"]}
-        assert paths - {"/sys/devices/system/node"} == {"/proc/meminfo", "/claims"}
+        assert paths - {"/sys/devices/system/node"} == {"/proc/meminfo", "/claims", "/images"}
         assert ("/sys/devices/system/node" in paths) == there
 
 
@@ -207,13 +208,40 @@ def test_up_says_what_is_missing(k8s: Callable[..., Any], example: Path, what: s
         shutil.rmtree(example / ".kind", ignore_errors=True)
 
 
+BROKEN = """
+import pathlib, time
+while not pathlib.Path(".kind-building").exists():
+    time.sleep(0.1)
+raise ValueError("broken")
+"""
+
+
+def test_a_broken_flow_does_not_wait_for_the_image(k8s: Callable[..., Any], example: Path) -> None:
+    """It is built meanwhile, which may take minutes."""
+    flow, building = example / "flows/broken.py", example / ".kind-building"
+    docker = ": > .kind-building; exec /bin/sleep 100"
+    docker = f'case "$1" in build) {docker};; info) echo 2;; *) echo 28.0.1;; esac'
+    flow.write_text(BROKEN)
+    try:
+        started = time.monotonic()
+        code, said = k8s("kind", "up", programs={"docker": docker})
+        assert code == 2 and "flows/broken.py: ValueError: broken" in said
+        assert building.exists() and time.monotonic() - started < 60
+    finally:
+        flow.unlink()
+        building.unlink(missing_ok=True)
+        shutil.rmtree(example / ".kind", ignore_errors=True)
+
+
 STANDING: dict[str, str | None] = {
     "docker": """case "$*" in
         *APIVersion*) echo 1.48;;
         version*) echo 29.0.1;;
         info*) echo 2;;
         "image inspect"*) echo linux/arm64 sha256:one;;
-        save*) : > .kind/images.tar; echo "$*" > .kind/saved;;
+        save*) : > .kind/images/0.tar; echo "$*" > .kind/saved;;
+        *"config dump") echo '[a]'; echo "  snapshotter = ''"; echo "  snapshotter = 'native'";;
+        *import*) echo "$*" >> .kind/brought;;
         port*) echo 127.0.0.1:32000;;
     esac""",
     "kind": """case "$1 $2" in
@@ -256,11 +284,15 @@ def test_up_again_needs_no_internet(
         saved = (example / ".kind/saved").read_text().split()
         assert saved[1:3] == ["--platform", "linux/arm64"]
         assert saved[-1] == "ghcr.io/acme/churn:1.2.3"
+        brought = (example / ".kind/brought").read_text().split()
+        assert "churn-model-control-plane" in brought and "--snapshotter=native" in brought
+        assert brought[-1] == "/images/0.tar"
         argo.shutdown()
         argo.server_close()
         code, said = k8s("kind", "up", programs=STANDING, K8S_ARGO_MANIFEST=manifest)
         assert code == 0, said
         assert "new" not in said
+        assert (example / ".kind/brought").read_text().split() == brought
     finally:
         shutil.rmtree(example / ".kind", ignore_errors=True)
 

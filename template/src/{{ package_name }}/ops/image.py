@@ -2,13 +2,12 @@
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import tomlkit
 
 from . import ROOT, Problem
-from .tools import tool, version
+from .tools import tool
 
 CONFIG = ROOT / "k8s.toml"
 # without attestations, which have the time in them: what did not change keeps its ID
@@ -54,20 +53,19 @@ def push(image: str) -> str:
     )
 
 
-def archive(images: Sequence[str], inspected: str, file: Path) -> dict[str, str]:
-    """Write images to a file that kind can load; `inspected` has a line on each: platform, ID.
+def archive(image: str, file: Path) -> None:
+    """Write an image to a file, by the name of `in_archive`."""
+    name = in_archive(image)
+    if name != image:
+        tool("docker", "tag", image, name)
+    tool("docker", "save", "--output", str(file), name)
+    if name != image:
+        tool("docker", "image", "rm", name)
 
-    A name in an archive has a tag and no digest. Give for each image that is named by its digest
-    the tag that it has there, by the name under which nodes look for it.
-    """
-    stand_ins = {one: f"kind.local/image:{one.rpartition(':')[2]}" for one in images if "@" in one}
-    for image, tag in stand_ins.items():
-        tool("docker", "tag", image, tag)
-    names = [stand_ins.get(image, image) for image in images]
-    tool("docker", "save", *platforms(inspected), "--output", str(file), *names)
-    for tag in stand_ins.values():
-        tool("docker", "image", "rm", tag)
-    return {by_digest(image): tag for image, tag in stand_ins.items()}
+
+def in_archive(image: str) -> str:
+    """Give an image's name in an archive, where it has a tag and no digest."""
+    return f"kind.local/image:{image.rpartition(':')[2]}" if "@" in image else image
 
 
 def by_digest(image: str) -> str:
@@ -80,15 +78,3 @@ def by_digest(image: str) -> str:
     if not slash or not (re.search("[.:]", registry) or registry == "localhost"):
         name = f"docker.io/{name if slash else f'library/{name}'}"
     return f"{re.sub(':[^/]*$', '', name)}@{digest}"
-
-
-def platforms(inspected: str) -> list[str]:
-    """Give the option of `docker save` that leaves out the platforms that were not pulled.
-
-    Docker's containerd image store would list them in the archive, and kind would not find them in
-    it (https://github.com/kubernetes-sigs/kind/issues/3795).
-    """
-    if version(tool("docker", "version", "--format", "{{.Client.APIVersion}}")) < (1, 48):
-        return []  # neither has that store nor the option
-    found = {line.split()[0] for line in inspected.splitlines()}
-    return ["--platform", *found] if len(found) == 1 else []  # it takes one, until Docker 29

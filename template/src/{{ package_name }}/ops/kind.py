@@ -8,7 +8,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from .expect import expected_pods, read_config
 from .nodes import KUBECONFIG, NAME, STATE, kubectl
 from .pods import Pod
 from .progress import part
-from .tools import require, succeeds, tool
+from .tools import require, stop, succeeds, tool
 from .waiting import lacking
 
 MANIFESTS = {
@@ -44,24 +44,32 @@ def up() -> None:
     require(("docker", "kind", "kubectl"))
     nodes.must_be_ours()
     started = time.monotonic()
-    STATE.mkdir(exist_ok=True)
-    with part("flows") as say:
-        pods, needs = compiled()
-        say(f"{len(pods)} pods")
-    images = sorted({pod["image"] for pod in pods if "image" in pod})
-    most, places = capacity(pods), placements(pods)
-    config, told = nodes.described(len(places)), nodes.offer(most)
-    standing = nodes.stands(config)
+    for folder in ("claims", "images"):
+        (STATE / folder).mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as beside:
-        loading = beside.submit(nodes.load, images, len(places))
-        if not standing:
-            with part("cluster") as say:
-                nodes.create(config)
-                say(f"{NAME}: new, nodes: {len(places)}")
-        with part("nodes") as say:
-            say(nodes.configure(most, places, told))
-        with part("objects") as say:
-            say(apply(pods, needs))
+        wanted: Future[tuple[list[str], int]] = Future()
+        loading = beside.submit(nodes.load, wanted)
+        try:
+            with part("flows") as say:
+                pods, needs = compiled()
+                say(f"{len(pods)} pods")
+            most, places = capacity(pods), placements(pods)
+            config, told = nodes.described(len(places)), nodes.offer(most)
+            standing = nodes.stands(config)
+            images = {pod["image"] for pod in pods if "image" in pod}
+            wanted.set_result((sorted(images), len(places)))
+            if not standing:
+                with part("cluster") as say:
+                    nodes.create(config)
+                    say(f"{NAME}: new, nodes: {len(places)}")
+            with part("nodes") as say:
+                say(nodes.configure(most, places, told, standing))
+            with part("objects") as say:
+                say(apply(pods, needs))
+        except BaseException:
+            wanted.cancel()
+            stop()
+            raise
         loading.result()
     with part("ready") as say:
         await_deployments()
@@ -107,7 +115,9 @@ def compiled() -> tuple[list[Pod], list[str]]:
 def apply(pods: list[Pod], needs: Iterable[str]) -> str:
     """Apply the manifests of all that the pods and their runs need."""
     namespace = environment.read("kind")["METAFLOW_KUBERNETES_NAMESPACE"]
-    ours = [*objects(pods, namespace, "JOBSET" in needs), *s3_server()]
+    dns, *s3_server = manifests()
+    put([dns], "kube-system")
+    ours = [*objects(pods, namespace, "JOBSET" in needs), *s3_server]
     put(ours, namespace)
     for claim in {claim for pod in pods for claim in pod.get("persistent_volume_claims", ())}:
         (STATE / "claims" / claim).mkdir(exist_ok=True)
@@ -118,7 +128,7 @@ def apply(pods: list[Pod], needs: Iterable[str]) -> str:
     return f"{len(ours)} applied"
 
 
-def s3_server() -> list[dict[str, Any]]:
+def manifests() -> list[dict[str, Any]]:
     text = (Path(__file__).parent / "kind.yaml").read_text(encoding="utf-8")
     text = text.replace("S3_IMAGE", os.environ.get("K8S_S3_IMAGE", S3_IMAGE))
     return list(yaml.safe_load_all(text))
@@ -175,7 +185,7 @@ def use() -> dict[str, str]:
     variables = {
         **{f"METAFLOW_ARGO_EVENTS_{name}": "default" for name in EVENTS},
         **settings,
-        **s3_server()[-1]["stringData"],
+        **manifests()[-1]["stringData"],
         "AWS_ENDPOINT_URL_S3": f"http://{s3[0]}",
         "KUBECONFIG": str(KUBECONFIG),
         "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(STATE),

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 
 from . import Problem
@@ -22,17 +23,40 @@ REMEDIES = {  # for what these programs say, in lower case
 }
 
 
+running: set[subprocess.Popen[str]] = set()
+ended = threading.Event()
+
+
+def stop() -> None:
+    """End what is running, of other threads as well, and let nothing new start."""
+    ended.set()
+    for process in running.copy():
+        process.terminate()
+
+
 def tool(*command: str, given: str | None = None, **env: str) -> str:
     """Run a program and give what it prints; raise Problem with its last words if it fails."""
+    if ended.is_set():
+        raise Problem("interrupted")
+    pipe, every = subprocess.PIPE, {**os.environ, **env}
     try:
-        done = subprocess.run(
-            command, input=given, capture_output=True, text=True, env={**os.environ, **env}
+        process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=every
         )
     except FileNotFoundError:
         raise Problem(f"{command[0]} is not installed, or not on PATH") from None
-    if done.returncode:
-        raise Problem(f"{' '.join(command[:3])}: {reason(done.stderr or done.stdout)}")
-    return done.stdout
+    running.add(process)
+    try:
+        printed, said = process.communicate(given)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        running.remove(process)
+    if process.returncode:
+        raise Problem(f"{' '.join(command[:3])}: {reason(said or printed)}")
+    return printed
 
 
 def succeeds(*command: str) -> bool:
