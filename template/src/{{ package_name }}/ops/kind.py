@@ -84,6 +84,9 @@ def await_deployments() -> None:
         pods = json.loads(kubectl("get", "pods", "-A", "--output=json"))["items"]
         said = {f"{one['metadata']['name']}: {why}" for one in pods if (why := lacking(one, {}))}
         raise Problem("; ".join(sorted(said)) or str(problem)) from problem
+    # what was claimed before the cluster could bind it waits for kube-controller-manager's
+    # pvclaimbinder-sync-period, 15 s, or for a change
+    kubectl("annotate", "pvc", "--all", "-A", "--overwrite", f"asked={time.time()}")
 
 
 def compiled() -> tuple[list[Pod], list[str]]:

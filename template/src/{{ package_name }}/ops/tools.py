@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from . import Problem
 
-# kind: an older one cannot load images into nodes with containerd 2 (kind's issue 3853)
+# kind: from this one on, its nodes have containerd 2
 OLDEST = {"docker": "20.10", "kind": "0.27", "kubectl": "1.28"}
 TELLING = "error|failed|denied|not found"
 REMEDIES = {  # for what these programs say, in lower case

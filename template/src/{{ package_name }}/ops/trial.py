@@ -158,7 +158,8 @@ def on_argo(result: dict[str, Any], parameters: Sequence[str], namespace: str) -
         subprocess.run([*flow, "argo-workflows", "terminate", f"argo-{name}"], cwd=ROOT)
         raise
     if status["phase"] != "Succeeded":
-        said = {node.get("message", ""): None for node in status.get("nodes", {}).values()}
+        nodes = status.get("nodes", {}).values()
+        said = dict.fromkeys(one.get("message", "") for one in [status, *nodes])
         for pod in list_pods(namespace, f"workflows.argoproj.io/workflow={name}"):
             if pod["status"]["phase"] == "Failed":
                 logs = ("logs", "-n", namespace, "--tail=20", pod["metadata"]["name"])
