@@ -157,6 +157,9 @@ def on_argo(result: dict[str, Any], parameters: Sequence[str], namespace: str) -
     except BaseException:
         subprocess.run([*flow, "argo-workflows", "terminate", f"argo-{name}"], cwd=ROOT)
         raise
+    if "workflowtemplates.argoproj.io" in status.get("message", ""):
+        # Argo has not seen yet what was deployed: argoproj/argo-workflows#14615
+        return on_argo(result, parameters, namespace)
     if status["phase"] != "Succeeded":
         nodes = status.get("nodes", {}).values()
         said = dict.fromkeys(one.get("message", "") for one in [status, *nodes])
