@@ -118,7 +118,7 @@ def compiled() -> tuple[list[Pod], list[str]]:
 def apply(pods: list[Pod], needs: Iterable[str]) -> str:
     """Apply the manifests of all that the pods and their runs need."""
     namespace = environment.read("kind")["METAFLOW_KUBERNETES_NAMESPACE"]
-    dns, *s3_server = manifests()
+    dns, *s3_server = of_kind_yaml()
     put([dns], "kube-system")
     ours = [*objects(pods, namespace, "JOBSET" in needs), *s3_server]
     put(ours, namespace)
@@ -131,7 +131,7 @@ def apply(pods: list[Pod], needs: Iterable[str]) -> str:
     return f"{len(ours)} applied"
 
 
-def manifests() -> list[dict[str, Any]]:
+def of_kind_yaml() -> list[dict[str, Any]]:
     text = (Path(__file__).parent / "kind.yaml").read_text(encoding="utf-8")
     text = text.replace("S3_IMAGE", os.environ.get("K8S_S3_IMAGE", S3_IMAGE))
     return list(yaml.safe_load_all(text))
@@ -188,7 +188,7 @@ def use() -> dict[str, str]:
     variables = {
         **{f"METAFLOW_ARGO_EVENTS_{name}": "default" for name in EVENTS},
         **settings,
-        **manifests()[-1]["stringData"],
+        **of_kind_yaml()[-1]["stringData"],
         "AWS_ENDPOINT_URL_S3": f"http://{s3[0]}",
         "KUBECONFIG": str(KUBECONFIG),
         "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(STATE),
