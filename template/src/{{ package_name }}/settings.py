@@ -1,4 +1,4 @@
-"""k8s.toml: how it is read, validated and merged.
+"""Reads, validates and merges k8s.toml.
 
 Like base.py this also runs in pods, so it needs the standard library and Python 3.9, no more.
 """
@@ -16,12 +16,24 @@ from typing import Any
 
 from metaflow.exception import MetaflowException
 
+# The command k8s works with this number alone, and compares it (project.py in mf_k8s).
+CONTRACT = 1
 PACKAGE = Path(__file__).resolve().parent
 CONFIG = os.path.normpath(PACKAGE / "../../k8s.toml")
+SCHEMA = "k8s.schema.json"
+# JSON Schema's names of types.
+TYPES: dict[str, Any] = {
+    "array": list,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+    "object": dict,
+    "string": str,
+}
 
 
 class ConfigurationError(MetaflowException):
-    """Says in one line where the configuration is wrong and what would be right."""
+    """Says in one line where the configuration is wrong, and what would be right."""
 
     headline = "Kubernetes configuration"
 
@@ -30,64 +42,70 @@ class ConfigurationError(MetaflowException):
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Give the configuration in the text of a k8s.toml, or raise ConfigurationError."""
-    import tomllib  # not in Python 3.9; a pod never gets here, Metaflow ships it the result
+    """Return the configuration in the text of a k8s.toml, or raise ConfigurationError."""
+    import tomllib  # not in Python 3.9: a pod never parses, Metaflow ships it the result
 
-    chosen = re.search(r"--config[ =]k8s (\S+)", " ".join(sys.argv))
-    where = chosen[1] if chosen else "k8s.toml"
+    option = re.search(r"--config[ =]k8s (\S+)", " ".join(sys.argv))
+    file = option[1] if option else "k8s.toml"
     try:
         config = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{where}: not TOML: {error}") from None
-    validate(config, schema("#"), where)
+        raise ConfigurationError(f"{file} is not TOML: {error}") from None
+    validate(config, schema("#"), file)
     return config
 
 
 @functools.cache
 def whole_schema() -> dict[str, Any]:
-    return json.loads((PACKAGE / "k8s.schema.json").read_text(encoding="utf-8"))
+    return json.loads((PACKAGE / SCHEMA).read_text(encoding="utf-8"))
 
 
 def schema(pointer: str) -> dict[str, Any]:
-    """Give the part of k8s.schema.json at a JSON pointer."""
+    """Return the part of k8s.schema.json at a JSON pointer."""
     return functools.reduce(lambda node, name: node[name], pointer.split("/")[1:], whole_schema())
 
 
 def validate(value: Any, rule: dict[str, Any], where: str, key: str = "") -> None:
     """Raise ConfigurationError unless `value` fits `rule`, in the keywords of k8s.schema.json.
 
-    A few lines of our own because a pod has no JSON Schema library.
+    Written here because a pod has no JSON Schema library.
     """
     rule = schema(rule["$ref"]) if "$ref" in rule else rule
-    kinds = {"array": list, "boolean": bool, "integer": int, "number": (int, float)}
-    kind: Any = {**kinds, "object": dict, "string": str}[rule["type"]]
-    if (
-        not isinstance(value, kind)
-        or isinstance(value, bool) != (kind is bool)
-        or value not in rule.get("enum", [value])
-        or ("minimum" in rule and not value >= rule["minimum"])
-        or ("maximum" in rule and not value <= rule["maximum"])
-        or ("pattern" in rule and not re.fullmatch(rule["pattern"], value))
-    ):
-        found = json.dumps(value, default=str, ensure_ascii=False)
-        raise ConfigurationError(f"{where}: {key} = {found}: {rule['description']}")
-    for index, item in enumerate(value if kind is list else ()):
-        validate(item, rule["items"], where, f"{key}[{index}]")
-    for name, item in value.items() if kind is dict else ():
-        path = f"{key}.{name}" if key else name
-        if "propertyNames" in rule:
-            validate(name, rule["propertyNames"], where, key)
-        known, other = rule.get("properties", {}), rule["additionalProperties"]
-        if name not in known and other is False:
-            near = difflib.get_close_matches(name, known, 1, 0.4)
-            hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(known)}"
-            raise ConfigurationError(f"{where}: no key {path}; {hint}")
-        if item is not None:  # TOML has no null: only a step's own None, which takes a value away
-            validate(item, known.get(name, other), where, path)
+    if not fits(value, rule):
+        text = json.dumps(value, default=str, ensure_ascii=False)
+        raise ConfigurationError(f"{where}: {key} = {text}: {rule['description']}")
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            validate(item, rule["items"], where, f"{key}[{index}]")
+    if isinstance(value, dict):
+        known, others = rule.get("properties", {}), rule["additionalProperties"]
+        for name, item in value.items():
+            path = f"{key}.{name}" if key else name
+            if "propertyNames" in rule:
+                validate(name, rule["propertyNames"], where, key)
+            if name not in known and others is False:
+                near = difflib.get_close_matches(name, known, 1, 0.4)
+                hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
+                raise ConfigurationError(f"{where}: no key {path}; {hint}")
+            if item is not None:  # TOML has no null: it is a step's own, which removes a value
+                validate(item, known.get(name, others), where, path)
+
+
+def fits(value: Any, rule: dict[str, Any]) -> bool:
+    """Return whether a value, without what is in it, fits a rule."""
+    kind = TYPES[rule["type"]]
+    return (
+        isinstance(value, kind)
+        and isinstance(value, bool) == (kind is bool)  # True is an int in Python
+        and value in rule.get("enum", [value])
+        and ("minimum" not in rule or value >= rule["minimum"])
+        and ("maximum" not in rule or value <= rule["maximum"])
+        and ("pattern" not in rule or bool(re.fullmatch(rule["pattern"], value)))
+    )
 
 
 def merge(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Lay `own` on `shared`: tables merge by key, lists append, None takes a value away."""
+    """Return `own` laid over `shared`: tables merge by key, lists append, None removes a value."""
     merged = {key: dict(old) if isinstance(old, dict) else old for key, old in shared.items()}
     for key, value in own.items():
         old = merged.pop(key, None)

@@ -1,0 +1,28 @@
+"""The command `k8s` of a Metaflow project: everything that runs on a laptop or in CI.
+
+Nothing in here runs in a pod. Each command has a folder of its name, whose `command.py` has its
+options and says what it does:
+
+    check     compares every pod of a flow with k8s.toml, compiled or on the cluster (live.py)
+    plan      shows what a change does to each pod
+    deploy    writes flows to Argo Workflows, with every pod configured
+    image     builds and pushes the image of the pods
+    kind      makes a cluster on this machine, and tests every flow on it
+
+They share the modules beside them. A shared module imports no command; of the commands, kind uses
+deploy and image, deploy uses plan and check.
+
+    project             where the project is, and whether this version fits it
+    config              k8s.toml, and a step's settings in it
+    environments        environments/NAME.json, laid over the user's own Metaflow configuration
+    compile_flows       compiles flows with Metaflow itself, in the processes of compile_worker
+    complete_template   adds to a compiled WorkflowTemplate what Metaflow leaves out
+    expected_pods       the pods that a flow must have
+    read_pods           the pods that a WorkflowTemplate or a cluster has
+    cluster_api         asks the Kubernetes API
+    programs            runs docker, kind and kubectl
+    progress, tables    what is printed on the way and at the end
+
+Slow imports (metaflow, kubernetes, hera, jsonschema) stand in the functions that need them, so that
+`k8s --help` answers at once.
+"""

@@ -1,0 +1,69 @@
+"""The options of `k8s check`, and its exit codes."""
+
+from typing import Annotated
+
+import typer
+
+from ..compile_flows import compile_flows
+from ..errors import CommandError
+from ..options import Debug, Env, Flows, OutputFormat, apply_environment
+from ..progress import print_error, with_progress
+from ..project import find_project, shown_path
+from .compare import check_flows
+from .live import check_live
+from .report import Report, as_json, show_reports
+
+
+def check(
+    flows: Flows = None,
+    format: OutputFormat = "table",
+    live: Annotated[
+        bool, typer.Option("--live", help="Compare what is deployed and running.")
+    ] = False,
+    namespace: Annotated[
+        str, typer.Option(help="With --live: the namespace; by default Metaflow's.")
+    ] = "",
+    run: Annotated[str, typer.Option(help="With --live: a run's ID; by default the newest.")] = "",
+    env: Env = "",
+    debug: Debug = False,
+) -> None:
+    """Compare every pod of flows with k8s.toml and with what their steps override.
+
+    Exit codes: 0 every pod matches, 1 one does not, 2 something could not be checked.
+    """
+    if (namespace or run or env) and not live:
+        raise CommandError("--env, --namespace and --run need --live")
+    project = find_project()
+    apply_environment(project, env)
+    files = project.flow_files(flows or ())
+    compiled = compile_flows(project, files)
+    work = check_live(project, compiled, namespace, run) if live else check_flows(project, compiled)
+    reports = list(with_progress(work, "Comparing", None if live else len(files)))
+    reports = without_helpers(reports, strict=bool(flows))
+    if format == "json":
+        print(as_json(reports))
+    else:
+        show_reports(reports, format == "markdown")
+    failed = [report for report in reports if report.error]
+    for report in failed:
+        print_error(f"k8s: {shown_path(report.file)}: {report.error}")
+        if debug:
+            print_error(report.log)
+    raise typer.Exit(2 if failed else 0 if all(report.matches for report in reports) else 1)
+
+
+def without_helpers(reports: list[Report], strict: bool) -> list[Report]:
+    """Return the reports on files that start a flow, and say which others were left out.
+
+    Raise CommandError if no other is left, or if `strict`, where the user has named the files.
+    """
+    helpers = [report for report in reports if not report.flow and not report.error]
+    names = ", ".join(shown_path(report.file) for report in helpers)
+    if helpers and (strict or helpers == reports):
+        raise CommandError(
+            f"{names} never starts its flow: end it with"
+            ' `if __name__ == "__main__":` and a line that calls the class'
+        )
+    for report in helpers:
+        print_error(f"k8s: {shown_path(report.file)} starts no flow, so it is left out")
+    return [report for report in reports if report not in helpers]

@@ -1,0 +1,149 @@
+"""Compares the pods of compiled flows with what k8s.toml and the flows' own overrides demand."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..compile_flows import CompiledFlow, FlowFacts
+from ..complete_template import complete_template
+from ..config import Config, read_toml, shared_settings
+from ..expected_pods import expected_pods, plain_step_pod
+from ..project import Project
+from ..read_pods import SIZES, Manifest, Pod, without_added, workflow_pods
+from .report import Comparison, Report
+
+# Metaflow gives pods that do not run steps small, fixed sizes, and has no way to give them these.
+NOT_OF_HOOKS = {*SIZES, "qos", "timeout"}
+NEVER_ON_HOOKS = {"image_pull_policy", "labels", "annotations", "security_context"}
+# The answers that k8s.toml had at first.
+ANSWERS = ("image", "service_account", "gpu", "gpu_vendor", "shared_memory", "cpu", "memory")
+CLAIMS = "persistent_volume_claims"
+
+
+def check_flows(project: Project, compiled: Iterable[CompiledFlow]) -> Iterator[Report]:
+    """Yield the report on each compiled flow, as it is done."""
+    config = read_toml(project.config_file)
+    first = True
+    for result in compiled:
+        report = start_report(project, result)
+        if result.flow and result.template and not report.failures:
+            report = check_flow(report, result.template, result.flow, config)
+            if first:
+                report.notes.extend(differing_answers(config, project.root))
+            first = False
+        yield report
+
+
+def start_report(project: Project, result: CompiledFlow, of: str = "compiled") -> Report:
+    """Return the report on a flow whose pods are not yet compared."""
+    flow = result.flow
+    report = Report(file=result.file, of=of, error=result.error, log=result.log)
+    if not flow:
+        return report
+    following = {name: step["next"] for name, step in flow["steps"].items()}
+    report = dataclasses.replace(report, flow=flow["name"], next=following)
+    if not flow["derives"]:
+        report.failures.append(
+            f"does not derive from BaseFlow, so k8s.toml is ignored: write class {flow['name']}"
+            f"(BaseFlow), from {project.package} import BaseFlow"
+        )
+    return report
+
+
+def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Config) -> Report:
+    """Return the report on one compiled WorkflowTemplate, compared as `deploy` would write it."""
+    shared = shared_settings(config)
+    completed = complete_template(template, shared)
+    bare, found = workflow_pods(template), workflow_pods(completed)
+    for name, pod in found.items():
+        if missing := [key for key in pod if bare[name].get(key) != pod[key]]:
+            report.notes.append(
+                f"`argo-workflows create` by hand leaves off {name}: {', '.join(missing)}"
+            )
+    if never := sorted(NEVER_ON_HOOKS & shared.keys()):
+        report.notes.append(
+            f"not on pods that do not run steps, because Metaflow cannot: {', '.join(never)}"
+        )
+    report.failures.extend(schema_errors(completed))
+    pods = compare_pods(expected_pods(config, flow), found, config)
+    return dataclasses.replace(report, pods=pods)
+
+
+def differing_answers(config: Config, root: Path) -> list[str]:
+    """Return a line that says where the template's answers differ from k8s.toml, or none."""
+    file = root / ".copier-answers.yml"
+    answers = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+    configured = {key: config.get(key, 0) for key in ANSWERS}
+    configured[CLAIMS] = ",".join(map(":".join, config.get(CLAIMS, {}).items()))
+    answered = {
+        key: str(answers[key]).replace(" ", "") for key in configured if key in (answers or {})
+    }
+    differing = [
+        f"{key} ({configured[key]}, not {answer})"
+        for key, answer in answered.items()
+        if str(configured[key]) != answer
+    ]
+    line = f"k8s.toml is used, not .copier-answers.yml: {', '.join(differing)}"
+    return [line] if differing else []
+
+
+def schema_errors(template: Manifest) -> list[str]:
+    """Return what Argo's schema does not allow in a WorkflowTemplate, a line each."""
+    from hera.workflows.models import WorkflowTemplate
+    from pydantic import ValidationError
+
+    try:
+        WorkflowTemplate.model_validate(template)
+    except ValidationError as invalid:
+        return [
+            f"Argo's schema: {'.'.join(map(str, error['loc']))}: {error['msg']}"
+            for error in invalid.errors(include_url=False)
+        ]
+    return []
+
+
+def compare_pods(
+    expected: Mapping[str, Pod], found: Mapping[str, Pod], config: Mapping[str, Any]
+) -> dict[str, dict[str, Comparison]]:
+    """Return for each pod a table of its settings.
+
+    Every pod of a step must be there. Of the other pods, those that are there are compared.
+    """
+    usual, compared = plain_step_pod(config), {}
+    for name in [*expected, *(found.keys() - expected.keys())]:
+        expected_pod, found_pod = expected.get(name), found.get(name)
+        if expected_pod and found_pod:
+            compared[name] = compare_pod(expected_pod, without_added(found_pod, expected), usual)
+        elif found_pod or runs_step(expected_pod or {}):  # else it is a hook that is turned off
+            compared[name] = {
+                "pod": Comparison(
+                    expected=expected_pod and "a pod",
+                    found=found_pod and "a pod",
+                    equal=False,
+                    override=False,
+                )
+            }
+    return compared
+
+
+def compare_pod(expected: Pod, found: Pod, usual: Pod) -> dict[str, Comparison]:
+    """Return the comparison of each setting; `usual` is the pod of a step with no overrides."""
+    of_step = runs_step(expected)
+    keys = {*expected, *found, *usual} if of_step else {*expected, *found} - NOT_OF_HOOKS
+    return {
+        key: Comparison(
+            expected=expected.get(key),
+            found=found.get(key),
+            equal=expected.get(key) == found.get(key),
+            override=of_step and expected.get(key) != usual.get(key),
+        )
+        for key in sorted(keys)
+    }
+
+
+def runs_step(expected: Pod) -> bool:
+    """Return whether a pod, as expected_pods has it, runs a step: the others have no sizes."""
+    return "cpu" in expected

@@ -1,0 +1,55 @@
+"""The command `k8s`: its commands, each in a folder of its name, and how it ends."""
+
+import signal
+import sys
+
+import typer
+
+from .check.command import check
+from .deploy.command import deploy
+from .image.command import image
+from .kind import command as kind
+from .plan.command import plan
+from .progress import print_error
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, epilog="Run it anywhere inside a project."
+)
+app.command()(check)
+app.command()(plan)
+app.command()(image)
+app.command()(deploy)
+
+kind_app = typer.Typer(no_args_is_help=True)
+kind_app.command()(kind.up)
+kind_app.command()(kind.test)
+kind_app.command()(kind.env)
+kind_app.command()(kind.logs)
+kind_app.command()(kind.down)
+app.add_typer(
+    kind_app, name="kind", help="Run flows on a cluster on this machine, with the same k8s.toml."
+)
+
+
+def main() -> None:
+    """Run the command. An error is one line on stderr, and ends it with exit code 2."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
+    arguments, flow_arguments = split_arguments(sys.argv[1:] or ["--help"])
+    try:
+        sys.exit(app(arguments, obj=flow_arguments, standalone_mode=False))
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        message = getattr(error, "format_message", error.__str__)() or type(error).__name__
+        print_error(f"k8s: {' '.join(message.split())}")
+        sys.exit(2)
+
+
+def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return the command's own arguments, and those after `--` of `kind test`, for the flow."""
+    if arguments[:2] == ["kind", "test"] and "--" in arguments:
+        end = arguments.index("--")
+        return arguments[:end], arguments[end + 1 :]
+    return arguments, []

@@ -1,0 +1,112 @@
+"""Compiles flows with Metaflow's own `argo-workflows create --only-json`, without a network."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from .errors import CommandError
+from .project import Project
+
+WORKER = Path(__file__).with_name("compile_worker.py")
+BUCKET = "compile"
+EVENTS = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL")
+# Instead of the user's own configuration, which must not change the result.
+ENVIRONMENT = {
+    **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "none"),
+    **{f"METAFLOW_ARGO_EVENTS_{name}": "none" for name in EVENTS},  # or @trigger does not compile
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{BUCKET}/metaflow",
+    "METAFLOW_DEFAULT_DATASTORE": "s3",
+    "METAFLOW_DEFAULT_METADATA": "local",
+    "METAFLOW_USER": "check",
+}
+WRITTEN_TO = ("TMPDIR", "METAFLOW_HOME", "METAFLOW_DATASTORE_SYSROOT_LOCAL")
+
+
+class Override(TypedDict):
+    """What one @k8s or @kubernetes of a step says."""
+
+    pool: str | None
+    values: dict[str, Any]
+
+
+class StepFacts(TypedDict):
+    """What a step's code says."""
+
+    overrides: list[Override]
+    resources: dict[str, Any]  # of @resources: cpu, memory and disk (MB), gpu, shared_memory (MiB)
+    timeout: int | None  # of @timeout, in seconds
+    parallel: bool
+    next: list[str]
+
+
+class FlowFacts(TypedDict):
+    """What a flow's code says."""
+
+    name: str
+    derives: bool  # from BaseFlow
+    start: str
+    hooks: dict[str, str | None]  # the image of each pod of @exit_hook
+    steps: dict[str, StepFacts]
+
+
+@dataclass(frozen=True)
+class CompiledFlow:
+    """What came of one file."""
+
+    file: Path
+    error: str | None  # one line
+    log: str  # what was printed before the error
+    flow: FlowFacts | None  # None for a file that starts no flow
+    template: dict[str, Any] | None  # the WorkflowTemplate
+
+
+def compile_flows(
+    project: Project,
+    files: Sequence[Path],
+    options: Sequence[str] = (),
+    python: Sequence[str] = (sys.executable,),
+) -> Iterator[CompiledFlow]:
+    """Yield what came of each file, in their order, as soon as it is known.
+
+    `options` go before Metaflow's command, as `--config k8s FILE` does. `python` is the command of
+    an interpreter that has what the flows import. Raise CommandError if nothing can be compiled.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
+    path = os.pathsep.join(filter(None, (str(project.source), kept.get("PYTHONPATH"))))
+    with tempfile.TemporaryDirectory() as folder:
+        # Metaflow looks for .metaflow/config.json from the working directory upwards
+        # (init_local_config in metaflow_config_funcs.py). Imported here, it finds an empty folder.
+        Path(folder, ".metaflow").mkdir()
+        job = {
+            "files": list(map(str, files)),
+            "package": project.package,
+            "bucket": BUCKET,
+            "folder": folder,
+            "options": list(options),
+        }
+        env = {**kept, **ENVIRONMENT, **dict.fromkeys(WRITTEN_TO, folder), "PYTHONPATH": path}
+        with subprocess.Popen(
+            [*python, "-P", str(WORKER), json.dumps(job)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=project.root,
+            env=env,
+        ) as process:
+            assert process.stdout and process.stderr
+            try:
+                for line in process.stdout:
+                    result = json.loads(line)
+                    yield CompiledFlow(**{**result, "file": Path(result["file"])})
+                if process.wait():
+                    lines = process.stderr.read().decode().split("\n")
+                    reason = next(filter(None, reversed(lines)), f"exit code {process.returncode}")
+                    raise CommandError(f"Metaflow does not start: {reason}")
+            finally:
+                process.terminate()

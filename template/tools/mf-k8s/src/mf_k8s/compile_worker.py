@@ -1,0 +1,269 @@
+"""The program that compiles flows, run by compile_flows in a process of its own.
+
+Metaflow reads its configuration once, when it is imported, and compile_flows gives it another one
+than the user's. `k8s plan` runs this in the environment of another revision, perhaps with another
+interpreter. So it imports nothing of this package.
+"""
+
+import gc
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from functools import cache
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+TIME_LIMIT = 300  # seconds for one flow: its imports may be slow, but not this slow
+CAN_FORK = sys.platform != "darwin"  # whose libraries do not survive a fork
+SIDE_BY_SIDE = min(2, os.cpu_count() or 1)
+NEEDS_ENVIRONMENT = {"pypi", "conda", "pypi_base", "conda_base"}
+OVERRIDES = "k8s_overrides"  # the attribute of a step's function in which base.py's k8s() records
+
+Job = dict[str, Any]  # the argument of compile_flows: files, package, bucket, folder, options
+Result = dict[str, Any]  # a CompiledFlow, without its file
+
+
+def compile_files(job: Job) -> Iterator[Result]:
+    """Yield the result of each file, in their order.
+
+    Each is compiled in a process of its own, because metaflow.cli binds the options of the first
+    flow's Configs when it is imported. What all of them import is loaded before, and S3's client
+    used once: a fork then costs a sixth of a new process.
+    """
+    context: Any = multiprocessing.get_context("fork" if CAN_FORK else "spawn")
+    if CAN_FORK:
+        prepare(job)
+    waiting: list[str] = list(job["files"])
+    results: dict[str, Result] = {}
+    running: dict[str, tuple[Any, Connection, float]] = {}
+    for file in job["files"]:
+        while file not in results:
+            while waiting and len(running) < SIDE_BY_SIDE:
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(target=compile_one, args=(waiting[0], job, sender))
+                process.start()
+                sender.close()
+                running[waiting.pop(0)] = process, receiver, time.monotonic()
+            wait([receiver for _, receiver, _ in running.values()], timeout=1)
+            for name in [*running]:
+                if (result := result_of(*running[name])) is not None:
+                    results[name] = result
+                    del running[name]
+        yield {"file": file, **results.pop(file)}
+
+
+def result_of(process: Any, receiver: Connection, started: float) -> Result | None:
+    """Return what a process has sent, or why it has sent nothing; None while it is at work."""
+    if receiver.poll():
+        try:
+            result: Result = receiver.recv()
+            return result
+        except EOFError:
+            process.join()
+            return failure(reason_of_end(process.exitcode))
+    if time.monotonic() - started > TIME_LIMIT:
+        process.kill()
+        return failure(f"compiling it took more than {TIME_LIMIT} s")
+    return None
+
+
+def reason_of_end(exit_code: int) -> str:
+    if exit_code == -signal.SIGKILL:
+        return "compiling it was killed; the machine may have run out of memory"
+    return f"compiling it ended without a result, exit code {exit_code}"
+
+
+def failure(error: str, log: str = "") -> Result:
+    return {"error": error, "log": log, "flow": None, "template": None}
+
+
+def prepare(job: Job) -> None:
+    """Import Metaflow without the project's or the user's configuration, and stand in for S3."""
+    gc.disable()  # a tenth of the time that the imports take
+    # Metaflow reads the names of all installed packages for each flow, a third of the time
+    importlib.metadata.packages_distributions = cache(importlib.metadata.packages_distributions)
+    importlib.metadata.packages_distributions()
+    project = os.getcwd()
+    os.chdir(job["folder"])  # which has an empty .metaflow
+    import boto3
+    import kubernetes.client  # noqa: F401  # so that the forks have it
+    import metaflow.plugins  # noqa: F401
+    from moto import mock_aws
+
+    os.chdir(project)
+    mock_aws().start()
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=job["bucket"])
+    client.put_object(Bucket=job["bucket"], Key="first", Body=b"")
+    client.head_object(Bucket=job["bucket"], Key="first")
+    gc.freeze()  # or each fork copies what the collector touches
+    gc.enable()
+
+
+def compile_one(file: str, job: Job, sender: Connection) -> None:
+    """Compile a file, once in a process, and send the result."""
+    log, manifest = (Path(job["folder"], f"{os.getpid()}.{kind}") for kind in ("log", "json"))
+    output = os.open(log, os.O_RDWR | os.O_CREAT)
+    os.dup2(output, 1)  # a flow may print, and so may what it starts
+    os.dup2(output, 2)
+    if not CAN_FORK:
+        prepare(job)
+    create = ["argo-workflows", "create", "--only-json", "--deployer-attribute-file", str(manifest)]
+    sys.argv = [file, "--quiet", "--no-pylint", *job["options"], *create]
+    sys.path.insert(0, str(Path(file).resolve().parent))
+    result = failure("")
+    try:
+        result["flow"] = run_file(file, job["package"])
+        if result["flow"]:
+            result["template"] = read_manifest(manifest)
+        result["error"] = None
+    except BaseException as problem:
+        traceback.print_exc()
+        sys.stderr.flush()
+        printed = log.read_text(errors="replace")
+        result = failure(reason_of(problem, printed), printed)
+    sender.send(json.loads(json.dumps(result, default=str)))
+    sender.close()
+
+
+def read_manifest(file: Path) -> dict[str, Any]:
+    """Return the WorkflowTemplate that Metaflow has written; a later one may wrap it once more."""
+    manifest: dict[str, Any] = json.loads(file.read_text())["additional_info"]
+    while "workflow_template" in manifest:
+        manifest = manifest["workflow_template"]
+    return manifest
+
+
+def reason_of(problem: BaseException, printed: str) -> str:
+    """Return one line that says why a flow did not compile."""
+    reason = getattr(problem, "message", None) or f"{type(problem).__name__}: {problem}"
+    if isinstance(problem, SystemExit):  # click has printed why
+        reason = printed.partition("Traceback")[0] or f"exit code {problem.code}"
+    if hasattr(problem, "headline"):
+        reason = f"{problem.headline}: {reason}"
+    return " ".join(reason.split())
+
+
+def run_file(file: str, package: str) -> dict[str, Any] | None:
+    """Run a flow's file as a script and return its FlowFacts, or None if it starts no flow.
+
+    Starting the flow compiles it, by the command line in sys.argv.
+    """
+    import metaflow
+
+    flow_spec: Any = metaflow.FlowSpec
+    facts: dict[str, Any] = {}
+    flows: list[Any] = []  # Metaflow makes another of the same flow once Configs are known
+    construct = flow_spec.__init__
+
+    def initialize(flow: Any, use_cli: bool = True) -> None:
+        construct(flow, use_cli=False)
+        flows.append(flow)
+        if use_cli:
+            facts.update(compile_flow(flow, flows, package))
+
+    flow_spec.__init__ = initialize
+    runpy.run_path(file, run_name="__main__")
+    return facts or None
+
+
+def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
+    """Compile a flow and return its FlowFacts (see compile_flows)."""
+    from metaflow import parameters
+
+    base: Any = sys.modules.get(f"{package}.base")
+    derives = bool(base) and isinstance(flow, base.BaseFlow)
+    # BaseFlow takes a step's own @kubernetes off, so they are read before it runs
+    written = {node.name: written_overrides(getattr(flow, node.name)) for node in flow._graph}
+    resolve_offline(flow)
+    with parameters.flow_context(type(flow)):
+        from metaflow import cli  # only now: it binds the options of this flow's Configs
+
+        main: Any = cli.main
+
+        try:
+            main(flow, handle_exceptions=False)
+        except SystemExit as end:
+            if end.code:
+                raise
+    final = flows[-1]
+    with parameters.flow_context(type(final)):
+        steps = {name: step_facts(final, name, written[name]) for name in final._graph.sorted_nodes}
+    return {
+        "name": flow.name,
+        "derives": derives,
+        "start": final._graph.start_step,
+        "hooks": hook_images(final),
+        "steps": steps,
+    }
+
+
+def step_facts(flow: Any, name: str, written: list[tuple[str | None, Any]]) -> dict[str, Any]:
+    """Return a step's StepFacts."""
+    node = flow._graph[name]
+    decorators = {decorator.name: decorator for decorator in node.decorators}
+    return {
+        "overrides": [{"pool": pool, "values": explicit_values(by)} for pool, by in written],
+        "resources": decorators["resources"].attributes if "resources" in decorators else {},
+        "timeout": decorators["timeout"].secs if "timeout" in decorators else None,
+        "parallel": node.parallel_step,
+        "next": node.out_funcs,
+    }
+
+
+def hook_images(flow: Any) -> dict[str, str | None]:
+    """Return the image of each pod of @exit_hook, None for the default.
+
+    They are named as by _lifecycle_hook_from_deco in metaflow/plugins/argo/argo_workflows.py.
+    """
+    return {
+        f"{outcome}-{function.replace('_', '-')}": hook.attributes["options"].get("image")
+        for hook in flow._flow_decorators.get("exit_hook", ())
+        for outcome in ("success", "error")
+        for function in getattr(hook, f"{outcome}_hooks")
+    }
+
+
+def written_overrides(step: Any) -> list[tuple[str | None, Any]]:
+    """Return the pool of each @k8s and @kubernetes of a step, with its values or decorator."""
+    own = [(pool, values) for _, pool, values in getattr(step, OVERRIDES, ())]
+    return own + [(None, one) for one in step.decorators if one.name == "kubernetes"]
+
+
+def explicit_values(values_or_decorator: Any) -> dict[str, Any]:
+    """Return what is written in a @k8s or @kubernetes, with the values of the flow's Configs."""
+    from metaflow.user_configs import config_parameters as configs
+
+    attributes = getattr(values_or_decorator, "attributes", values_or_decorator)
+    values, unpacked = configs.unpack_delayed_evaluator(attributes)
+    if not isinstance(values_or_decorator, dict):  # the others are Metaflow's defaults
+        names = values_or_decorator._user_defined_attributes.union(unpacked)
+        values = {name: values[name] for name in names}
+    resolved: dict[str, Any] = configs.resolve_delayed_evaluator(values, to_dict=True)
+    return resolved
+
+
+def resolve_offline(flow: Any) -> None:
+    """Let @pypi and @conda compile: packages change what a pod runs, not the pod's fields."""
+    used = {decorator.name for node in flow._graph for decorator in node.decorators}
+    if used.union(flow._flow_decorators) & NEEDS_ENVIRONMENT:
+        from metaflow.plugins.pypi import conda_environment, micromamba
+
+        sys.argv.insert(1, "--environment=pypi")
+        solver: Any = micromamba.Micromamba
+        solver.__init__ = lambda *_: None
+        environment: Any = conda_environment.CondaEnvironment
+        environment.init_environment = lambda *_, **__: None
+
+
+if __name__ == "__main__":
+    for compiled in compile_files(json.loads(sys.argv[1])):
+        print(json.dumps(compiled), flush=True)

@@ -1,0 +1,52 @@
+"""Adds to a compiled WorkflowTemplate what Metaflow leaves out: what `deploy` writes."""
+
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .read_pods import OF_WORKFLOW, Manifest, step_name
+
+
+def complete_template(workflow_template: Manifest, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a WorkflowTemplate in which every pod is configured by k8s.toml's `shared` settings.
+
+    Metaflow configures only the pods that run steps. What the whole workflow has, Argo gives to
+    each pod whose template has none: hooks, the creators of JobSets, the agent of HTTP hooks
+    (addSchedulingConstraints in argo-workflows' workflow/controller/workflowpod.go).
+    """
+    completed = copy.deepcopy(dict(workflow_template))
+    of_workflow = workflow_fields(shared)
+    completed["spec"] |= of_workflow
+    for template in completed["spec"]["templates"]:
+        correct_secrets(template.get("container") or {})
+        if step_name(template):
+            keep_what_is_removed(template, of_workflow)
+    return completed
+
+
+def workflow_fields(shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a WorkflowSpec that Argo hands on to pods."""
+    fields = {OF_WORKFLOW[key]: shared[key] for key in OF_WORKFLOW if shared.get(key)}
+    if "imagePullSecrets" in fields:
+        fields["imagePullSecrets"] = [{"name": name} for name in fields["imagePullSecrets"]]
+    return fields
+
+
+def correct_secrets(container: dict[str, Any]) -> None:
+    """Spell `envFrom` right: Metaflow's heartbeat pod has `env_from`, which Kubernetes ignores."""
+    for source in container.pop("env_from", None) or ():
+        secret = {"secretRef": {"name": source["secret_ref"]["name"]}}
+        container["envFrom"] = [*container.get("envFrom", ()), secret]
+
+
+def keep_what_is_removed(template: dict[str, Any], of_workflow: Mapping[str, Any]) -> None:
+    """Keep a shared value off a step that has removed it with None, although the workflow has it.
+
+    A null in a strategic merge patch removes the field.
+    """
+    template["serviceAccountName"] = template.get("serviceAccountName") or "default"
+    patch = json.loads(template.get("podSpecPatch") or "{}")
+    removed = [key for key in of_workflow if not template.get(key) and key not in patch]
+    if removed:
+        template["podSpecPatch"] = json.dumps(patch | dict.fromkeys(removed))

@@ -1,0 +1,97 @@
+"""Reads and validates TOML, and works out a step's settings from k8s.toml.
+
+Nothing of the project's base.py is used: its merging is written here a second time, so that a
+mistake in either shows as a difference in `k8s check`.
+"""
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import CommandError
+
+Config = dict[str, Any]  # what is in a k8s.toml
+Settings = dict[str, Any]  # the parameters of one @kubernetes
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """Return what is in a TOML file; raise CommandError if it is missing or not TOML."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise CommandError(f"{file.name} cannot be read: {error}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CommandError(f"{file.name} is not TOML: {error}") from error
+
+
+def validate(value: Any, schema: dict[str, Any], where: str) -> None:
+    """Raise CommandError for the first thing in `value` that does not fit the schema.
+
+    The schema's `description` of what is wrong is the remedy.
+    """
+    from jsonschema import Draft7Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft7Validator(schema).iter_errors(value))
+    if error is None:
+        return
+    rule: Any = error.schema
+    path = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties":
+        known = rule.get("properties", {})
+        unknown = next(name for name in error.instance if name not in known)
+        near = difflib.get_close_matches(unknown, known, 1, 0.4)
+        hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
+        raise CommandError(f"{where}: no key {unknown}; {hint}")
+    at = f"{where}: {path}" if path else where
+    found = json.dumps(error.instance, default=str, ensure_ascii=False)
+    raise CommandError(f"{at} = {found}: {rule.get('description', error.message)}")
+
+
+def shared_settings(config: Mapping[str, Any]) -> Settings:
+    """Return what k8s.toml gives to every step."""
+    return {key: value for key, value in config.items() if key != "pools"}
+
+
+def step_settings(config: Mapping[str, Any], step: Mapping[str, Any]) -> Settings:
+    """Return a step's settings: k8s.toml, then its pools, then its own values."""
+    pools = config.get("pools", {})
+    overrides = step["overrides"]
+    layers = [pools.get(one["pool"], {}) for one in overrides]
+    layers += [one["values"] for one in overrides]
+    settings = shared_settings(config)
+    for layer in layers:
+        settings = merge(settings, layer)
+    return settings
+
+
+def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> Settings:
+    """Return `low` with `high` laid over it: tables merge by key, lists append, None removes."""
+    merged = {key: value for key, value in low.items() if key not in high}
+    for key, value in high.items():
+        if isinstance(value, str) and key in ("secrets", "node_selector"):
+            value = from_text(key, value)
+        if isinstance(value, dict):
+            merged[key] = merge(low.get(key, {}), value)
+        elif isinstance(value, list):
+            present = low.get(key, [])
+            merged[key] = present + [item for item in value if item not in present]
+        elif value is not None:
+            merged[key] = value
+    return merged
+
+
+def from_text(key: str, text: str) -> list[str] | dict[str, str]:
+    """Return a list or table that @kubernetes also takes as text: `a`, or `label=value,…`."""
+    if key == "secrets":
+        return [text]
+    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+
+
+def camel_case(name: str) -> str:
+    """Return `runAsUser` for `run_as_user`: Kubernetes' spelling of a key of @kubernetes."""
+    return re.sub("_(.)", lambda match: match[1].upper(), name)

@@ -1,0 +1,53 @@
+"""Runs Metaflow's own `argo-workflows create` as a dry run, and keeps the requests that it makes.
+
+A script, because a process can create one flow only (see compile_worker).
+"""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..complete_template import complete_template
+
+VERBS = ("create", "replace", "delete")
+
+
+def submit(file: str, requests_file: str, shared: str) -> None:
+    """Create the flow in `file` as a dry run, and write its requests to `requests_file`, as JSON.
+
+    They are a list of [method of kubernetes.client.CustomObjectsApi, its arguments]. The server
+    tries each and keeps nothing. `shared` are k8s.toml's settings, as JSON.
+    """
+    from kubernetes import client
+
+    api: Any = client.CustomObjectsApi
+    requests: list[tuple[str, dict[str, Any]]] = []
+    settings = json.loads(shared)
+
+    def dry(name: str, method: Any) -> Any:
+        def send(this: Any, **request: Any) -> Any:
+            if request["plural"] == "workflowtemplates" and "body" in request:
+                request["body"] = complete_template(request["body"], settings)
+            answer = method(this, **request, dry_run="All")
+            requests.append((name, request))
+            return answer
+
+        return send
+
+    for verb in VERBS:
+        name = f"{verb}_namespaced_custom_object"
+        setattr(api, name, dry(name, getattr(api, name)))
+    sys.argv = [file, "--no-pylint", "argo-workflows", "create"]
+    sys.path.insert(0, str(Path(file).parent))
+    try:
+        runpy.run_path(file, run_name="__main__")
+    except SystemExit as end:
+        if end.code:
+            raise
+    Path(requests_file).write_text(json.dumps(requests))
+
+
+if __name__ == "__main__":
+    submit(*sys.argv[1:])

@@ -1,0 +1,1 @@
+"""`k8s image`: builds and pushes the image of the pods."""

@@ -1,0 +1,86 @@
+"""Builds and pushes the image, and packs images for the nodes of kind."""
+
+import json
+import re
+from pathlib import Path
+
+import tomlkit
+
+from ..errors import CommandError
+from ..programs import run_program
+from ..project import Project
+
+# Without attestations, which have the time in them: an image that did not change keeps its ID.
+BUILD = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+NOT_PUSHED = "no such manifest|manifest unknown|not found"
+
+
+def next_tag(config_text: str) -> tuple[str, str]:
+    """Return the image with the next tag, 0.1.10 after 0.1.9, and k8s.toml's text with it."""
+    config = tomlkit.parse(config_text)
+    image = str(config["image"])
+    name, colon, tag = image.rpartition(":")
+    number = re.search(r"\d+(?=\D*\Z)", tag)
+    if not colon or "/" in tag or "@" in name or not number:
+        raise CommandError(
+            f"k8s.toml: image = {image}: its tag has no number to raise; use one like 0.1.0"
+        )
+    config["image"] = f"{name}:{tag[: number.start()]}{int(number[0]) + 1}{tag[number.end() :]}"
+    return str(config["image"]), tomlkit.dumps(config)
+
+
+def build_image(project: Project, image: str) -> None:
+    """Build the project's Dockerfile as `image`; raise CommandError if it cannot be built."""
+    if not (project.root / "Dockerfile").exists():
+        raise CommandError(
+            f"no Dockerfile: {image} is an existing image, which is only pulled (image_source)"
+        )
+    if not (project.root / "uv.lock").exists():
+        raise CommandError("no uv.lock, which the Dockerfile installs: uv lock")
+    run_program("docker", "build", "--tag", image, str(project.root), env=BUILD)
+
+
+def push_image(image: str) -> str:
+    """Push an image, and return what was done; raise CommandError if its tag has other content."""
+    try:
+        pushed = run_program("docker", "manifest", "inspect", "--verbose", image)
+    except CommandError as error:
+        if not re.search(NOT_PUSHED, str(error)):
+            raise
+        run_program("docker", "push", image)
+        return "pushed"
+    built = json.loads(run_program("docker", "image", "inspect", image))[0]
+    digests = [name.partition("@")[2] for name in built.get("RepoDigests") or ()]
+    if any(digest in pushed for digest in (built["Id"], *digests)):
+        return "is pushed already"
+    raise CommandError(
+        f"{image} is in the registry with other content, which nodes may have pulled:"
+        " k8s image --bump gives it a new tag"
+    )
+
+
+def save_image(image: str, file: Path) -> None:
+    """Write an image to an archive, under its `archive_name`."""
+    name = archive_name(image)
+    if name != image:
+        run_program("docker", "tag", image, name)
+    run_program("docker", "save", "--output", str(file), name)
+    if name != image:
+        run_program("docker", "image", "rm", name)
+
+
+def archive_name(image: str) -> str:
+    """Return an image's name in an archive, which has a tag and no digest."""
+    return f"kind.local/image:{image.rpartition(':')[2]}" if "@" in image else image
+
+
+def name_by_digest(image: str) -> str:
+    """Return the name by which nodes look for an image with a digest: in full, without its tag.
+
+    See ParseDockerRef in containerd's reference/docker.
+    """
+    name, _, digest = image.partition("@")
+    registry, slash, _ = name.partition("/")
+    if not slash or not (re.search("[.:]", registry) or registry == "localhost"):
+        name = f"docker.io/{name if slash else f'library/{name}'}"
+    return f"{re.sub(':[^/]*$', '', name)}@{digest}"

@@ -1,0 +1,91 @@
+"""The project's development cluster: its name, and where its files are."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import CommandError
+from ..programs import run_program
+from ..project import Project
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A kind cluster and the folder, `.kind`, that has all that this machine keeps of it."""
+
+    name: str
+    folder: Path
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    @property
+    def config_file(self) -> Path:
+        """Return the file with kind's configuration of the cluster, as JSON."""
+        return self.folder / "config.yaml"
+
+    @property
+    def capacity_file(self) -> Path:
+        """Return the file with the capacity that the nodes have been configured with."""
+        return self.folder / "capacity.json"
+
+    @property
+    def loaded_images_file(self) -> Path:
+        return self.folder / "images.json"
+
+    @property
+    def control_plane(self) -> str:
+        """Return the name of the node, a container, that runs Kubernetes itself."""
+        return f"{self.name}-control-plane"
+
+    @property
+    def is_made(self) -> bool:
+        return self.kubeconfig.exists()
+
+    def kubectl(self, *command: str, stdin: str | None = None) -> str:
+        where = ("kubectl", "--kubeconfig", str(self.kubeconfig))
+        return run_program(*where, *command, stdin=stdin)
+
+    def get(self, what: str, *options: str) -> list[Any]:
+        """Return the objects of a kind, like pods, as `kubectl get` lists them."""
+        items: list[Any] = json.loads(self.kubectl("get", what, *options, "--output=json"))["items"]
+        return items
+
+    def node_names(self) -> list[str]:
+        return sorted(run_program("kind", "get", "nodes", "--name", self.name).split())
+
+
+def find_cluster(project: Project) -> Cluster:
+    """Return the project's cluster, made or not.
+
+    Its name is the one under which it was made, or else K8S_KIND_CLUSTER, or the package's. Raise
+    CommandError if K8S_KIND_CLUSTER is another than the one under which it was made.
+    """
+    folder = project.root / ".kind"
+    config = read_json(folder / "config.yaml")
+    recorded = config["name"] if config else ""
+    chosen = os.environ.get("K8S_KIND_CLUSTER")
+    if recorded and chosen and recorded != chosen:
+        raise CommandError(
+            f"this project's cluster is {recorded}, not {chosen}: unset K8S_KIND_CLUSTER"
+        )
+    return Cluster(recorded or chosen or project.package.replace("_", "-"), folder)
+
+
+def read_json(file: Path) -> Any:
+    """Return what is in a file of .kind, or None if there is none that can be read."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def find_running_cluster(project: Project) -> Cluster:
+    """Return the project's cluster; raise CommandError if `kind up` has not made it."""
+    cluster = find_cluster(project)
+    if not cluster.is_made:
+        raise CommandError("no cluster is up: k8s kind up")
+    return cluster

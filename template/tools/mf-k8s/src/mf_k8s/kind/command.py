@@ -1,0 +1,84 @@
+"""The commands of `k8s kind`."""
+
+import shlex
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..options import Debug, Flows
+from ..programs import require_programs, succeeds
+from ..project import find_project
+from .cluster import find_cluster, find_running_cluster
+from .environment import cluster_variables, use_cluster, variables_of_elsewhere
+from .flow_tests import test_flows
+from .nodes import delete_cluster
+from .up import bring_up
+
+
+def up(debug: Debug = False) -> None:
+    """Make the cluster, or bring it in line with k8s.toml and the flows, which takes seconds.
+
+    Without internet, these name what it downloads: K8S_KIND_NODE_IMAGE, K8S_S3_IMAGE and, as a file
+    or URL, K8S_ARGO_MANIFEST, K8S_JOBSET_MANIFEST, K8S_EVENTS_MANIFEST. K8S_KIND_CLUSTER gives the
+    cluster another name than the project's.
+    """
+    project = find_project()
+    require_programs(["docker", "kind", "kubectl"])
+    bring_up(project, find_cluster(project))
+
+
+def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> None:
+    """Run flows by `run --with kubernetes` and on Argo Workflows, and check the pods they make.
+
+    tests/kind.toml has the flows' parameters, and says which flows are left out. What follows -- is
+    used instead: k8s kind test hello -- --who=me.
+
+    Exit codes: 0 all flows pass, 1 a run fails or a pod does not match, 2 it could not be tried.
+    """
+    project = find_project()
+    cluster = use_cluster(project)
+    passed = test_flows(project, cluster, flows or (), context.obj or ())
+    raise typer.Exit(0 if passed else 1)
+
+
+def env() -> None:
+    """Print shell exports that point Metaflow and kubectl at the cluster.
+
+    eval "$(uv run k8s kind env)"
+    """
+    project = find_project()
+    variables = cluster_variables(project, find_running_cluster(project))
+    for name in variables_of_elsewhere() - variables.keys():
+        print(f"unset {name}")
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def logs(
+    folder: Annotated[Path, typer.Argument(help="Where to write them; made if it is missing.")],
+) -> None:
+    """Collect logs of pods and runs, events and workflows in FOLDER, to see why a flow failed."""
+    cluster = find_running_cluster(find_project())
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = ("--all-namespaces",)
+    cluster.kubectl("cluster-info", "dump", *everything, "--output-directory", str(folder))
+    workflows = cluster.kubectl("get", "workflows,workflowtemplates", *everything, "--output=yaml")
+    (folder / "workflows.yaml").write_text(workflows, encoding="utf-8")
+    if (cluster.folder / "logs").exists():
+        shutil.copytree(cluster.folder / "logs", folder / "flows", dirs_exist_ok=True)
+
+
+def down() -> None:
+    """Delete the cluster and all that it keeps: claims, S3, runs."""
+    cluster = find_cluster(find_project())
+    require_programs(["docker", "kind"])
+    if cluster.config_file.exists():
+        if cluster.is_made:  # what pods wrote in claims may belong to root
+            succeeds("docker", "start", cluster.control_plane)
+            in_node = ("docker", "exec", cluster.control_plane)
+            succeeds(*in_node, "find", "/claims", "-mindepth", "1", "-delete")
+        delete_cluster(cluster)
+    shutil.rmtree(cluster.folder, ignore_errors=True)
+    print(f"kind cluster {cluster.name} is gone")

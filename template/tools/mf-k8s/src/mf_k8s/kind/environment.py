@@ -1,0 +1,50 @@
+"""Points Metaflow and kubectl at the development cluster: `kind env`, and `--env kind`."""
+
+import os
+
+from ..compile_flows import EVENTS
+from ..environments import read_environment
+from ..errors import CommandError
+from ..programs import run_program
+from ..project import Project
+from .cluster import Cluster, find_running_cluster
+from .installs import kind_yaml
+from .nodes import S3_PORT
+
+
+def cluster_variables(project: Project, cluster: Cluster) -> dict[str, str]:
+    """Return the variables that point at the cluster.
+
+    Metaflow's configuration and tokens are then the cluster's own, in .kind. Raise CommandError if
+    the cluster is stopped.
+    """
+    settings = read_environment(project, "kind")
+    try:
+        address, *_ = run_program("docker", "port", cluster.control_plane, str(S3_PORT)).split()
+    except CommandError as error:
+        raise CommandError("the cluster is stopped: k8s kind up starts it") from error
+    return {
+        **{f"METAFLOW_ARGO_EVENTS_{name}": "default" for name in EVENTS},
+        **settings,
+        **kind_yaml()[-1]["stringData"],
+        "AWS_ENDPOINT_URL_S3": f"http://{address}",
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(cluster.folder),
+        "METAFLOW_HOME": str(cluster.folder),
+        "METAFLOW_PROFILE": "",
+    }
+
+
+def variables_of_elsewhere() -> set[str]:
+    """Return the names of the variables that point at another cluster or datastore."""
+    return {name for name in os.environ if name.startswith(("METAFLOW_", "AWS_"))}
+
+
+def use_cluster(project: Project) -> Cluster:
+    """Point this process, and what it starts, at the cluster, and return it."""
+    cluster = find_running_cluster(project)
+    variables = cluster_variables(project, cluster)
+    for name in variables_of_elsewhere():
+        del os.environ[name]
+    os.environ.update(variables)
+    return cluster

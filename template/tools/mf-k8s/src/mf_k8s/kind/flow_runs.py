@@ -1,0 +1,164 @@
+"""Runs a flow on the development cluster, by `run --with kubernetes` or on Argo Workflows."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..cluster_api import ARGO, list_objects
+from ..compile_flows import CompiledFlow
+from ..deploy.create import deploy_flows
+from ..errors import CommandError
+from ..project import Project
+from .cluster import Cluster
+from .run_watch import RunWatch, list_pods, pods_and_jobs
+
+TRIGGERS = 5  # until Argo has seen what was deployed
+TAKEN_UP = 60  # seconds in which Argo gives a new workflow a status
+LOG_LINES = 30
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """One run of a compiled flow on the cluster, and the files it writes in .kind/logs."""
+
+    project: Project
+    cluster: Cluster
+    namespace: str
+    compiled: CompiledFlow
+    parameters: Sequence[str]
+    name: str  # of the files: two flows may have one file name, in different folders
+
+    @property
+    def log(self) -> Path:
+        return self.cluster.folder / "logs" / f"{self.name}.log"
+
+    @property
+    def id_file(self) -> Path:
+        return self.log.with_suffix(".id")
+
+    @property
+    def flow_command(self) -> list[str]:
+        return [sys.executable, str(self.compiled.file), "--no-pylint"]
+
+    @property
+    def flow_name(self) -> str:
+        assert self.compiled.flow
+        return self.compiled.flow["name"]
+
+    def watch(self) -> RunWatch:
+        """Return a watch of what the cluster makes from now on; call it before the run starts."""
+        self.log.parent.mkdir(exist_ok=True)
+        return RunWatch(self.namespace, self.flow_name, set(pods_and_jobs(self.namespace)))
+
+    def last_lines(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+
+
+def run_with_kubernetes(run: FlowRun) -> str:
+    """Run a flow with a pod for each step, and return the run's ID.
+
+    Raise CommandError with its last lines if it fails, or with what a pod lacks to start.
+    """
+    watch = run.watch()
+    options = ["run", "--with", "kubernetes", "--run-id-file", str(run.id_file), *run.parameters]
+    with open(run.log, "wb") as log:
+        process = subprocess.Popen(
+            [*run.flow_command, *options],
+            stdout=log,
+            stderr=log,
+            cwd=run.project.root,
+            start_new_session=True,
+        )
+    try:
+        exit_code = watch.until_end(process.poll)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)  # its tasks too, which wait for their pods
+        process.wait()
+        delete_jobs(run, watch)
+        raise
+    if exit_code:
+        raise CommandError(run.last_lines())
+    return run.id_file.read_text()
+
+
+def delete_jobs(run: FlowRun, watch: RunWatch) -> None:
+    """Delete the Jobs of a run that was given up: their pods would go on."""
+    own = watch.own_objects(pods_and_jobs(run.namespace))
+    jobs = [name for name, one in own.items() if one["status"].get("active")]
+    if jobs:
+        run.cluster.kubectl("delete", "jobs", "-n", run.namespace, "--ignore-not-found", *jobs)
+
+
+def run_on_argo(run: FlowRun) -> str:
+    """Deploy and trigger a flow, and return the run's ID.
+
+    Raise CommandError with the reason if it fails, or with what a pod lacks to start.
+    """
+    watch = run.watch()
+    deploy_flows(run.project, [run.compiled])
+    for _ in range(TRIGGERS):
+        name = trigger(run)
+        try:
+            status = watch.until_end(WorkflowEnd(run.namespace, name))
+        except BaseException:
+            terminate = ["argo-workflows", "terminate", f"argo-{name}"]
+            subprocess.run([*run.flow_command, *terminate], cwd=run.project.root)
+            raise
+        # Argo may not have seen yet what was deployed: argoproj/argo-workflows#14615
+        if "workflowtemplates.argoproj.io" not in status.get("message", ""):
+            break
+        time.sleep(2)
+    if status["phase"] != "Succeeded":
+        raise CommandError(workflow_failure(run, name, status))
+    return f"argo-{name}"
+
+
+def trigger(run: FlowRun) -> str:
+    """Trigger a deployed flow, and return the name of the Workflow."""
+    options = ["argo-workflows", "trigger", "--run-id-file", str(run.id_file), *run.parameters]
+    command = [*run.flow_command, *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=run.project.root)
+    run.log.write_text(done.stdout + done.stderr)
+    if done.returncode:
+        raise CommandError(run.last_lines())
+    return run.id_file.read_text().removeprefix("argo-")
+
+
+class WorkflowEnd:
+    """Returns the status of a Workflow that has ended, None before; raise CommandError if Argo does
+    not take it up."""
+
+    def __init__(self, namespace: str, name: str) -> None:
+        self.path, self.name = f"{ARGO}/{namespace}/workflows", name
+        self.namespace, self.started = namespace, time.monotonic()
+
+    def __call__(self) -> dict[str, Any] | None:
+        workflows = {one["metadata"]["name"]: one for one in list_objects(self.path)}
+        status = workflows.get(self.name, {}).get("status", {})
+        if not status and time.monotonic() - self.started > TAKEN_UP:
+            raise CommandError(
+                f"Argo has not taken up the workflow {self.name} in {TAKEN_UP} s: its controller"
+                f" may not run, or not watch namespace {self.namespace}"
+            )
+        return status if status.get("finishedAt") else None
+
+
+def workflow_failure(run: FlowRun, name: str, status: dict[str, Any]) -> str:
+    """Return why a workflow failed: Argo's messages, and the last lines of its failed pods."""
+    nodes = status.get("nodes", {}).values()
+    lines = dict.fromkeys(one.get("message", "") for one in [status, *nodes])
+    for pod in list_pods(run.namespace, f"workflows.argoproj.io/workflow={name}"):
+        if pod["status"]["phase"] == "Failed":
+            pod_name = pod["metadata"]["name"]
+            with contextlib.suppress(CommandError):  # it may have no log
+                logs = run.cluster.kubectl("logs", "-n", run.namespace, "--tail=20", pod_name)
+                lines[logs] = None
+    return "\n".join([f"the workflow {name}: {status['phase']}", *filter(None, lines)])

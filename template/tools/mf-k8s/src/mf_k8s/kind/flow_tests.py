@@ -1,0 +1,110 @@
+"""Runs each flow both ways on the development cluster, and compares the pods that were made."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ..check.live import check_live
+from ..compile_flows import CompiledFlow, compile_flows
+from ..config import read_toml, validate
+from ..deploy.create import must_match
+from ..environments import read_environment
+from ..errors import CommandError
+from ..progress import stage
+from ..project import Project
+from .cluster import Cluster
+from .flow_runs import FlowRun, run_on_argo, run_with_kubernetes
+from .run_watch import interrupted
+
+SIDE_BY_SIDE = 2  # flows, because most of a run's time is waiting
+WAYS: dict[str, Callable[[FlowRun], str]] = {"run": run_with_kubernetes, "argo": run_on_argo}
+TEXT = {"type": "string", "description": "Text."}
+TEXTS = {"type": "array", "items": TEXT, "description": 'A list of text, like ["--alpha=2"].'}
+FLOW_SETTINGS = {
+    "type": "object",
+    "description": "A table with parameters or skip.",
+    "additionalProperties": False,
+    "properties": {"parameters": TEXTS, "skip": TEXT},
+}
+
+
+def test_flows(
+    project: Project, cluster: Cluster, names: Sequence[str], parameters: Sequence[str]
+) -> bool:
+    """Test flows, and return whether all of them pass.
+
+    `names` are files or flows; without any, all of flows/ that tests/kind.toml does not leave out.
+    `parameters` are used instead of those of tests/kind.toml.
+    """
+    settings = read_flow_settings(project)
+    files = project.flow_files(names)
+    if not names:
+        files = [file for file in files if not is_skipped(file, settings)]
+    results = [one for one in compile_flows(project, files) if one.flow or one.error]
+    if not results:
+        raise CommandError("no flow to test: tests/kind.toml skips all, or these files start none")
+    namespace = read_environment(project, "kind")["METAFLOW_KUBERNETES_NAMESPACE"]
+
+    def passes(result: CompiledFlow) -> bool:
+        own = parameters or settings.get(result.file.stem, {}).get("parameters", ())
+        title = flow_title(project, result.file)
+        return all(
+            [
+                passes_by(way, FlowRun(project, cluster, namespace, result, own, f"{title}-{way}"))
+                for way in WAYS
+            ]
+        )
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        try:
+            return all([*pool.map(passes, results)])
+        except BaseException:  # Ctrl-C reaches this thread alone
+            interrupted.set()
+            raise
+
+
+def read_flow_settings(project: Project) -> dict[str, Any]:
+    """Return what tests/kind.toml says of each flow; raise CommandError if it is not valid."""
+    file = project.root / "tests" / "kind.toml"
+    settings = read_toml(file) if file.exists() else {}
+    flows = {flow.stem for flow in project.flow_files()}
+    for flow, table in settings.items():
+        if flow not in flows:
+            known = ", ".join(sorted(flows))
+            raise CommandError(f"tests/kind.toml: no flow is called {flow}; flows/ has {known}")
+        validate(table, FLOW_SETTINGS, f"tests/kind.toml: {flow}")
+    return settings
+
+
+def is_skipped(file: Path, settings: dict[str, Any]) -> bool:
+    """Return whether tests/kind.toml leaves a flow out, and print why."""
+    reason = settings.get(file.stem, {}).get("skip")
+    if reason:
+        print(f"{file.stem}: left out: {reason}")
+    return bool(reason)
+
+
+def flow_title(project: Project, file: Path) -> str:
+    """Return a name that no other flow has: two folders of flows/ may have a file of one name."""
+    flows = project.root / "flows"
+    path = file.relative_to(flows) if file.is_relative_to(flows) else Path(file.name)
+    return "-".join(path.with_suffix("").parts)
+
+
+def passes_by(way: str, run: FlowRun) -> bool:
+    """Run a flow one way, print what came of it, and return whether all is right."""
+    with stage(f"{run.name.removesuffix(f'-{way}')} {way}") as testing:
+        try:
+            if run.compiled.error or interrupted.is_set():
+                raise CommandError(run.compiled.error or "interrupted")
+            run_id = WAYS[way](run)
+            compiled = [run.compiled]
+            reports = list(check_live(run.project, compiled, run.namespace, run_id, templates=()))
+            must_match(reports)
+            testing.result = f"{len(reports[-1].pods)} pods match k8s.toml"
+        except CommandError as error:
+            print(error)
+            testing.result = "FAILED"
+            return False
+    return True

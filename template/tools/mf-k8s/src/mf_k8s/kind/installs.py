@@ -1,0 +1,84 @@
+"""What is installed on the development cluster: Argo Workflows, JobSet, Argo Events and S3."""
+
+import json
+import os
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import CommandError
+from .cluster import Cluster
+from .objects import manifest
+from .waiting import reason_not_started
+
+INSTALLS = {  # on github.com, and the namespace in which each runs
+    "ARGO": ("argoproj/argo-workflows/releases/download/v3.7.12/install.yaml", "argo"),
+    "JOBSET": (
+        "kubernetes-sigs/jobset/releases/download/v0.10.1/manifests.yaml",
+        "jobset-system",
+    ),
+    "EVENTS": ("argoproj/argo-events/releases/download/v1.9.7/install.yaml", "argo-events"),
+}
+S3_IMAGE = "ghcr.io/versity/versitygw:v1.8.0"
+
+
+def install(cluster: Cluster, name: str) -> None:
+    """Apply the manifest of ARGO, JOBSET or EVENTS."""
+    _, namespace = INSTALLS[name]
+    manifests = yaml.safe_load_all(download(cluster, name))
+    apply(cluster, [manifest("v1", "Namespace", namespace), *manifests], namespace)
+
+
+def kind_yaml() -> list[dict[str, Any]]:
+    """Return the manifests of kind.yaml: CoreDNS's, then those of S3, its Secret last."""
+    text = Path(__file__).with_name("kind.yaml").read_text(encoding="utf-8")
+    text = text.replace("S3_IMAGE", os.environ.get("K8S_S3_IMAGE", S3_IMAGE))
+    return list(yaml.safe_load_all(text))
+
+
+def apply(cluster: Cluster, manifests: Iterable[Any], namespace: str) -> None:
+    """Apply manifests, except Argo's server and user interface, which nothing here uses."""
+    items = [one for one in manifests if one and "argo-server" not in one["metadata"]["name"]]
+    options = ("--server-side", "--force-conflicts", "--namespace", namespace, "--filename", "-")
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    cluster.kubectl("apply", *options, stdin=text)
+
+
+def download(cluster: Cluster, name: str) -> str:
+    """Return a manifest; one from the internet is kept, so that the next `kind up` needs none."""
+    variable = f"K8S_{name}_MANIFEST"
+    path, _ = INSTALLS[name]
+    place = os.environ.get(variable, f"https://github.com/{path}")
+    kept = cluster.folder / urllib.parse.quote(place, safe="")
+    try:
+        if "://" not in place:
+            return Path(place).read_text(encoding="utf-8")
+        if not kept.exists():
+            with urllib.request.urlopen(place, timeout=60) as answer:
+                kept.write_bytes(answer.read())
+        return kept.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{place}: {error}; {variable} may name a file instead") from error
+
+
+def await_deployments(cluster: Cluster) -> None:
+    """Wait until all that is installed is ready; raise CommandError with what it lacks."""
+    ready = ("--for=condition=Available", "--timeout=3m")
+    try:
+        cluster.kubectl("wait", "deployment", "-A", "--all", *ready)
+    except CommandError as error:
+        reasons = {
+            f"{pod['metadata']['name']}: {reason}"
+            for pod in cluster.get("pods", "-A")
+            if (reason := reason_not_started(pod, {}))
+        }
+        raise CommandError("; ".join(sorted(reasons)) or str(error)) from error
+    # A claim that the cluster could not bind yet waits for the next sync of
+    # kube-controller-manager (pvclaimbinder-sync-period, 15 s), or for a change of the claim.
+    change = f"asked={time.time()}"
+    cluster.kubectl("annotate", "pvc", "--all", "-A", "--overwrite", change)

@@ -1,0 +1,124 @@
+"""The nodes of the development cluster: made, restarted and configured."""
+
+import json
+import os
+import time
+from typing import Any
+
+from ..errors import CommandError
+from ..programs import run_program, succeeds
+from .capacity import node_mounts
+from .cluster import Cluster
+
+NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
+    "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"
+)
+S3_PORT = 30070  # of the node, as in kind.yaml
+
+
+def cluster_config(cluster: Cluster, count: int) -> str:
+    """Return kind's configuration of a cluster of `count` nodes, as JSON."""
+    mounts = [
+        {"hostPath": str(cluster.folder / name), "containerPath": path}
+        for name, path in node_mounts().items()
+    ]
+    image = os.environ.get("K8S_KIND_NODE_IMAGE", NODE_IMAGE)
+    node = {"image": image, "extraMounts": mounts}
+    port = {"containerPort": S3_PORT, "listenAddress": "127.0.0.1"}  # on any free port
+    control_plane = node | {"role": "control-plane", "extraPortMappings": [port]}
+    workers = [node | {"role": "worker"} for _ in range(count - 1)]
+    kind = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "name": cluster.name}
+    return json.dumps(kind | {"nodes": [control_plane, *workers]})
+
+
+def is_up_to_date(cluster: Cluster, config: str) -> bool:
+    """Return whether the cluster is there and made with `config`; start it if it has stopped.
+
+    One that was made otherwise is deleted. Raise CommandError if it is not this project's.
+    """
+    exists = cluster.name in run_program("kind", "get", "clusters").split()
+    if exists and not cluster.config_file.exists():
+        raise CommandError(
+            f"a kind cluster {cluster.name} exists that this project did not make:"
+            f" kind delete cluster --name {cluster.name}, or choose another name with"
+            " K8S_KIND_CLUSTER"
+        )
+    if exists and cluster.is_made and cluster.config_file.read_text() == config:
+        names = cluster.node_names()
+        state = ("docker", "inspect", "--format", "{{.State.Running}}")
+        if "false" in run_program(*state, *names):
+            restart(cluster, names)
+        return True
+    if exists:
+        print(
+            f"{cluster.name} is deleted first: it was not made to the end,"
+            " or k8s.toml now needs other nodes"
+        )
+    delete_cluster(cluster)
+    return False
+
+
+def restart(cluster: Cluster, names: list[str]) -> None:
+    """Start nodes that a restart of the machine has stopped, and restart what runs on them.
+
+    For a while everything seems to be ready, as it was before. Restarted, it is ready when it says
+    so.
+    """
+    run_program("docker", "start", *names)
+    for _ in range(60):
+        if succeeds("kubectl", "--kubeconfig", str(cluster.kubeconfig), "get", "--raw=/readyz"):
+            break
+        time.sleep(2)
+    for namespace in {one["metadata"]["namespace"] for one in cluster.get("deployments", "-A")}:
+        cluster.kubectl("rollout", "restart", "deployment", "-n", namespace)
+        cluster.kubectl("rollout", "status", "deployment", "-n", namespace, "--timeout=3m")
+
+
+def create_cluster(cluster: Cluster, config: str) -> None:
+    """Make the cluster; one that is not made to the end is deleted again."""
+    cluster.config_file.write_text(config)
+    where = ("--name", cluster.name, "--kubeconfig", str(cluster.kubeconfig))
+    try:
+        run_program("kind", "create", "cluster", *where, "--config", "-", stdin=config)
+    except CommandError:
+        delete_cluster(cluster)
+        raise
+    except BaseException:
+        time.sleep(3)  # Docker may still be making the node that kind asked for
+        delete_cluster(cluster)
+        raise
+
+
+def delete_cluster(cluster: Cluster) -> None:
+    where = ("--name", cluster.name, "--kubeconfig", str(cluster.kubeconfig))
+    run_program("kind", "delete", "cluster", *where)
+    for file in (cluster.config_file, cluster.kubeconfig, cluster.loaded_images_file):
+        file.unlink(missing_ok=True)
+
+
+def configure_nodes(
+    cluster: Cluster, capacity: dict[str, int], placements: list[dict[str, Any]], restart: bool
+) -> str:
+    """Give each node its labels, taints and devices, and return what a node has, to print.
+
+    `restart` is for nodes that have read another capacity when they started. Devices are set as in
+    https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/
+    """
+    devices = {name: str(count) for name, count in capacity.items() if "/" in name}
+    status = {"status": {"capacity": devices, "allocatable": devices}}
+    for name, placement in zip(cluster.node_names(), placements, strict=True):
+        if restart:
+            run_program("docker", "exec", name, "systemctl", "restart", "kubelet")
+        metadata = {"metadata": {"labels": placement["labels"]}}
+        patch_node(cluster, name, metadata | {"spec": {"taints": placement["taints"]}})
+        if devices:
+            patch_node(cluster, name, status, "--subresource=status")
+    sizes = {**capacity, "memory": f"{capacity['memory'] / 2**30:.0f}Gi"}
+    if "numa" not in node_mounts():
+        sizes["cpu"] = "as this machine has"
+    return ", ".join(f"{name} {size}" for name, size in sizes.items())
+
+
+def patch_node(cluster: Cluster, name: str, change: dict[str, Any], *options: str) -> None:
+    patch = ("patch", "node", name, "--type=merge", "--patch", json.dumps(change))
+    cluster.kubectl(*patch, *options)

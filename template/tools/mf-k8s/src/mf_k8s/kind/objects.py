@@ -1,0 +1,77 @@
+"""The objects in the namespace that the flows' pods name: accounts, rights, claims, secrets."""
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..read_pods import Pod
+
+S3 = "kind-s3"  # the S3 server and its Secret, in kind.yaml
+RBAC = "rbac.authorization.k8s.io"
+EXECUTOR_ROLE = "argo-executor"
+EXECUTOR = {  # https://argo-workflows.readthedocs.io/en/latest/workflow-rbac/
+    "apiGroups": ["argoproj.io"],
+    "resources": ["workflowtaskresults"],
+    "verbs": ["create", "patch"],
+}
+JOBSETS = {  # for the pod that creates the JobSet of a @parallel step
+    "apiGroups": ["jobset.x-k8s.io"],
+    "resources": ["jobsets"],
+    "verbs": ["create", "get", "watch", "delete"],
+}
+NO_CREDENTIALS = base64.b64encode(json.dumps({"auths": {}}).encode()).decode()
+
+
+def needed_objects(pods: Sequence[Pod], namespace: str, parallel: bool) -> list[dict[str, Any]]:
+    """Return the manifests of what the pods name; `parallel` if a flow has a @parallel step."""
+
+    def named(key: str) -> list[str]:
+        return sorted({name for pod in pods for name in pod.get(key, ())})
+
+    pull_secrets = named("image_pull_secrets")
+    other_secrets = sorted({*named("secrets")} - {*pull_secrets, S3})
+    return [
+        manifest("v1", "Namespace", namespace),
+        *accounts(sorted({pod["service_account"] for pod in pods}), parallel),
+        *(one for name in named("persistent_volume_claims") for one in claim(name, namespace)),
+        *(pull_secret(name) for name in pull_secrets),
+        *(manifest("v1", "Secret", name) for name in other_secrets),
+    ]
+
+
+def accounts(names: Iterable[str], parallel: bool) -> list[dict[str, Any]]:
+    """Return service accounts, with the rights that Argo's executor needs of them."""
+    names = list(names)
+    role = {"apiGroup": RBAC, "kind": "Role", "name": EXECUTOR_ROLE}
+    subjects = [{"kind": "ServiceAccount", "name": name} for name in names]
+    rules = [EXECUTOR, JOBSETS] if parallel else [EXECUTOR]
+    return [
+        *(manifest("v1", "ServiceAccount", name) for name in names),
+        manifest(f"{RBAC}/v1", "Role", EXECUTOR_ROLE, rules=rules),
+        manifest(f"{RBAC}/v1", "RoleBinding", EXECUTOR_ROLE, roleRef=role, subjects=subjects),
+    ]
+
+
+def claim(name: str, namespace: str) -> list[dict[str, Any]]:
+    """Return a claim, and a volume for it in a folder that every node mounts.
+
+    Not of kind's StorageClass, whose volumes only the pods of one node can share.
+    """
+    volume, size = f"{namespace}-{name}", {"storage": "1Gi"}
+    both = {"storageClassName": "", "accessModes": ["ReadWriteMany"]}
+    of_volume = {**both, "hostPath": {"path": f"/claims/{name}"}, "capacity": size}
+    of_claim = {**both, "resources": {"requests": size}, "volumeName": volume}
+    return [
+        manifest("v1", "PersistentVolume", volume, spec=of_volume),
+        manifest("v1", "PersistentVolumeClaim", name, spec=of_claim),
+    ]
+
+
+def pull_secret(name: str) -> dict[str, Any]:
+    data = {".dockerconfigjson": NO_CREDENTIALS}
+    return manifest("v1", "Secret", name, type="kubernetes.io/dockerconfigjson", data=data)
+
+
+def manifest(version: str, kind: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **more}

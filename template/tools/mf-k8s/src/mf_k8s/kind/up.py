@@ -1,0 +1,128 @@
+"""Makes the development cluster, or brings it in line with k8s.toml and the flows."""
+
+import json
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+from ..compile_flows import compile_flows
+from ..config import read_toml
+from ..environments import read_environment
+from ..errors import CommandError
+from ..expected_pods import expected_pods
+from ..programs import stop_programs
+from ..progress import stage
+from ..project import Project, shown_path
+from ..read_pods import Pod
+from .capacity import advertise, node_capacity, placements, real_cores
+from .cluster import Cluster, read_json
+from .images import Needed, load_images
+from .installs import apply, await_deployments, install, kind_yaml
+from .nodes import cluster_config, configure_nodes, create_cluster, is_up_to_date
+from .objects import needed_objects
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Every pod of every flow, and what must be installed for them: ARGO, JOBSET, EVENTS."""
+
+    pods: list[Pod]
+    installs: list[str]
+
+
+def bring_up(project: Project, cluster: Cluster) -> None:
+    """Make or change the cluster, and print what is done; raise CommandError if it fails."""
+    started = time.monotonic()
+    for folder in ("claims", "images"):
+        (cluster.folder / folder).mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor() as pool:
+        needed: Future[Needed] = Future()
+        loading = pool.submit(load_images, project, cluster, needed)
+        try:
+            needs = bring_up_nodes(project, cluster, needed)
+        except BaseException:
+            needed.cancel()
+            stop_programs()
+            raise
+        loading.result()
+    with stage("ready") as ready:
+        await_deployments(cluster)
+        ready.result = ", ".join(["S3", *needs.installs])
+    print(f"kind cluster {cluster.name} is up after {time.monotonic() - started:.1f} s")
+
+
+def bring_up_nodes(project: Project, cluster: Cluster, needed: "Future[Needed]") -> Needs:
+    """Compile the flows, make the nodes that their pods need, and apply what the pods name."""
+    with stage("flows") as compiling:
+        needs = find_needs(project, cluster)
+        compiling.result = f"{len(needs.pods)} pods"
+    capacity, nodes = node_capacity(needs.pods), placements(needs.pods)
+    config, cores = cluster_config(cluster, len(nodes)), real_cores()
+    changed = read_json(cluster.capacity_file) != [cores, capacity]
+    if changed:
+        advertise(cluster, capacity, cores)
+    was_up = is_up_to_date(cluster, config)
+    needed.set_result((sorted({pod["image"] for pod in needs.pods if "image" in pod}), len(nodes)))
+    if not was_up:
+        with stage("cluster") as creating:
+            create_cluster(cluster, config)
+            creating.result = f"{cluster.name}: new, nodes: {len(nodes)}"
+    with stage("nodes") as configuring:
+        configuring.result = configure_nodes(cluster, capacity, nodes, restart=was_up and changed)
+    cluster.capacity_file.write_text(json.dumps([cores, capacity]))
+    with stage("objects") as applying:
+        applying.result = f"{apply_objects(project, cluster, needs)} applied"
+    return needs
+
+
+def find_needs(project: Project, cluster: Cluster) -> Needs:
+    """Return what the flows need; kept until a file changes. Raise CommandError as check does."""
+    folders = (project.root.glob("*.*"), (project.root / "flows").rglob("*"))
+    package = (project.source / project.package).rglob("*")
+    files = sorted(
+        file for found in (*folders, package) for file in found if file.suffix not in ("", ".pyc")
+    )
+    stamp = [[str(file), file.stat().st_mtime_ns] for file in files]
+    kept_file = cluster.folder / "pods.json"
+    kept = read_json(kept_file)
+    if kept and kept["files"] == stamp:
+        return Needs(kept["pods"], kept["installs"])
+    needs = compile_needs(project)
+    kept_file.write_text(json.dumps({"files": stamp, **asdict(needs)}))
+    return needs
+
+
+def compile_needs(project: Project) -> Needs:
+    config, installs = read_toml(project.config_file), {"ARGO"}
+    pods: list[Pod] = []
+    for result in compile_flows(project, project.flow_files()):
+        if result.error:
+            raise CommandError(f"{shown_path(result.file)}: {result.error}")
+        if result.flow and result.template:
+            pods += expected_pods(config, result.flow).values()
+            if any(step["parallel"] for step in result.flow["steps"].values()):
+                installs.add("JOBSET")
+            if "metaflow/triggers" in result.template["metadata"]["annotations"]:
+                installs.add("EVENTS")
+    return Needs(pods, sorted(installs))
+
+
+def apply_objects(project: Project, cluster: Cluster, needs: Needs) -> int:
+    """Apply all that the pods and their runs need, and return how many objects that are."""
+    namespace = read_environment(project, "kind")["METAFLOW_KUBERNETES_NAMESPACE"]
+    dns, *s3_server = kind_yaml()
+    apply(cluster, [dns], "kube-system")
+    objects = [*needed_objects(needs.pods, namespace, "JOBSET" in needs.installs), *s3_server]
+    apply(cluster, objects, namespace)
+    make_claim_folders(cluster, needs.pods)
+    for name in needs.installs:
+        install(cluster, name)
+    return len(objects)
+
+
+def make_claim_folders(cluster: Cluster, pods: Iterable[Pod]) -> None:
+    for claim in {claim for pod in pods for claim in pod.get("persistent_volume_claims", ())}:
+        folder = cluster.folder / "claims" / claim
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777)  # whichever user the image has

@@ -1,0 +1,1 @@
+"""`k8s plan`: shows what a change does to each pod."""

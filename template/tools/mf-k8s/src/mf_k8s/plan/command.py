@@ -1,0 +1,37 @@
+"""The options of `k8s plan`, and its exit codes."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from ..options import Debug, OutputFormat
+from ..progress import with_progress
+from ..project import find_project
+from .differences import has_changes, show_plan
+from .revision import plan_against
+
+
+def plan(
+    against: Annotated[
+        str,
+        typer.Option(help="Git revision; by default where this branch left origin/main, or HEAD."),
+    ] = "",
+    format: OutputFormat = "table",
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="End with 2 if something changes.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Show what changes in the pods between another revision and this tree.
+
+    Exit codes: 0, or with --exit-code 2 if something changes.
+    """
+    project = find_project()
+    plans = (plan_against(project, revision) for revision in [against])
+    (found,) = with_progress(plans, "Comparing", None)
+    if format == "json":
+        print(json.dumps(found, indent=2))
+    else:
+        show_plan(found, format == "markdown")
+    raise typer.Exit(2 if exit_code and has_changes(found) else 0)

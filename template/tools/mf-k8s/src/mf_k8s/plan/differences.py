@@ -1,0 +1,112 @@
+"""What differs between the pods of flows, before and after a change, and how it is printed."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from ..environments import printable
+from ..read_pods import Manifest, step_name, without_added, workflow_pods
+from ..tables import Printer
+
+# The start of variables of Metaflow's own, which differ from one compilation to the next.
+METAFLOW_VARIABLES = ("METAFLOW_", "ARGO_", "MF_")
+WORKFLOW = "(workflow)"  # stands in a pod's place for what the whole workflow has
+
+
+class Change(TypedDict):
+    """One setting of one pod that differs."""
+
+    flow: str
+    pod: str
+    setting: str
+    old: Any
+    new: Any
+
+
+class Plan(TypedDict):
+    """What differs between two states of a project; what `--format json` prints."""
+
+    version: int
+    against: str  # the revision
+    added: list[str]  # flows
+    removed: list[str]
+    changes: list[Change]
+    unchanged: dict[str, list[str]]  # the other pods, by flow
+    notes: list[str]
+
+
+Pods = Mapping[str, Mapping[str, Any]]  # settings by pod
+
+
+def differences(old: Mapping[str, Pods], new: Mapping[str, Pods], against: str) -> Plan:
+    """Return what differs between the pods of flows, by the flow's name."""
+    changes: list[Change] = []
+    unchanged: dict[str, list[str]] = {}
+    for flow in sorted(new.keys() & old.keys()):
+        for pod in {**new[flow], **old[flow]}:
+            before, after = old[flow].get(pod, {}), new[flow].get(pod, {})
+            differing = [key for key in {**after, **before} if before.get(key) != after.get(key)]
+            changes += [
+                Change(flow=flow, pod=pod, setting=key, old=before.get(key), new=after.get(key))
+                for key in differing
+            ]
+            if not differing and pod != WORKFLOW:
+                unchanged.setdefault(flow, []).append(pod)
+    return {
+        "version": 1,
+        "against": against,
+        "added": sorted(new.keys() - old.keys()),
+        "removed": sorted(old.keys() - new.keys()),
+        "changes": changes,
+        "unchanged": unchanged,
+        "notes": [],
+    }
+
+
+def planned_settings(workflow_template: Manifest) -> dict[str, dict[str, Any]]:
+    """Return what a plan compares: settings and own variables of each pod, and the workflow's.
+
+    What differs between two compilations of one revision is left out. It is in the pods' commands
+    and in Metaflow's variables: times, tokens, the code package and random names.
+    """
+    spec = workflow_template["spec"]
+    pods = {name: without_added(pod, {}) for name, pod in workflow_pods(workflow_template).items()}
+    for template in spec["templates"]:
+        if step := step_name(template):
+            pods.get(step, {}).update(
+                environment=own_variables(template.get("container") or {}),
+                retry=(template.get("retryStrategy") or {}).get("limit"),
+            )
+    annotations = workflow_template["metadata"]["annotations"]
+    started_by = {key: annotations.get(f"metaflow/{key}") for key in ("cron", "triggers")}
+    parameters = {one["name"]: one["value"] for one in spec["arguments"]["parameters"]}
+    return pods | {WORKFLOW: {**started_by, "parameters": parameters}}
+
+
+def own_variables(container: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables of a container that are not Metaflow's, to print."""
+    variables = {one["name"]: one.get("value", "") for one in container.get("env") or ()}
+    return {
+        name: printable(name, value)
+        for name, value in variables.items()
+        if not name.startswith(METAFLOW_VARIABLES)
+    }
+
+
+def show_plan(plan: Plan, markdown: bool) -> None:
+    """Print a plan for people."""
+    printer = Printer(markdown)
+    rows = [[flow, "", "", "—", "added"] for flow in plan["added"]]
+    rows += [[flow, "", "", "removed", "—"] for flow in plan["removed"]]
+    for change in plan["changes"]:
+        names = [change["flow"], change["pod"], change["setting"]]
+        rows.append([*names, printer.cell(change["old"]), printer.cell(change["new"])])
+    for flow, pods in plan["unchanged"].items():
+        rows.append([flow, ", ".join(pods), "", "unchanged", ""])
+    if not has_changes(plan):
+        printer.lines(f"No pod changes between {plan['against']} and this tree.")
+    printer.table(["flow", "pod", "setting", f"at {plan['against']}", "now"], rows)
+    printer.lines(*plan["notes"])
+
+
+def has_changes(plan: Plan) -> bool:
+    return bool(plan["added"] or plan["removed"] or plan["changes"])

@@ -1,0 +1,89 @@
+"""Compares this tree with another revision of it."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..compile_flows import compile_flows
+from ..complete_template import complete_template
+from ..config import read_toml, shared_settings
+from ..errors import CommandError
+from ..programs import run_program
+from ..project import Project
+from .differences import Plan, differences, planned_settings
+
+UV = os.environ.get("UV", "uv")  # which `uv run` sets to itself
+
+
+def plan_against(project: Project, reference: str) -> Plan:
+    """Return what differs between a revision and this tree, uncommitted changes included.
+
+    Raise CommandError for an unknown revision, and for a flow of this tree that does not compile.
+    """
+    with revision(project, reference) as (name, older, python):
+        new, problems = compiled_settings(project, project.flow_files())
+        if problems:
+            raise CommandError(problems[0])
+        files = sorted(older.root.glob("flows/**/*.py"))
+        old, problems = compiled_settings(older, files, python)
+    plan = differences(old, new, name)
+    plan["notes"] = [f"at {name}: {problem}" for problem in problems]
+    return plan
+
+
+def compiled_settings(
+    project: Project, files: Sequence[Path], python: Sequence[str] = (sys.executable,)
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the planned settings of each flow by its name, and why others do not compile."""
+    flows: dict[str, Any] = {}
+    problems: list[str] = []
+    if not files:
+        return flows, problems
+    shared = shared_settings(read_toml(project.config_file))
+    for result in compile_flows(project, files, python=python):
+        if result.error:
+            problems.append(f"{result.file.relative_to(project.root)}: {result.error}")
+        elif result.flow and result.template:
+            settings = planned_settings(complete_template(result.template, shared))
+            order = {**result.flow["steps"], **settings}
+            flows[result.flow["name"]] = {pod: settings[pod] for pod in order if pod in settings}
+    return flows, problems
+
+
+@contextlib.contextmanager
+def revision(project: Project, reference: str) -> Iterator[tuple[str, Project, list[str]]]:
+    """Yield a revision's name, the project at it, and a Python that has its dependencies.
+
+    An empty reference stands for where this branch left origin/main, or else HEAD.
+    """
+    root = project.root
+    name = reference or git_or_nothing(root, "merge-base", "HEAD", "origin/main")[:12] or "HEAD"
+    commit = git_or_nothing(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    if not commit:
+        raise CommandError(f"this repository has no revision {name}")
+    inside = git(root, "rev-parse", "--show-prefix")
+    python = [sys.executable]
+    if git(root, "diff", "--name-only", commit, "--", "pyproject.toml", "uv.lock"):
+        python = [UV, "run", "--quiet", "--with", "moto[s3]", "python"]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            git(root, "worktree", "add", "--detach", folder, commit)
+            yield name, Project(Path(folder, inside).resolve(), project.package), python
+        finally:
+            git_or_nothing(root, "worktree", "remove", "--force", folder)
+
+
+def git(root: Path, *arguments: str) -> str:
+    return run_program("git", *arguments, folder=root).strip()
+
+
+def git_or_nothing(root: Path, *arguments: str) -> str:
+    """Return what git prints, or an empty text if it fails."""
+    try:
+        return git(root, *arguments)
+    except CommandError:
+        return ""

@@ -1,0 +1,61 @@
+"""Shows how far long work is, and how long each part of it took."""
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, track
+
+Item = TypeVar("Item")
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+output = Console(highlight=False, soft_wrap=True)
+spinner = Progress(
+    SpinnerColumn(),
+    TextColumn("{task.description}"),
+    TimeElapsedColumn(),
+    console=output,
+    transient=True,
+)
+
+
+@dataclass
+class Stage:
+    """A part of long work, and the result that is printed when it ends."""
+
+    result: str = ""
+
+
+@contextlib.contextmanager
+def stage(name: str) -> Iterator[Stage]:
+    """Show on a terminal that a part is at work, then print its result and how long it took.
+
+    Stages may run side by side.
+    """
+    started, current = time.monotonic(), Stage()
+    task = spinner.add_task(name)
+    if output.is_terminal:
+        spinner.start()
+    try:
+        yield current
+    finally:
+        spinner.remove_task(task)
+        if output.is_terminal and not spinner.tasks:
+            spinner.stop()
+    print(f"{name:<16} {current.result:<60} {time.monotonic() - started:6.1f} s", flush=True)
+
+
+def with_progress(work: Iterable[Item], title: str, total: int | None) -> Iterator[Item]:
+    """Yield from `work`; on a terminal's stderr, show how far it is and how long it took."""
+    started, is_terminal = time.monotonic(), errors.is_terminal
+    yield from track(work, title, total, console=errors, transient=True, disable=not is_terminal)
+    if is_terminal:
+        errors.print(f"{title} took {time.monotonic() - started:.1f} s")
+
+
+def print_error(line: str) -> None:
+    """Print a line to stderr as it is, without wrapping."""
+    errors.print(line, markup=False)

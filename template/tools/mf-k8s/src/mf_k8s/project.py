@@ -1,0 +1,145 @@
+"""Finds the project that a command works on, and compares it with this version of the tool."""
+
+import importlib.metadata
+import os
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from .errors import CommandError
+
+# What this version knows of a project's base.py and settings.py. A change of what it relies on
+# raises the number in both places: `BaseFlow` in base.py, `k8s_overrides` on a step's function,
+# and k8s.schema.json beside them.
+CONTRACT = 1
+TABLE = "mf-k8s"  # [tool.mf-k8s] in the project's pyproject.toml
+UPDATE_TOOL = "uv sync --upgrade-package mf-k8s"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project's folder and the name of its package."""
+
+    root: Path
+    package: str
+
+    @property
+    def config_file(self) -> Path:
+        return self.root / "k8s.toml"
+
+    @property
+    def source(self) -> Path:
+        return self.root / "src"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.source / self.package / "settings.py"
+
+    def flow_files(self, names: Sequence[str] = ()) -> list[Path]:
+        """Return the files that `names` stand for, or every Python file in flows/.
+
+        A name is a path, or the name of a file in flows/ with or without `.py`. Raise CommandError
+        for a name that fits no file, or more than one.
+        """
+        files = sorted(self.root.glob("flows/**/*.py"))
+        if not names and not files:
+            raise CommandError("flows/ has no flow: add one, or name a file")
+        return list(dict.fromkeys(self._flow_file(name, files) for name in names)) or files
+
+    def _flow_file(self, name: str, files: Sequence[Path]) -> Path:
+        if Path(name).is_file():
+            return Path(name).resolve()
+        matches = [file for file in files if name in (file.stem, file.name)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            paths = ", ".join(str(file.relative_to(self.root)) for file in matches)
+            raise CommandError(f"{name} is the name of more than one flow: use a path, of {paths}")
+        known = ", ".join(file.stem for file in files) or "no flow"
+        raise CommandError(f"no flow is called {name}; flows/ has {known}")
+
+
+def shown_path(file: str | Path) -> str:
+    """Return a path as messages show it: relative to the working directory."""
+    return os.path.relpath(file)
+
+
+def find_project(start: Path | None = None) -> Project:
+    """Return the project that has `start`, by default the working directory, inside it.
+
+    Raise CommandError if there is none, if files are missing, or if it does not fit this version.
+    """
+    folder = (start or Path.cwd()).resolve()
+    for root in (folder, *folder.parents):
+        file = root / "pyproject.toml"
+        table = read_table(file) if file.is_file() else None
+        if table is not None:
+            project = Project(root, package_name(table, file))
+            must_be_whole(project)
+            must_fit(project, str(table.get("required-version", "")))
+            return project
+    raise CommandError(
+        f"no project here: neither {folder} nor a folder above it has a pyproject.toml with a table"
+        f" [tool.{TABLE}]; change to a project's folder"
+    )
+
+
+def read_table(file: Path) -> dict[str, Any] | None:
+    """Return the table [tool.mf-k8s] of a pyproject.toml, or None if it has none."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        tool = tomllib.loads(text).get("tool", {})
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CommandError(f"{shown_path(file)} is not TOML: {error}") from error
+    return tool.get(TABLE) if isinstance(tool, dict) else None
+
+
+def package_name(table: dict[str, Any], file: Path) -> str:
+    name = table.get("package") if isinstance(table, dict) else None
+    if not isinstance(name, str) or not name.isidentifier():
+        raise CommandError(
+            f"{shown_path(file)}: [tool.{TABLE}] must name the project's package,"
+            ' like package = "churn_model" for src/churn_model'
+        )
+    return name
+
+
+def must_be_whole(project: Project) -> None:
+    folder = project.settings_file.parent
+    for file in (folder / "base.py", project.settings_file, folder / "k8s.schema.json"):
+        if not file.is_file():
+            raise CommandError(
+                f"{shown_path(file)} is missing, and `k8s` needs it: restore it with"
+                f" `git checkout -- {shown_path(file)}`, or with `uvx copier recopy`"
+            )
+
+
+def must_fit(project: Project, required: str) -> None:
+    """Raise CommandError unless this version of the tool and the project's files fit together."""
+    version = importlib.metadata.version(TABLE)
+    try:
+        fits = SpecifierSet(required).contains(version, prereleases=True)
+    except InvalidSpecifier as error:
+        raise CommandError(f"pyproject.toml: [tool.{TABLE}] required-version: {error}") from error
+    if not fits:
+        raise CommandError(
+            f"mf-k8s {version} is installed, and this project requires {required}: {UPDATE_TOOL}"
+        )
+    settings = project.settings_file
+    number = re.search(r"^CONTRACT = (\d+)$", settings.read_text(encoding="utf-8"), re.MULTILINE)
+    contract = int(number[1]) if number else 0
+    if contract > CONTRACT:
+        raise CommandError(
+            f"{shown_path(settings)} has contract {contract}, and mf-k8s {version} knows"
+            f" {CONTRACT}: {UPDATE_TOOL}"
+        )
+    if contract < CONTRACT:
+        raise CommandError(
+            f"{shown_path(settings)} has contract {contract}, and mf-k8s {version} needs"
+            f" {CONTRACT}: uvx copier update"
+        )

@@ -1,0 +1,232 @@
+"""Reads the settings of pods: of a WorkflowTemplate's, and of those on a cluster.
+
+A pod is a dictionary of settings, named as in k8s.toml. A setting that the pod does not have is not
+in it. Quantities are text in one spelling: cores (`1.5`), `4096M` and `8196Mi`.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import yaml
+
+Pod = dict[str, Any]
+Manifest = Mapping[str, Any]
+
+GPU = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
+SIZES = {"cpu": "cpu", "memory": "memory", "disk": "ephemeral-storage"}
+# Metaflow's names of volumes that lie in memory, and the settings that ask for them.
+IN_MEMORY = {"dhsm": "shared_memory", "tmpfs-ephemeral-volume": "use_tmpfs"}
+# What Argo gives to each pod that has none of its own, if the whole workflow has it.
+OF_WORKFLOW = {
+    "service_account": "serviceAccountName",
+    "node_selector": "nodeSelector",
+    "tolerations": "tolerations",
+    "image_pull_secrets": "imagePullSecrets",
+}
+# Labels and annotations that Metaflow and Argo add to pods.
+ADDED_PREFIXES = (
+    "metaflow/",
+    "workflows.argoproj.io/",
+    "app.kubernetes.io/",
+    "task_id_",
+    "num_parallel",
+)
+UNITS = {"": Decimal(1), "m": Decimal("0.001")}
+UNITS |= {unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)}
+UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
+
+
+def parse_quantity(text: str) -> Decimal | None:
+    """Return a Kubernetes quantity as a number, or None if it is not one.
+
+    kubernetes.utils.parse_quantity does the same, and importing it takes two seconds.
+    """
+    match = re.fullmatch(r"([\d.]+)([a-zA-Z]*)", text)
+    if not match or match[2] not in UNITS:
+        return None
+    return Decimal(match[1]) * UNITS[match[2]]
+
+
+def quantity(value: Any) -> str:
+    """Return a Kubernetes quantity in one spelling: 6000.0M and 6G are both `6000M`."""
+    number = parse_quantity(str(value))
+    if number is None:
+        return str(value)
+    for unit in ("M", "Mi"):
+        if number and number % UNITS[unit] == 0:
+            return f"{number / UNITS[unit]:.0f}{unit}"
+    return f"{number.normalize():f}"
+
+
+def normalized(pod: Mapping[str, Any]) -> Pod:
+    """Return a pod without the settings that it does not have, and with its lists sorted."""
+    pod = {**pod, "service_account": pod.get("service_account") or "default"}
+    by_json = partial(json.dumps, sort_keys=True)
+    return {
+        key: sorted(value, key=by_json) if isinstance(value, list) else value
+        for key, value in pod.items()
+        if value not in (None, [], {})
+    }
+
+
+def without_none(table: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key: value for key, value in (table or {}).items() if value is not None}
+
+
+def step_name(template: Manifest) -> str | None:
+    """Return the step that a template or pod runs, or None for one that does not run a step.
+
+    A template's own name is not the step's: it is `recursive-…` in a loop, with `-` for `_`.
+    """
+    annotations: dict[str, str] = (template.get("metadata") or {}).get("annotations") or {}
+    name: str | None = annotations.get("metaflow/step_name")
+    return name
+
+
+def workflow_pods(workflow_template: Manifest) -> dict[str, Pod]:
+    """Return the pods of a WorkflowTemplate by their names (see expected_pods.expected_pods)."""
+    pods: dict[str, Pod] = {}
+    for template in workflow_template["spec"]["templates"]:
+        spec = pod_spec(template, workflow_template["spec"])
+        if template.get("container"):
+            name = step_name(template) or template["name"]
+            name = f"{name}, again" if name in pods else name
+            pods[name] = read_pod(template.get("metadata") or {}, spec, template["container"])
+        elif template.get("resource"):
+            jobs = jobset_pods(template["resource"]["manifest"])
+            step = next(iter(jobs)).partition("/")[0]
+            pods |= jobs | {f"{step}/creator": read_pod({}, spec, {})}
+    return pods
+
+
+def jobset_pods(manifest: str) -> dict[str, Pod]:
+    """Return the pods of a JobSet, by `step/job`, from the text that Metaflow makes of it.
+
+    The text is YAML only when Argo's expressions, {{=asInt(…)}}, are numbers.
+    """
+    jobset = yaml.safe_load(re.sub(r"\{\{=.*?\}\}", "1", manifest))
+    pods = {}
+    for job in jobset["spec"]["replicatedJobs"]:
+        pod = job["template"]["spec"]["template"]
+        container = pod["spec"]["containers"][0]
+        name = f"{step_name(pod)}/{job['name']}"
+        pods[name] = read_pod(pod["metadata"], pod["spec"], container)
+    return pods
+
+
+def pod_spec(template: Manifest, workflow_spec: Manifest) -> dict[str, Any]:
+    """Return the part of a pod's specification that Argo makes of a template and its workflow."""
+    fields = OF_WORKFLOW.values()
+    spec = dict(template) | {key: template.get(key) or workflow_spec.get(key) for key in fields}
+    patch: dict[str, Any] = json.loads(template.get("podSpecPatch") or "{}")
+    if patch.get("imagePullSecrets"):  # a strategic merge patch adds to this list
+        patch["imagePullSecrets"] += workflow_spec.get("imagePullSecrets") or ()
+    return spec | patch
+
+
+def read_pod(metadata: Manifest, spec: Manifest, container: Manifest) -> Pod:
+    """Return the settings of one pod, from its metadata, specification and main container."""
+    pull_secrets = spec.get("imagePullSecrets") or ()
+    sources = container.get("envFrom") or ()
+    variables = {one["name"]: one.get("value") for one in container.get("env") or ()}
+    return normalized(
+        {
+            "image": container.get("image"),
+            "image_pull_policy": container.get("imagePullPolicy"),
+            "image_pull_secrets": sorted({one["name"] for one in pull_secrets}),
+            "service_account": spec.get("serviceAccountName"),
+            **read_resources(container.get("resources") or {}),
+            **read_volumes(spec.get("volumes") or (), container.get("volumeMounts") or ()),
+            "tmpfs_tempdir": variables.get("METAFLOW_TEMPDIR"),
+            "secrets": [one["secretRef"]["name"] for one in sources if one.get("secretRef")],
+            "node_selector": spec.get("nodeSelector"),
+            "tolerations": [without_none(one) for one in spec.get("tolerations") or ()],
+            "labels": metadata.get("labels"),
+            "annotations": metadata.get("annotations"),
+            "security_context": without_none(container.get("securityContext")),
+            "port": [one["containerPort"] for one in container.get("ports") or ()],
+            "timeout": spec.get("activeDeadlineSeconds"),
+        }
+    )
+
+
+def read_resources(resources: Manifest) -> Pod:
+    """Return cpu, memory, disk, qos, gpu and extended_resources."""
+    requests, limits = (
+        {name: quantity(value) for name, value in (resources.get(kind) or {}).items()}
+        for kind in ("requests", "limits")
+    )
+    devices = {}
+    for name in {*requests, *limits}.difference(SIZES.values()):
+        request, limit = requests.get(name), limits.get(name)
+        # a cluster fills in the request of a GPU
+        alike = request == limit or (request is None and name in GPU.values())
+        devices[name] = limit if alike else f"limit {limit}, request {request}"
+    gpus = {name: count for name, count in devices.items() if name in GPU.values()}
+    return {
+        **{key: requests.get(name) for key, name in SIZES.items()},
+        "qos": qos_class(requests, limits),
+        "gpu": gpus,
+        "extended_resources": {name: devices[name] for name in devices.keys() - gpus.keys()},
+    }
+
+
+def qos_class(requests: Mapping[str, str], limits: Mapping[str, str]) -> Any:
+    """Return the value of `qos` that makes these requests and limits, or limits that none makes."""
+    limited = {name: limits[name] for name in SIZES.values() if name in limits}
+    if not limited:
+        return "Burstable"
+    guaranteed = limited == {name: requests.get(name) for name in SIZES.values()}
+    return "Guaranteed" if guaranteed else limited
+
+
+def read_volumes(volumes: Sequence[Manifest], mounts: Sequence[Manifest]) -> Pod:
+    """Return shared_memory, use_tmpfs and persistent_volume_claims.
+
+    Each needs a volume of the pod and a mount of it; the text says where one of them is missing.
+    """
+    by_name = {volume["name"]: volume for volume in volumes}
+    paths: dict[str, list[str]] = {}
+    for mount in mounts:
+        flags = [key for key, value in mount.items() if value is True]
+        paths.setdefault(mount["name"], []).append(" ".join([mount["mountPath"], *flags]))
+    settings: Pod = {"persistent_volume_claims": {}}
+    for name in {**by_name, **paths}:
+        volume = by_name.get(name, {})
+        where = " and ".join(paths.get(name, ["no path"]))
+        directory = volume.get("emptyDir") or {}
+        claim = volume.get("persistentVolumeClaim") or {}
+        if name in IN_MEMORY:
+            if name in paths or "sizeLimit" in directory:
+                limit, medium = quantity(directory.get("sizeLimit")), directory.get("medium")
+                settings[IN_MEMORY[name]] = f"{limit} of {medium} at {where}"
+        elif claim or not volume:
+            note = " readOnly" if claim.get("readOnly") else ""
+            note = note if claim else " (no such volume)"
+            settings["persistent_volume_claims"][claim.get("claimName", name)] = where + note
+    return settings
+
+
+def without_added(pod: Pod, expected: Mapping[str, Pod]) -> Pod:
+    """Return a pod without the labels and annotations that Metaflow and Argo add.
+
+    Those that a pod of `expected` has are kept.
+    """
+    pod = dict(pod)
+    for key in ("labels", "annotations"):
+        kept = dict(wanted_entries(pod.pop(key, {}), key, expected))
+        pod |= {key: kept} if kept else {}
+    return pod
+
+
+def wanted_entries(
+    table: Mapping[str, str], key: str, expected: Mapping[str, Pod]
+) -> Iterator[tuple[str, str]]:
+    configured = {name for pod in expected.values() for name in pod.get(key, {})}
+    for name, value in table.items():
+        if name in configured or not name.startswith(ADDED_PREFIXES):
+            yield name, value
