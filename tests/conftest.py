@@ -18,7 +18,9 @@ QUESTIONS = {
     for key, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
     if not key.startswith("_")
 }
-UV = Path(sys.executable).parent / "uv"
+BIN = Path(sys.executable).parent
+UV = BIN / "uv"
+K8S = BIN / "k8s"  # the command, from template/tools/mf-k8s in place
 EXAMPLE = yaml.safe_load((ROOT / "tests/example-answers.yml").read_text())
 ADVANCED = {
     "project_name": "vision",
@@ -113,7 +115,14 @@ def example(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
-def venv(example: Path) -> Path:
-    """Give the environment of the example project, made by its own `uv sync`."""
-    run(UV, "sync", "--quiet", "--python", sys.executable, cwd=example)
-    return example / ".venv"
+def locked(example: Path) -> Path:
+    """Return the example project, with its uv.lock."""
+    run(UV, "lock", "--quiet", cwd=example)
+    return example
+
+
+@pytest.fixture(scope="session")
+def venv(locked: Path) -> Path:
+    """Return the environment of the example project, made by its own `uv sync`."""
+    run(UV, "sync", "--quiet", "--locked", "--python", sys.executable, cwd=locked)
+    return locked / ".venv"

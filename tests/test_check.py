@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import K8S
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -38,8 +39,8 @@ def flow(override: str = "", more: str = "") -> str:
 
 
 @pytest.fixture
-def project(example: Path, venv: Path, tmp_path: Path) -> Path:
-    """Give a copy of the example that a test may spoil; the environment's Python runs it."""
+def project(example: Path, tmp_path: Path) -> Path:
+    """Return a copy of the example that a test may spoil."""
     project = tmp_path / "churn-model"
     leave = shutil.ignore_patterns(".venv", "__pycache__", ".metaflow")
     shutil.copytree(example, project, ignore=leave)
@@ -47,20 +48,20 @@ def project(example: Path, venv: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def k8s(project: Path, venv: Path, tmp_path: Path) -> Run:
-    """Give a function that runs `k8s` there, without credentials and with a home of its own."""
+def k8s(project: Path, tmp_path: Path) -> Run:
+    """Return a function that runs `k8s` there, without credentials and with a home of its own."""
 
     def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
-        code = "from churn_model.ops.cli import main; main()"
+        measured = {k: v for k, v in os.environ.items() if k.startswith("COVERAGE_")}
         return subprocess.run(
-            [venv / "bin/python", "-c", code, *arguments],
+            [K8S, *arguments],
             cwd=project,
             env={
+                **measured,
                 "PATH": os.environ["PATH"],
                 "HOME": str(home),
-                "PYTHONPATH": str(project / "src"),
                 "COLUMNS": "200",
                 "GIT_CONFIG_GLOBAL": "/dev/null",
                 **env,
@@ -132,7 +133,11 @@ def test_the_example_has_its_configuration_on_every_pod(k8s: Run) -> None:
 def test_table_and_markdown_say_the_same(k8s: Run) -> None:
     table, markdown = k8s("check"), k8s("check", "train", "--format=markdown")
     assert (table.returncode, markdown.returncode) == (0, 0)
-    for text in ("TrainFlow (compiled): equal", "8192M *", "metaflow-training: /cache"):
+    for text in (
+        "TrainFlow (compiled): every pod matches k8s.toml",
+        "8192M *",
+        "metaflow-training: /cache",
+    ):
         assert text in table.stdout and text in markdown.stdout
     assert 's_end["end<br>nvidia.com/gpu: 1<br>4096M"]' in markdown.stdout
     assert "s_start --> s_train" in markdown.stdout
@@ -154,7 +159,7 @@ def test_a_bug_of_base_flow_is_a_difference(
     k8s: Run, project: Path, setting: str, bug: str
 ) -> None:
     base = project / "src/churn_model/base.py"
-    line = "            settings = configure(config, function, by_with, where)\n"
+    line = "            settings = step_settings(config, function, with_options, where)\n"
     assert line in base.read_text()
     base.write_text(base.read_text().replace(line, f"{line}            {bug}\n"))
     done = k8s("check", "train", "--format=json")
@@ -162,7 +167,7 @@ def test_a_bug_of_base_flow_is_a_difference(
     assert ("train", setting) in differences(done)
     assert {key for _, key in differences(done)} == {setting}
     shown = k8s("check", "train").stdout
-    assert "TrainFlow (compiled): different" in shown
+    assert "TrainFlow (compiled): does not match k8s.toml" in shown
     assert "expected" in shown and "found" in shown
 
 
@@ -226,7 +231,7 @@ def test_hooks_get_what_metaflow_leaves_off(k8s: Run, project: Path) -> None:
     assert found["start"]["service_account"] == "default"
     (report,) = json.loads(done.stdout)["flows"]
     left, never = report["notes"]
-    assert left.startswith("a hand-made `argo-workflows create` leaves off error-msg-capture-hook:")
+    assert left.startswith("`argo-workflows create` by hand leaves off error-msg-capture-hook:")
     assert all(key in left for key in ("node_selector", "tolerations", "image_pull_secrets"))
     assert never.endswith(": image_pull_policy")
 
@@ -266,7 +271,7 @@ def write(name: str, text: str) -> Callable[[Path], None]:
 
 LINT = flow().replace("self.next(self.end)", "pass", 1)
 BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
-    "no flows": (empty, ("check",), "no flow in flows/"),
+    "no flows": (empty, ("check",), "flows/ has no flow"),
     "no such flow": (None, ("check", "trian"), "train"),
     "not a flow": (
         write("flows/one.py", "x = 1\n"),
@@ -276,7 +281,7 @@ BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
     "raises": (write("flows/one.py", "1 / 0\n"), ("check", "one"), "ZeroDivisionError"),
     "does not lint": (write("flows/one.py", LINT), ("check", "one"), "self.next"),
     "dies": (write("flows/one.py", "raise SystemExit(3)\n"), ("check", "one"), "3"),
-    "not TOML": (write("k8s.toml", "image = \n"), ("check",), "k8s.toml: "),
+    "not TOML": (write("k8s.toml", "image = \n"), ("check",), "k8s.toml is not TOML: "),
     "no k8s.toml": (lambda project: (project / "k8s.toml").unlink(), ("check",), "k8s.toml"),
     "claims are no table": (
         write("k8s.toml", 'image = "a/b:1"\npersistent_volume_claims = "data"\n'),
@@ -285,9 +290,13 @@ BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
     ),
     "a misspelt key": (write("k8s.toml", "gpus = 1\n"), ("check", "hello"), "did you mean gpu"),
     "no cluster": (None, ("check", "hello", "--live"), "no cluster answers"),
-    "an option of --live": (None, ("check", "--run", "1"), "belong to --live"),
+    "an option of --live": (None, ("check", "--run", "1"), "need --live"),
     "an unknown option": (None, ("check", "--verbos"), "--verbos"),
-    "no such revision": (None, ("plan", "--against", "nowhere"), "no revision nowhere"),
+    "no such revision": (
+        None,
+        ("plan", "--against", "nowhere"),
+        "this repository has no revision nowhere",
+    ),
 }
 
 
@@ -313,7 +322,7 @@ def test_one_bad_flow_does_not_hide_the_others(k8s: Run, project: Path) -> None:
     done = k8s("check")
     assert done.returncode == 2
     assert "ZeroDivisionError" in one_line(done)
-    assert "TrainFlow (compiled): equal" in done.stdout
+    assert "TrainFlow (compiled): every pod matches k8s.toml" in done.stdout
 
 
 @pytest.fixture
@@ -453,7 +462,7 @@ def test_live_pods_are_as_the_code_says(k8s: Run, recorded: Any) -> None:
     }
     by_hand = k8s("check", "hello", "--live", METAFLOW_KUBERNETES_SECRETS="s3-on-kind", **env)
     assert (by_hand.returncode, by_hand.stderr) == (0, ""), by_hand.stdout
-    assert "HelloFlow (run 1795460926675445): equal" in by_hand.stdout
+    assert "HelloFlow (run 1795460926675445): every pod matches k8s.toml" in by_hand.stdout
 
 
 def test_live_hook_of_an_older_run(k8s: Run, recorded: Any) -> None:
@@ -505,7 +514,7 @@ def test_live_says_what_is_missing(k8s: Run, cluster: Any) -> None:
     handler, env = cluster
     nothing = k8s("check", "hello", "--live", **env)
     assert nothing.returncode == 2
-    assert "nothing of HelloFlow is in namespace team-a" in one_line(nothing)
+    assert "namespace team-a has nothing of HelloFlow" in one_line(nothing)
     handler.forbidden = "pods"
     done = k8s("check", "hello", "--live", **env)
     assert done.returncode == 2

@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run
+from conftest import K8S
+from mf_k8s import environments
+from mf_k8s.image.docker import name_by_digest
+from mf_k8s.kind import capacity
+from mf_k8s.kind.cluster import Cluster
+from mf_k8s.kind.nodes import cluster_config
+from mf_k8s.kind.objects import needed_objects
+from mf_k8s.project import Project
 
-SCRIPT = """
-import json, sys
-from churn_model.ops import cluster
-pods = json.loads(sys.argv[1])
-print(json.dumps([
-    cluster.placements(pods), cluster.capacity(pods), cluster.objects(pods, "team-a", True)
-]))
-"""
 GPU_NODE = {
     "node_selector": {"pool": "a100"},
     "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
@@ -50,18 +49,12 @@ PODS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def derived(venv: Path) -> tuple[Any, Any, Any]:
-    command = [venv / "bin/python", "-c", SCRIPT, json.dumps(PODS)]
-    return tuple(json.loads(subprocess.check_output(command, text=True)))
-
-
-def test_placements(derived: Any) -> None:
+def test_placements() -> None:
     """Pods that tolerate taints get a node with these; a toleration of everything needs none.
 
     Kubernetes refuses two taints of one key and effect.
     """
-    assert derived[0] == [
+    assert capacity.placements(PODS) == [
         {"labels": {}, "taints": []},
         {
             "labels": {"pool": "a100"},
@@ -74,9 +67,9 @@ def test_placements(derived: Any) -> None:
     ]
 
 
-def test_capacity(derived: Any) -> None:
+def test_node_capacity() -> None:
     """Four of the largest pods fit, beside 2 cores and 2 GiB for the system."""
-    assert derived[1] == {
+    assert capacity.node_capacity(PODS) == {
         "cpu": 4 * 2 + 2,
         "memory": 4 * 4096 * 10**6 + 2 * 2**30,
         "amd.com/gpu": 12,
@@ -84,8 +77,9 @@ def test_capacity(derived: Any) -> None:
     }
 
 
-def test_objects(derived: Any) -> None:
-    names = sorted((one["kind"], one["metadata"]["name"]) for one in derived[2])
+def test_objects() -> None:
+    objects = needed_objects(PODS, "team-a", parallel=True)
+    names = sorted((one["kind"], one["metadata"]["name"]) for one in objects)
     assert names == [
         ("Namespace", "team-a"),
         ("PersistentVolume", "team-a-data"),
@@ -98,7 +92,7 @@ def test_objects(derived: Any) -> None:
         ("ServiceAccount", "metaflow"),
         ("ServiceAccount", "other"),
     ]
-    by_name = {(one["kind"], one["metadata"]["name"]): one for one in derived[2]}
+    by_name = {(one["kind"], one["metadata"]["name"]): one for one in objects}
     of_registry = "kubernetes.io/dockerconfigjson"
     assert by_name["Secret", "both"]["type"] == by_name["Secret", "regcred"]["type"] == of_registry
     subjects = by_name["RoleBinding", "argo-executor"]["subjects"]
@@ -112,23 +106,19 @@ def test_objects(derived: Any) -> None:
     }
 
 
-KERNEL = """
-import pathlib
-there = pathlib.Path.exists
-pathlib.Path.exists = lambda path: {there} if "system/node" in str(path) else there(path)
-from churn_model.ops import nodes
-print(nodes.described(2))
-"""
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_a_kernel_without_numa(venv: Path, there: bool) -> None:
-    """Nothing can be mounted over what is not there: no cluster would come up."""
-    said = run(venv / "bin/python", "-c", KERNEL.format(there=there), cwd=venv)
-    for node in json.loads(said)["nodes"]:
+@pytest.mark.parametrize("has_numa", [True, False])
+def test_a_kernel_without_numa(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, has_numa: bool
+) -> None:
+    """Nothing can be mounted over a folder that does not exist: no cluster would come up."""
+    numa = tmp_path / "node"
+    if has_numa:
+        numa.mkdir()
+    monkeypatch.setattr(capacity, "NUMA", str(numa))
+    for node in json.loads(cluster_config(Cluster("churn", tmp_path), 2))["nodes"]:
         paths = {mount["containerPath"] for mount in node["extraMounts"]}
-        assert paths - {"/sys/devices/system/node"} == {"/proc/meminfo", "/claims", "/images"}
-        assert ("/sys/devices/system/node" in paths) == there
+        assert paths - {str(numa)} == {"/proc/meminfo", "/claims", "/images"}
+        assert (str(numa) in paths) == has_numa
 
 
 GOOD = {
@@ -150,8 +140,8 @@ BAD: dict[str, tuple[dict[str, str | None], str]] = {
     "Docker is not running": ({"docker": NO_DOCKER}, "start Docker"),
     "no kind": ({"kind": None}, "kind is not installed, or not on PATH"),
     "no kubectl": ({"kubectl": None}, "kubectl is not installed, or not on PATH"),
-    "old kind": ({"kind": "echo kind v0.11.1"}, "kind 0.11 is too old: 0.27 or newer is needed"),
-    "old kubectl": ({"kubectl": "echo Client Version: v1.20.4"}, "kubectl 1.20 is too old: 1.28"),
+    "old kind": ({"kind": "echo kind v0.11.1"}, "kind 0.11.1 is too old: 0.27 or newer is needed"),
+    "old kubectl": ({"kubectl": "echo Client Version: v1.20.4"}, "kubectl 1.20.4 is too old: 1.28"),
     "another's cluster": ({"kind": OTHERS}, "kind delete cluster --name churn-model, or choose"),
     "full disk": (
         create_fails("ERROR: write /x: no space left on device"),
@@ -169,8 +159,8 @@ BAD: dict[str, tuple[dict[str, str | None], str]] = {
 
 
 @pytest.fixture
-def k8s(example: Path, venv: Path, tmp_path: Path) -> Callable[..., tuple[int, str]]:
-    """Give a function that runs `k8s` with nothing on PATH but stand-ins for its programs."""
+def k8s(locked: Path, tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Return a function that runs `k8s` with nothing on PATH but stand-ins for its programs."""
 
     def k8s(
         *command: str, programs: dict[str, str | None] | None = None, **more: str
@@ -184,7 +174,7 @@ def k8s(example: Path, venv: Path, tmp_path: Path) -> Callable[..., tuple[int, s
         env = {name: value for name, value in os.environ.items() if not name.startswith("K8S_")}
         env |= {"PATH": str(tmp_path / "bin"), **more}
         done = subprocess.run(
-            [venv / "bin/k8s", *command], cwd=example, env=env,
+            [K8S, *command], cwd=locked, env=env,
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert "Traceback" not in done.stderr
@@ -341,10 +331,9 @@ def test_env_turns_a_shell_to_the_cluster(k8s: Callable[..., Any], example: Path
         ("ghcr.io/acme/churn@sha256:1", "ghcr.io/acme/churn@sha256:1"),
     ],
 )
-def test_name_of_a_digest(venv: Path, image: str, name: str) -> None:
+def test_name_of_a_digest(image: str, name: str) -> None:
     """As containerd has it: the registry and no tag."""
-    code = "import sys; from churn_model.ops.image import by_digest; print(by_digest(sys.argv[1]))"
-    assert run(venv / "bin/python", "-c", code, image, cwd=venv).strip() == name
+    assert name_by_digest(image) == name
 
 
 @pytest.mark.parametrize(
@@ -352,9 +341,9 @@ def test_name_of_a_digest(venv: Path, image: str, name: str) -> None:
     [
         ("[helo]\nskip = 'slow'\n", "tests/kind.toml: no flow is called helo"),
         ("[hello]\nskipp = 'slow'\n", "tests/kind.toml: hello: no key skipp; did you mean skip?"),
-        ("[hello]\nparameters = '--a=1'\n", "A list of texts, like"),
+        ("[hello]\nparameters = '--a=1'\n", "A list of text, like"),
         ("[hello]\nskip = 's'\n[train]\nskip = 's'\n", "no flow to test"),
-        ("[hello\n", "kind.toml: not TOML"),
+        ("[hello\n", "kind.toml is not TOML"),
     ],
 )
 def test_kind_toml(k8s: Callable[..., Any], example: Path, settings: str, says: str) -> None:
@@ -384,40 +373,57 @@ def test_deploy_wants_a_flow_and_an_environment_that_exist(
     helper.touch()
     code, said = k8s("deploy", "helper")
     helper.unlink()
-    assert code == 2 and said.endswith("k8s: no flow is started in flows/helper.py\n")
+    assert code == 2
+    assert said.endswith("k8s: flows/helper.py starts no flow, so there is nothing to deploy\n")
     code, said = k8s("deploy", "hello", "--env", "staging")
-    assert (code, said) == (
-        2,
-        "k8s: no environment staging; in environments/ there is kind, prod\n",
-    )
+    assert (code, said) == (2, "k8s: no environment staging; environments/ has kind, prod\n")
 
 
-def test_environment_says_what_it_overrides(venv: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def project(example: Path) -> Project:
+    return Project(example, "churn_model")
+
+
+def test_environment_says_what_it_overrides(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The user's own configuration is laid under, not replaced."""
     (tmp_path / "config.json").write_text(
         json.dumps({"METAFLOW_DEFAULT_DATASTORE": "azure", "METAFLOW_SERVICE_URL": "https://hers"})
     )
-    script = (
-        "from churn_model.ops.environment import of_metaflow, use; print(use('kind'));"
-        "print(of_metaflow('SERVICE_URL'), of_metaflow('DEFAULT_DATASTORE'))"
-    )
-    env = {"METAFLOW_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
-    command = [venv / "bin/python", "-c", script]
-    said = subprocess.check_output(command, text=True, env=env).splitlines()
-    assert said == ["['METAFLOW_DEFAULT_DATASTORE: s3 instead of azure']", "https://hers s3"]
+    monkeypatch.setattr(os, "environ", {"METAFLOW_HOME": str(tmp_path)})
+    lines = environments.use_environment(project, "kind")
+    assert lines == ["METAFLOW_DEFAULT_DATASTORE: s3 instead of azure"]
+    assert environments.metaflow_setting("SERVICE_URL") == "https://hers"
+    assert environments.metaflow_setting("DEFAULT_DATASTORE") == "s3"
 
 
-def test_secret_values_are_not_shown(venv: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('["a"]', "environments/dev.json must be an object"),
+        ('{"a": "b"}', "environments/dev.json: a: a key must begin with METAFLOW_ or AWS_"),
+        ('{"METAFLOW_X": 1}', 'environments/dev.json: METAFLOW_X: a value must be text, like "1"'),
+        ("{", "environments/dev.json is not JSON"),
+    ],
+)
+def test_environment_that_is_not_valid(
+    k8s: Callable[..., Any], example: Path, text: str, message: str
+) -> None:
+    file = example / "environments/dev.json"
+    file.write_text(text)
+    code, output = k8s("deploy", "hello", "--env", "dev")
+    file.unlink()
+    assert code == 2 and message in output
+
+
+def test_secret_values_are_not_shown() -> None:
     """But that they differ is."""
-    code = "from churn_model.ops.environment import shown; print(shown(*sys.argv[1:]))"
-
-    def shown(name: str, value: str) -> str:
-        return run(venv / "bin/python", "-c", f"import sys; {code}", name, value, cwd=venv)
-
-    assert shown("AWS_DEFAULT_REGION", "eu-1") == "eu-1\n"
+    printable = environments.printable
+    assert printable("AWS_DEFAULT_REGION", "eu-1") == "eu-1"
     for name in ("AWS_SECRET_ACCESS_KEY", "METAFLOW_SERVICE_AUTH_KEY", "db_password", "Token"):
-        one, other = shown(name, "sesame"), shown(name, "barley")
-        assert "sesame" not in one and one != other
+        shown, other = printable(name, "sesame"), printable(name, "barley")
+        assert "sesame" not in shown and shown != other
 
 
 REGISTRY = """case "$1 $2" in
@@ -483,6 +489,6 @@ def test_bump(k8s: Callable[..., Any], example: Path, old: str, new: str | None)
         assert code == (0 if new else 2)
         assert tomllib.loads(config.read_text())["image"] == (new or old)
         assert config.read_text() == text.replace("ghcr.io/acme/churn:1.2.3", new or old)
-        assert new or "no number to count up" in said
+        assert new or "has no number to raise" in said
     finally:
         config.write_text(text)

@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import K8S
 
 
 @pytest.fixture
 def project(example: Path, tmp_path: Path) -> Path:
-    """Give a copy of the example project with its small flow alone, to edit."""
+    """Return a copy of the example project with its small flow alone, to edit."""
     shutil.copytree(example, tmp_path / "project", ignore=shutil.ignore_patterns(".venv"))
     (tmp_path / "project/flows/train.py").unlink()
     return tmp_path / "project"
 
 
-def said(project: Path, venv: Path) -> list[str]:
-    """Give the notes of a check that mention the answers."""
-    code = "from churn_model.ops.cli import main; main()"
+def notes(project: Path) -> list[str]:
+    """Return the notes of a check that mention the answers."""
     done = subprocess.run(
-        [venv / "bin/python", "-c", code, "check", "--format=json"],
+        [K8S, "check", "--format=json"],
         cwd=project,
-        env={"PYTHONPATH": str(project / "src"), "PATH": "/usr/bin:/bin", "HOME": str(project)},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(project)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -33,18 +33,18 @@ def said(project: Path, venv: Path) -> list[str]:
     return [note for flow in flows for note in flow["notes"] if "answers" in note]
 
 
-def test_nothing_is_said_of_a_fresh_project(project, venv):
-    assert said(project, venv) == []
+def test_nothing_is_said_of_a_fresh_project(project):
+    assert notes(project) == []
 
 
-def test_k8s_toml_holds(project, venv):
+def test_k8s_toml_holds(project):
     settings = project / "k8s.toml"
     text = (
         settings.read_text().replace("churn:1.2.3", "churn:1.3.0").replace("gpu = 1\n", "gpu = 2\n")
     )
     settings.write_text(text + 'data = "/data"\n')
     shutil.copy(project / "flows/hello.py", project / "flows/second.py")
-    assert said(project, venv) == [
+    assert notes(project) == [
         "k8s.toml is used, not .copier-answers.yml: "
         "image (ghcr.io/acme/churn:1.3.0, not ghcr.io/acme/churn:1.2.3), gpu (2, not 1), "
         "persistent_volume_claims (metaflow-training:/cache,data:/data, "
@@ -52,6 +52,6 @@ def test_k8s_toml_holds(project, venv):
     ]
 
 
-def test_project_that_left_the_template(project, venv):
+def test_project_that_left_the_template(project):
     (project / ".copier-answers.yml").unlink()
-    assert said(project, venv) == []
+    assert notes(project) == []

@@ -3,11 +3,8 @@
 The figures are printed at the end. DRAWS=500 draws as many configurations.
 """
 
-import importlib
 import json
 import re
-import sys
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,13 @@ import yaml
 from conftest import FIGURES, how_many
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
+from mf_k8s.check import compare
+from mf_k8s.compile_flows import CompiledFlow, compile_flows
+from mf_k8s.complete_template import complete_template
+from mf_k8s.config import Config, read_toml, shared_settings
+from mf_k8s.expected_pods import expected_pods
+from mf_k8s.project import Project
+from mf_k8s.read_pods import workflow_pods
 
 FLOWS = [path for path in sorted(Path(__file__).parent.glob("flows/*.py")) if path.stem != "plain"]
 DRAWS = how_many("DRAWS", 40, 300)
@@ -109,24 +113,15 @@ INHERITED = {"serviceAccountName", "nodeSelector", "tolerations", "imagePullSecr
 
 
 @pytest.fixture(scope="module")
-def check(example: Path) -> Iterator[Any]:
-    """Give the project's ops.check, without its __init__.py, which would want Metaflow here."""
-    package = types.ModuleType("churn_model")
-    package.__path__ = [str(example / "src/churn_model")]
-    sys.modules["churn_model"] = package
-    module: Any = importlib.import_module("churn_model.ops.check")
-    module.invalid = lambda _: []  # hera is in the project's environment, not in this one
-    yield module
-    for name in [name for name in sys.modules if name.partition(".")[0] == "churn_model"]:
-        del sys.modules[name]
+def project(example: Path) -> Project:
+    return Project(example, "churn_model")
 
 
-def compiled(check: Any, venv: Path, files: list[Path], root: Path) -> list[dict[str, Any]]:
-    python = (str(venv / "bin/python"),)
-    compiler = importlib.import_module("churn_model.ops.compile")
-    results = list(compiler.compile_flows(files, root, python=python))
-    assert [Path(one["file"]) for one in results] == files
-    assert [one["error"] for one in results] == [None] * len(files)
+def compiled(project: Project, files: list[Path]) -> list[CompiledFlow]:
+    """Return what came of each file; all of them must compile."""
+    results = list(compile_flows(project, files))
+    assert [result.file for result in results] == files
+    assert [result.error for result in results] == [None] * len(files)
     return results
 
 
@@ -137,16 +132,15 @@ def with_config(flow: str, config: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def rich(check: Any, example: Path, venv: Path, tmp_path_factory: Any) -> list[dict[str, Any]]:
-    """Give every shape of flow as it compiles under a k8s.toml that says everything."""
+def rich(project: Project, tmp_path_factory: Any) -> tuple[Config, list[CompiledFlow]]:
+    """Return a k8s.toml that says everything, and every shape of flow as it compiles under it."""
     folder = tmp_path_factory.mktemp("rich")
     (folder / "k8s.toml").write_text(RICH)
     files = []
     for flow in FLOWS:
         files.append(folder / flow.name)
         files[-1].write_text(with_config(flow.read_text(), folder / "k8s.toml"))
-    results = compiled(check, venv, files, example)
-    return [{**one, "config": str(folder / "k8s.toml")} for one in results]
+    return read_toml(folder / "k8s.toml"), compiled(project, files)
 
 
 class Pod:
@@ -275,43 +269,45 @@ def mutations(whole: str) -> Iterator[tuple[str, list[tuple[str, str]], Any]]:
                 yield "move", both, written(manifest, all_pods)
 
 
-def test_every_lost_field_is_found(check: Any, rich: list[dict[str, Any]]) -> None:
-    config = check.read_config(Path(rich[0]["config"]))
-    shared = check.shared_settings(config)
+def test_every_lost_field_is_found(rich: tuple[Config, list[CompiledFlow]]) -> None:
+    config, flows = rich
     done, missed = 0, []
     settings_seen = set()
-    for result in rich:
-        whole = check.complete(result["template"], shared)
+    for result in flows:
+        assert result.flow and result.template
+        whole = complete_template(result.template, shared_settings(config))
         for template in whole["spec"]["templates"]:
             if "container" in template:  # without what is long and not compared
                 container = template["container"]
                 del container["command"]
                 container["env"] = [one for one in container["env"] if one["name"] == TEMPDIR]
-        expected = check.expected_pods(config, result["flow"])
-        sound = check.compare_pods(expected, check.workflow_pods(whole), shared)
-        assert all(one["equal"] for pod in sound.values() for one in pod.values())
+        expected = expected_pods(config, result.flow)
+        sound = compare.compare_pods(expected, workflow_pods(whole), config)
+        assert all(setting["equal"] for pod in sound.values() for setting in pod.values())
         for what, where, manifest in mutations(json.dumps(whole)):
-            found = check.compare_pods(expected, check.workflow_pods(manifest), shared)
+            found = compare.compare_pods(expected, workflow_pods(manifest), config)
             for pod, setting in where:
                 done += 1
                 settings_seen.add(setting)
-                if found[pod].get(setting, {"equal": True})["equal"]:
-                    missed.append(f"{result['flow']['name']}: {what} {setting} of {pod}")
+                comparison = found[pod].get(setting)
+                if comparison is None or comparison["equal"]:
+                    missed.append(f"{result.flow['name']}: {what} {setting} of {pod}")
     FIGURES["lost fields that k8s check found"] = f"{done - len(missed)} of {done}"
     assert not missed, missed[:20]
     assert settings_seen == PLACES.keys()
 
 
 def test_a_step_without_a_pod_and_a_pod_without_a_step(
-    check: Any, rich: list[dict[str, Any]]
+    rich: tuple[Config, list[CompiledFlow]],
 ) -> None:
-    config = check.read_config(Path(rich[0]["config"]))
-    for result in rich:
-        expected = check.expected_pods(config, result["flow"])
-        found = check.workflow_pods(check.complete(result["template"], config))
-        step = next(iter(result["flow"]["steps"]))
+    config, flows = rich
+    for result in flows:
+        assert result.flow and result.template
+        expected = expected_pods(config, result.flow)
+        found = workflow_pods(complete_template(result.template, shared_settings(config)))
+        step = next(iter(result.flow["steps"]))
         found["stranger"] = found.pop(step)
-        report = check.compare_pods(expected, found, config)
+        report = compare.compare_pods(expected, found, config)
         assert report[step] == {"pod": {"expected": "a pod", "found": None} | BAD}
         assert report["stranger"] == {"pod": {"expected": None, "found": "a pod"} | BAD}
 
@@ -407,7 +403,7 @@ checked = 0
 )
 @given(some.lists(DRAW, min_size=TOGETHER, max_size=TOGETHER))
 def test_no_valid_configuration_is_accused(
-    check: Any, example: Path, venv: Path, tmp_path_factory: Any, draws: Any
+    project: Project, tmp_path_factory: Any, draws: Any
 ) -> None:
     global checked
     folder = tmp_path_factory.mktemp("draws")
@@ -423,19 +419,17 @@ def test_no_valid_configuration_is_accused(
         text = text.replace("\n@step", "\n    @step")
         files.append(folder / f"flow{number}_{flow.name}")
         files[-1].write_text(with_config(text, config))
-        configs.append(check.read_config(config))
-    for result, config, draw in zip(
-        compiled(check, venv, files, example), configs, draws, strict=True
-    ):
-        report = check.check_flow(
-            check.start_report(result), result["template"], result["flow"], config
-        )
+        configs.append(read_toml(config))
+    for result, config, draw in zip(compiled(project, files), configs, draws, strict=True):
+        assert result.flow and result.template
+        start = compare.start_report(project, result)
+        report = compare.check_flow(start, result.template, result.flow, config)
         wrong = {
-            (pod, key): one
-            for pod, table in report["pods"].items()
-            for key, one in table.items()
-            if not one["equal"]
+            (pod, key): setting
+            for pod, table in report.pods.items()
+            for key, setting in table.items()
+            if not setting["equal"]
         }
-        assert not wrong and not report["failures"], (draw, wrong, report["failures"])
+        assert not wrong and not report.failures, (draw, wrong, report.failures)
         checked += 1
     FIGURES["configurations drawn, none accused by k8s check"] = checked
