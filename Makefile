@@ -2,6 +2,8 @@
 PYTHON ?= python3
 # locked: as in uv.lock; oldest: the lower bounds of both pyproject.toml; newest: what PyPI has.
 VERSIONS ?= locked
+# Where `make package` puts what it builds.
+DIST ?= dist
 
 BIN := .venv/bin
 SYNC_locked := --frozen
@@ -12,12 +14,13 @@ ifeq ($(VERSIONS),oldest)
 export UV_RESOLUTION := lowest-direct
 endif
 
-.PHONY: help demo test test-kind lint benchmark benchmark-kind organisation-check picture
+.PHONY: help demo test test-kind lint package benchmark benchmark-kind organisation-check picture
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
 	@echo "make test       every test that needs no cluster; LONG=1 tries more"
 	@echo "make test-kind  the tests on a real cluster; needs Docker, kind and kubectl"
 	@echo "make lint       check this repository's style"
+	@echo "make package    build the command k8s, mf-k8s, as a wheel and sdist in dist/"
 	@echo "make benchmark  measure what the README says about speed, and update a fleet"
 	@echo "make benchmark-kind  measure the cluster; needs Docker, kind and kubectl"
 	@echo "make organisation-check  check hooks/organisation.yml"
@@ -44,6 +47,10 @@ test-kind: $(BIN)/$(VERSIONS)
 lint: $(BIN)/$(VERSIONS)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+package: $(BIN)/$(VERSIONS)
+	@$(BIN)/uv build --quiet --out-dir $(DIST) template/tools/mf-k8s
+	@ls $(DIST)/mf_k8s-*
 
 benchmark: $(BIN)/$(VERSIONS)
 	@for name in copying flow check fleet; do $(BIN)/python benchmarks/$$name.py || exit; done
