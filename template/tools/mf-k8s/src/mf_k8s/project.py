@@ -18,7 +18,7 @@ from .errors import CommandError
 # and k8s.schema.json beside them.
 CONTRACT = 1
 TABLE = "mf-k8s"  # [tool.mf-k8s] in the project's pyproject.toml
-UPDATE_TOOL = "uv sync --upgrade-package mf-k8s"
+UPDATE_TOOL = "run `uv sync --upgrade-package mf-k8s`"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,10 @@ def read_table(file: Path) -> dict[str, Any] | None:
         text = file.read_text(encoding="utf-8")
         tool = tomllib.loads(text).get("tool", {})
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CommandError(f"{shown_path(file)} is not TOML: {error}") from error
+        raise CommandError(
+            f"{shown_path(file)} is not TOML: {error}; correct that line, or settle the conflict"
+            " that an update left there"
+        ) from error
     return tool.get(TABLE) if isinstance(tool, dict) else None
 
 
@@ -115,20 +118,25 @@ def must_be_whole(project: Project) -> None:
         if not file.is_file():
             raise CommandError(
                 f"{shown_path(file)} is missing, and `k8s` needs it: restore it with"
-                f" `git checkout -- {shown_path(file)}`, or with `uvx copier recopy`"
+                f" `git checkout -- {shown_path(file)}`, or with"
+                " `uvx copier recopy --defaults -r :current: --skip '*'`"
             )
 
 
 def must_fit(project: Project, required: str) -> None:
     """Raise CommandError unless this version of the tool and the project's files fit together."""
     version = importlib.metadata.version(TABLE)
+    file = shown_path(project.root / "pyproject.toml")
     try:
         fits = SpecifierSet(required).contains(version, prereleases=True)
     except InvalidSpecifier as error:
-        raise CommandError(f"pyproject.toml: [tool.{TABLE}] required-version: {error}") from error
+        raise CommandError(
+            f'{file}: [tool.{TABLE}] required-version must be versions, like ">=0.3.0": {error}'
+        ) from error
     if not fits:
         raise CommandError(
-            f"mf-k8s {version} is installed, and this project requires {required}: {UPDATE_TOOL}"
+            f"mf-k8s {version} is installed, and {file} requires {required}: {UPDATE_TOOL}, after"
+            " its group ops allows such a version"
         )
     settings = project.settings_file
     number = re.search(r"^CONTRACT = (\d+)$", settings.read_text(encoding="utf-8"), re.MULTILINE)
@@ -141,5 +149,5 @@ def must_fit(project: Project, required: str) -> None:
     if contract < CONTRACT:
         raise CommandError(
             f"{shown_path(settings)} has contract {contract}, and mf-k8s {version} needs"
-            f" {CONTRACT}: uvx copier update"
+            f" {CONTRACT}: run `uvx copier update`"
         )

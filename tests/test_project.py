@@ -1,0 +1,155 @@
+"""What the command says where it cannot work: one line with the remedy, and exit code 2."""
+
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from mf_k8s.errors import CommandError
+from mf_k8s.project import find_project
+
+K8S = Path(sys.executable).with_name("k8s")
+VERSION = importlib.metadata.version("mf-k8s")
+PACKAGE = ROOT / "template/src/{{ package_name }}"
+PYPROJECT = '[tool.mf-k8s]\npackage = "churn"\nrequired-version = ">=0.3.0"\n'
+FILES = ("base.py", "settings.py", "k8s.schema.json")
+TOOL = "run `uv sync --upgrade-package mf-k8s`"
+RESTORE = "`uvx copier recopy --defaults -r :current: --skip '*'`"
+# What is done to a project, by a file's new text or None for no file, and what is said of it.
+BROKEN = {
+    "no project": (
+        {"pyproject.toml": None},
+        "no project here: neither {root} nor a folder above it has a pyproject.toml with a table"
+        " [tool.mf-k8s]; change to a project's folder",
+    ),
+    "another project": (
+        {"pyproject.toml": '[project]\nname = "other"\n'},
+        "no project here: neither {root} nor a folder above it has a pyproject.toml with a table"
+        " [tool.mf-k8s]; change to a project's folder",
+    ),
+    "conflict": (
+        {"pyproject.toml": PYPROJECT + "<<<<<<< before updating\n"},
+        "pyproject.toml is not TOML: Invalid statement (at line 4, column 1); correct that line, or"
+        " settle the conflict that an update left there",
+    ),
+    "no package": (
+        {"pyproject.toml": '[tool.mf-k8s]\nrequired-version = ">=0.3.0"\n'},
+        "pyproject.toml: [tool.mf-k8s] must name the project's package, like package ="
+        ' "churn_model" for src/churn_model',
+    ),
+    "package is a path": (
+        {"pyproject.toml": '[tool.mf-k8s]\npackage = "src/churn"\n'},
+        "pyproject.toml: [tool.mf-k8s] must name the project's package, like package ="
+        ' "churn_model" for src/churn_model',
+    ),
+    "no table": (
+        {"pyproject.toml": "[tool]\nmf-k8s = 3\n"},
+        "pyproject.toml: [tool.mf-k8s] must name the project's package, like package ="
+        ' "churn_model" for src/churn_model',
+    ),
+    **{
+        f"no {file}": (
+            {f"src/churn/{file}": None},
+            f"src/churn/{file} is missing, and `k8s` needs it: restore it with"
+            f" `git checkout -- src/churn/{file}`, or with {RESTORE}",
+        )
+        for file in FILES
+    },
+    "older tool": (
+        {"pyproject.toml": PYPROJECT.replace(">=0.3.0", ">=99")},
+        f"mf-k8s {VERSION} is installed, and pyproject.toml requires >=99: {TOOL}, after its group"
+        " ops allows such a version",
+    ),
+    "no version": (
+        {"pyproject.toml": PYPROJECT.replace(">=0.3.0", "new")},
+        'pyproject.toml: [tool.mf-k8s] required-version must be versions, like ">=0.3.0": Invalid'
+        " specifier: 'new'",
+    ),
+    "newer contract": (
+        {"src/churn/settings.py": "CONTRACT = 2\n"},
+        f"src/churn/settings.py has contract 2, and mf-k8s {VERSION} knows 1: {TOOL}",
+    ),
+    "older contract": (
+        {"src/churn/settings.py": "CONTRACT = 0\n"},
+        f"src/churn/settings.py has contract 0, and mf-k8s {VERSION} needs 1: run"
+        " `uvx copier update`",
+    ),
+    "no contract": (
+        {"src/churn/settings.py": "import os\n"},
+        f"src/churn/settings.py has contract 0, and mf-k8s {VERSION} needs 1: run"
+        " `uvx copier update`",
+    ),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "churn"
+    (root / "src/churn").mkdir(parents=True)
+    (root / "flows/nested").mkdir(parents=True)
+    for file in FILES:
+        shutil.copy(PACKAGE / file, root / "src/churn")
+    (root / "pyproject.toml").write_text(PYPROJECT)
+    return root
+
+
+def test_found_from_any_folder_in_it(project, monkeypatch):
+    """A pyproject.toml of something else below it is passed over, as in tools/mf-k8s."""
+    (project / "flows/pyproject.toml").write_text('[project]\nname = "other"\n')
+    for folder in (project, project / "src/churn", project / "flows/nested"):
+        assert find_project(folder).root == project
+        monkeypatch.chdir(folder)
+        assert find_project().root == project
+    assert find_project(project).package == "churn"
+
+
+@pytest.mark.parametrize(("files", "message"), BROKEN.values(), ids=BROKEN)
+def test_what_is_wrong_and_the_remedy(project, monkeypatch, files, message):
+    monkeypatch.chdir(project)
+    break_project(project, files)
+    with pytest.raises(CommandError) as raised:
+        find_project()
+    assert str(raised.value) == message.format(root=project)
+
+
+def break_project(project: Path, files: dict[str, str | None]) -> None:
+    for name, text in files.items():
+        if text is None:
+            (project / name).unlink()
+        else:
+            (project / name).write_text(text)
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "deploy hello", "image", "kind up"])
+def test_one_line_and_exit_code_2(project, command):
+    files, message = BROKEN["no base.py"]
+    break_project(project, files)
+    done = subprocess.run(
+        [K8S, *command.split()], cwd=project, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"k8s: {message}\n"
+
+
+def test_paths_are_those_of_the_working_directory(project, monkeypatch):
+    (project / "src/churn/base.py").unlink()
+    monkeypatch.chdir(project / "flows")
+    with pytest.raises(CommandError, match=r"^\.\./src/churn/base\.py is missing, .* -- \.\./src"):
+        find_project()
+
+
+def test_remedy_restores_a_file(copy, tmp_path):
+    """The message's command brings the file, and what the team wrote stays."""
+    project = copy(tmp_path / "churn", project_name="churn")
+    base, readme = project / "src/churn/base.py", project / "README.md"
+    expected = base.read_text()
+    readme.write_text("# Ours\n")
+    copier = Path(sys.executable).with_name("copier")
+    base.unlink()
+    restore = RESTORE.strip("`").replace("uvx copier", str(copier)).replace("'*'", "*").split()
+    subprocess.run(restore, cwd=project, check=True, capture_output=True)
+    assert base.read_text() == expected
+    assert readme.read_text() == "# Ours\n"
