@@ -1,21 +1,28 @@
 """Checks hooks/organisation.yml, or the file that is named: `make organisation-check`.
 
-Its values are held against the questions' own validators and the schema of k8s.toml.
+Its values are held against the questions' own validators and the schema of k8s.toml. A `tool` is
+looked up where uv will look it up.
 """
 
 import difflib
 import importlib.util
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import copier
 import yaml
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "template/src/{{ package_name }}"
@@ -27,8 +34,12 @@ KINDS: dict[str, tuple[type, str]] = {
     "persistent_volume_claims": TEXT,
     "datastore_root": TEXT,
     "ci": TEXT,
+    "tool": TEXT,
+    "tool_index": TEXT,
     "gpu_pools": TABLE,
 }
+TOOL = "mf-k8s"
+PYPROJECT = ROOT / "template/pyproject.toml.jinja"
 QUESTION = {"registry": "image", "namespaces": "namespace", "service_accounts": "service_account"}
 
 
@@ -54,9 +65,82 @@ def problems(text: str) -> Iterator[str]:
             yield f"{key}: {json.dumps(value, default=str)} is not {KINDS[key][1]}"
         elif key == "gpu_pools":
             yield from wrong_pools(value)
+        elif key == "tool":
+            yield from wrong_tool(value)
+        elif key == "tool_index":
+            yield from wrong_tool_index(value, organisation.get("tool"))
         else:
             for item in value if isinstance(value, list) else [value]:
-                yield from (f"{key}: {said}" for said in refused(key, item))
+                yield from (f"{key}: {message}" for message in refused(key, item))
+
+
+def wrong_tool(tool: str) -> Iterator[str]:
+    """Yield what is wrong with the requirement from which projects get the command k8s."""
+    if not tool:
+        return
+    try:
+        requirement = Requirement(tool)
+    except InvalidRequirement as error:
+        yield (
+            f"tool: {json.dumps(tool)} is not a requirement, like {TOOL}==0.3.0:"
+            f" {str(error).splitlines()[0]}"
+        )
+        return
+    if canonicalize_name(requirement.name) != TOOL:
+        yield f"tool: {json.dumps(tool)} is not a requirement of {TOOL}, like {TOOL}==0.3.0"
+
+
+def wrong_tool_index(index: str, tool: Any) -> Iterator[str]:
+    """Yield what is wrong with the index that has the tool."""
+    if not index:
+        return
+    try:
+        url = urlsplit(index)
+    except ValueError:
+        url = urlsplit("")
+    complete = url.path.startswith("/") if url.scheme == "file" else url.hostname
+    if url.scheme not in ("http", "https", "file") or not complete or re.search(r"\s", index):
+        yield (
+            f"tool_index: {json.dumps(index)} is not the URL of an index, like"
+            " https://pypi.example.com/simple"
+        )
+    elif url.username or url.password:
+        yield (
+            "tool_index: a name and password would be in every project; leave them out, and set"
+            " UV_INDEX_ORGANISATION_USERNAME and UV_INDEX_ORGANISATION_PASSWORD where uv runs"
+        )
+    elif not tool:
+        yield f"tool_index: has no effect without tool, like {TOOL}==0.3.0"
+    elif "@" in str(tool):
+        yield "tool_index: has no effect on a tool with a URL of its own; leave it out"
+
+
+def unobtainable(tool: str, index: str) -> Iterator[str]:
+    """Yield why a project would not get the tool, or not a version that fits it."""
+    command = [Path(sys.executable).with_name("uv"), "pip", "compile", "-", "--no-deps", "--quiet"]
+    if index:
+        command += ["--default-index", f"organisation={index}"]
+    uv = subprocess.run(
+        [*command, "--no-header", "--no-annotate"],
+        input=tool,
+        env={"UV_HTTP_TIMEOUT": "20", "UV_HTTP_RETRIES": "1", **os.environ},
+        capture_output=True,
+        text=True,
+    )
+    if uv.returncode:
+        where = f" from {index}" if index and "@" not in tool else ""
+        yield (
+            f"tool: uv cannot get {tool}{where}: publish it there, or correct this file; it says:"
+            f" {uv.stderr}"
+        )
+        return
+    (required,) = re.findall(r'^required-version = "(.*)"$', PYPROJECT.read_text(), re.MULTILINE)
+    version = re.search(r"^mf-k8s==(\S+)", uv.stdout, re.MULTILINE)
+    if version and not SpecifierSet(required).contains(version[1], prereleases=True):
+        yield (
+            f"tool: {tool} gives version {version[1]}, and projects require {required}: publish"
+            " this release's with `make package`"
+        )
 
 
 def refused(key: str, value: Any) -> Iterator[str]:
@@ -100,9 +184,13 @@ def wrong_pools(pools: dict[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     file = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "hooks/organisation.yml"
-    found = [" ".join(problem.split()) for problem in problems(file.read_text(encoding="utf-8"))]
+    text = file.read_text(encoding="utf-8")
+    found = list(problems(text))
+    organisation = {} if found else yaml.safe_load(text) or {}
+    if organisation.get("tool"):
+        found = list(unobtainable(organisation["tool"], organisation.get("tool_index", "")))
     for problem in found:
-        print(f"{file.name}: {problem}", file=sys.stderr)
+        print(f"{file.name}: {' '.join(problem.split())}", file=sys.stderr)
     if found:
         sys.exit(1)
     print(f"{file.name}: every value can be a default")

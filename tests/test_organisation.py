@@ -2,9 +2,11 @@
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import copier
@@ -36,7 +38,7 @@ def test_example():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("registri: ghcr.io/a", "registri: no such key; did you mean registry?"),
         ("gpu_pool: {}", "gpu_pool: no such key; did you mean gpu_pools?"),
@@ -59,18 +61,113 @@ def test_example():
         ("registry: '{{ registry }}'", "{{ is not possible: Copier reads this file as a template"),
     ],
 )
-def test_wrong_value_is_named_in_one_line(tmp_path, text, said):
-    (tmp_path / "organisation.yml").write_text(text + "\n")
-    done = subprocess.run(
-        [sys.executable, ROOT / "tests/organisation.py", tmp_path / "organisation.yml"],
+def test_wrong_value_is_named_in_one_line(tmp_path, text, message):
+    done = check(tmp_path, text + "\n")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert re.match(f"organisation.yml: {message}", line), line
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tool: mf k8s", 'tool: "mf k8s" is not a requirement, like mf-k8s==0.3.0: Expected'),
+        ("tool: mf-k8s 0.3", 'tool: "mf-k8s 0.3" is not a requirement, like mf-k8s==0.3.0: '),
+        ("tool: git+https://a.example/b", 'tool: "git+https://a.example/b" is not a requirement'),
+        ("tool: mf-k9s==0.3.0", 'tool: "mf-k9s==0.3.0" is not a requirement of mf-k8s, like'),
+        ("tool: [mf-k8s]", 'tool: ["mf-k8s"] is not a text'),
+        ("tool_index: https://a.example", "tool_index: has no effect without tool, like mf-k8s=="),
+        *(
+            (
+                f"tool: mf-k8s\ntool_index: {url}",
+                f'tool_index: "{url}" is not the URL of an index, like https://pypi.example.com/',
+            )
+            for url in ("a.example/simple", "ftp://a.example", "https:///simple", "https://a b/c")
+        ),
+        (
+            "tool: mf-k8s\ntool_index: https://me:secret@a.example/simple",
+            "tool_index: a name and password would be in every project; leave them out, and set",
+        ),
+        (
+            "tool: mf-k8s @ https://a.example/a.whl\ntool_index: https://a.example/simple",
+            "tool_index: has no effect on a tool with a URL of its own; leave it out",
+        ),
+    ],
+)
+def test_tool_that_may_not_be(text, message):
+    (line,) = organisation.problems(text)
+    assert line.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tool: mf-k8s",
+        "tool: mf-k8s>=0.3,<1\ntool_index: https://a.example/simple",
+        "tool: mf_k8s==0.3.0\ntool_index: http://a.example:8080/simple/",
+        "tool: mf-k8s==0.3.0\ntool_index: file:///srv/simple",
+        "tool: mf-k8s @ git+https://a.example/b@v0.3.0+acme.1#subdirectory=template/tools/mf-k8s",
+        "tool: ''\ntool_index: ''",
+    ],
+)
+def test_tool_that_may_be(text):
+    assert list(organisation.problems(text)) == []
+
+
+def check(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    (folder / "organisation.yml").write_text(text)
+    return subprocess.run(
+        [sys.executable, ROOT / "tests/organisation.py", folder / "organisation.yml"],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert done.returncode == 1
-    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("tool", "versions", "message"),
+    [
+        ("mf-k8s==9.9.9", ["9.9.9"], None),
+        ("mf-k8s", ["0.2.9", "9.9.9"], None),
+        ("mf-k8s==9.9.8", ["9.9.9"], "tool: uv cannot get mf-k8s==9.9.8 from file:.* publish it"),
+        ("mf-k8s", [], "tool: uv cannot get mf-k8s from file:.* publish it there, or correct"),
+        (
+            "mf-k8s<0.3",
+            ["0.2.9"],
+            r"tool: mf-k8s<0.3 gives version 0.2.9, and projects require >=0\..* `make package`",
+        ),
+    ],
+)
+def test_tool_is_looked_up(tmp_path, tool, versions, message):
+    """Wheels without content are enough: nothing is installed."""
+    folder = tmp_path / "simple/mf-k8s"
+    folder.mkdir(parents=True)
+    names = [f"mf_k8s-{version}-py3-none-any.whl" for version in versions]
+    for name, version in zip(names, versions, strict=True):
+        with zipfile.ZipFile(folder / name, "w") as wheel:
+            metadata = f"Metadata-Version: 2.1\nName: mf-k8s\nVersion: {version}\n"
+            wheel.writestr(f"mf_k8s-{version}.dist-info/METADATA", metadata)
+    (folder / "index.html").write_text("".join(f'<a href="{name}">{name}</a>' for name in names))
+    index = (tmp_path / "simple").as_uri()
+    done = check(tmp_path, f"tool: {tool}\ntool_index: {index}\n")
+    assert done.returncode == (1 if message else 0), done.stderr
+    if message:
+        (line,) = done.stderr.splitlines()
+        assert re.match(f"organisation.yml: {message}", line), line
+
+
+def test_index_that_does_not_answer(tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and not listened to
+        index = f"http://127.0.0.1:{closed.getsockname()[1]}/simple"
+        done = check(tmp_path, f"tool: mf-k8s==0.3.0\ntool_index: {index}\n")
+    assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
-    assert re.match(f"organisation.yml: {said}", line), line
+    start = (
+        f"organisation.yml: tool: uv cannot get mf-k8s==0.3.0 from {index}: publish it there, or"
+    )
+    assert line.startswith(start), line
 
 
 def test_example_makes_what_the_docs_show(template, tmp_path):
