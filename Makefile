@@ -6,6 +6,7 @@ VERSIONS ?= locked
 DIST ?= dist
 
 BIN := .venv/bin
+TESTS_OF_K8S := $(addprefix tests/test_,check.py cluster.py differs.py mutations.py package.py project.py)
 SYNC_locked := --frozen
 SYNC_oldest := --resolution lowest-direct
 SYNC_newest := --upgrade
@@ -14,12 +15,13 @@ ifeq ($(VERSIONS),oldest)
 export UV_RESOLUTION := lowest-direct
 endif
 
-.PHONY: help demo test test-kind lint package benchmark benchmark-kind organisation-check picture
+.PHONY: help demo test test-kind lint coverage package benchmark benchmark-kind organisation-check picture
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
 	@echo "make test       every test that needs no cluster; LONG=1 tries more"
 	@echo "make test-kind  the tests on a real cluster; needs Docker, kind and kubectl"
-	@echo "make lint       check this repository's style"
+	@echo "make lint       check this repository's style and types"
+	@echo "make coverage   run the tests of the command k8s, and show the lines that they do not reach"
 	@echo "make package    build the command k8s, mf-k8s, as a wheel and sdist in dist/"
 	@echo "make benchmark  measure what the README says about speed, and update a fleet"
 	@echo "make benchmark-kind  measure the cluster; needs Docker, kind and kubectl"
@@ -27,7 +29,7 @@ help:
 	@echo "make picture    draw the README's picture, from what \`make demo\` has made"
 	@echo "PYTHON=python3.12 chooses the interpreter, VERSIONS=oldest or newest those of the packages"
 
-$(BIN)/$(VERSIONS): pyproject.toml uv.lock
+$(BIN)/$(VERSIONS): pyproject.toml uv.lock template/tools/mf-k8s/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("Python 3.11 or newer is needed: make PYTHON=…")'
 	@echo "Setting up .venv ($$($(PYTHON) --version), $(VERSIONS) versions) …"
 	@$(PYTHON) -m venv --clear .venv
@@ -47,6 +49,12 @@ test-kind: $(BIN)/$(VERSIONS)
 lint: $(BIN)/$(VERSIONS)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+coverage: $(BIN)/$(VERSIONS)
+	$(BIN)/coverage run -m pytest --quiet $(TESTS_OF_K8S)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --show-missing
 
 package: $(BIN)/$(VERSIONS)
 	@$(BIN)/uv build --quiet --out-dir $(DIST) template/tools/mf-k8s

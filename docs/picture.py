@@ -20,7 +20,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder, "churn-model")
         env = os.environ | {"COLUMNS": str(WIDTH), "FORCE_COLOR": "1", "METAFLOW_USER": "demo"}
-        env |= {"PYTHONPATH": str(project / "src")}
 
         def run(*command: str, shown: str = "") -> None:
             done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
@@ -33,14 +32,12 @@ def main() -> None:
         run(*git, "init", "-q")
         run(*git, "add", "-A")
         run(*git, "commit", "-qm", "first")
-        # The demo's environment, but the code of this copy: the entry point would find the demo's.
-        code = "from churn_model.ops.cli import main; main()"
-        k8s = (str(DEMO / ".venv/bin/python"), "-c", code)
-        run(*k8s, "check", "train", shown="uv run k8s check train")
+        k8s = str(DEMO / ".venv/bin/k8s")
+        run(k8s, "check", "train", shown="uv run k8s check train")
         flow = project / "flows/train.py"
         flow.write_text(flow.read_text().replace("@k8s(memory=8192)", "@k8s(gpu=2, memory=8192)"))
         run("git", "diff", "-U0", "--color", "flows", shown="git diff")
-        run(*k8s, "plan", shown="uv run k8s plan")
+        run(k8s, "plan", shown="uv run k8s plan")
     console.save_svg(str(ROOT / "docs/k8s.svg"), title="k8s")
 
 

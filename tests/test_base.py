@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import subprocess
+import tarfile
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -478,6 +479,47 @@ def test_heartbeat_is_checked_and_completed(
 
     assert differing(template) == {"node_selector", "secrets"}
     assert differing(complete_template(template, config)) == set()
+
+
+@pytest.mark.parametrize(
+    ("options", "added"),
+    [((), set()), (("--package-suffixes", ".py,.csv"), {"data.csv"})],
+    ids=["default", "suffixes"],
+)
+def test_code_package_holds_what_a_pod_needs(
+    metaflow: Metaflow,
+    project: Path,
+    s3: dict[str, str],
+    tmp_path: Path,
+    options: tuple[str, ...],
+    added: set[str],
+) -> None:
+    """Python files of the package and the schema: no secrets, data, notebooks or hidden files."""
+    package = project / "src/churn_model"
+    extra = [".env", "data.bin", "data.csv", "explore.ipynb", "features.py", "sub/more.py"]
+    extra += [".ipynb_checkpoints/copy.py", "__pycache__/old.cpython-311.pyc"]
+    for name in extra:
+        (package / name).parent.mkdir(exist_ok=True)
+        (package / name).write_text("")
+    archive = tmp_path / "code.tgz"
+    done = metaflow("hello.py", "--quiet", *options, "package", "save", str(archive), **s3)
+    for name in extra:
+        (package / name).unlink()
+    assert done.returncode == 0, done.stdout + done.stderr
+    with tarfile.open(archive) as code:
+        names = {name for name in code.getnames() if not name.startswith(".mf_code/metaflow/")}
+    prefix = ".mf_code/churn_model/"
+    shipped = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    template = {"__init__.py", "base.py", "settings.py", "k8s.schema.json"}
+    assert shipped == template | {"features.py", "sub/more.py"} | added
+    others = {name for name in names if not name.startswith(prefix)}
+    flows = {str(file.relative_to(project / "flows")) for file in project.glob("flows/**/*.py")}
+    assert others == flows | {
+        ".mf_install",
+        ".mf_meta/INFO",
+        ".mf_meta/CONFIG",
+        ".mf_meta/DIST_INFO",
+    }
 
 
 def code_lines(file: Path) -> int:

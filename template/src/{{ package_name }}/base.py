@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from metaflow import Config, FlowMutator, FlowSpec, kubernetes
 from metaflow._vendor.click import get_current_context  # type: ignore  # not in its stubs
-from metaflow.metaflow_config import DEFAULT_PACKAGE_SUFFIXES
 from metaflow.user_configs.config_parameters import (
     resolve_delayed_evaluator,
     unpack_delayed_evaluator,
@@ -51,6 +50,7 @@ class Command(NamedTuple):
 
     name: str
     creates_on_argo: bool
+    package_suffixes: str  # of the files beside a flow that travel with it
 
     @property
     def makes_pods(self) -> bool:
@@ -64,15 +64,16 @@ class SharedConfiguration(FlowMutator):
     def add_to_package(self) -> Any:
         """Ship this package beside Metaflow's own code, wherever the flow's file is.
 
-        Of its files, the Python ones and the schema, and those that Metaflow's option
-        --package-suffixes or METAFLOW_DEFAULT_PACKAGE_SUFFIXES adds; never hidden ones.
+        Of its files, the Python ones and the schema, and those with a suffix that
+        METAFLOW_DEFAULT_PACKAGE_SUFFIXES or --package-suffixes adds; never hidden ones.
         """
-        context = get_current_context(silent=True)
-        option = context and context.find_root().params.get("package_suffixes")
-        suffixes = (".py", SCHEMA, *(option or DEFAULT_PACKAGE_SUFFIXES).split(","))
         for path in PACKAGE.rglob("*"):
             hidden = any(part.startswith(".") for part in path.relative_to(PACKAGE).parts)
-            if path.is_file() and not hidden and path.name.endswith(suffixes):
+            if (
+                path.is_file()
+                and not hidden
+                and path.name.endswith((".py", SCHEMA, *self.suffixes))
+            ):
                 yield str(path), str(path.relative_to(PACKAGE.parent))
 
     def pre_mutate(self, mutable_flow: Any) -> None:
@@ -90,6 +91,7 @@ class SharedConfiguration(FlowMutator):
     def mutate(self, mutable_flow: Any) -> None:
         """Attach the merged configuration; raise ConfigurationError for what cannot be honoured."""
         command = current_command()
+        self.suffixes = command.package_suffixes.split(",")
         config = dict(mutable_flow.configs)["k8s"].to_dict()
         for name, step in mutable_flow.steps:
             function = step._my_step
@@ -165,7 +167,8 @@ def current_command() -> Command:
     name = arguments[0]
     if name in OTHER_BACKENDS:
         raise ConfigurationError(f"{name}: BaseFlow configures Kubernetes and Argo only")
-    return Command(name, name == "argo-workflows" and "create" in arguments)
+    creates_on_argo = name == "argo-workflows" and "create" in arguments
+    return Command(name, creates_on_argo, context.find_root().params["package_suffixes"])
 
 
 def step_settings(

@@ -2,16 +2,16 @@
 
 Metaflow reads its configuration once, when it is imported, and compile_flows gives it another one
 than the user's. `k8s plan` runs this in the environment of another revision, perhaps with another
-interpreter. So it imports nothing of this package.
+interpreter. So neither this nor flow_facts, which it loads from its file, imports this package.
 """
 
 import gc
 import importlib.metadata
+import importlib.util
 import json
 import multiprocessing
 import os
 import runpy
-import signal
 import sys
 import time
 import traceback
@@ -23,11 +23,10 @@ from typing import Any
 
 TIME_LIMIT = 300  # seconds for one flow: its imports may be slow, but not this slow
 CAN_FORK = sys.platform != "darwin"  # whose libraries do not survive a fork
-SIDE_BY_SIDE = min(2, os.cpu_count() or 1)
+SIDE_BY_SIDE = 2
 NEEDS_ENVIRONMENT = {"pypi", "conda", "pypi_base", "conda_base"}
-OVERRIDES = "k8s_overrides"  # the attribute of a step's function in which base.py's k8s() records
 
-Job = dict[str, Any]  # the argument of compile_flows: files, package, bucket, folder, options
+Job = dict[str, Any]  # what compile_flows sends: files, package, bucket, folder, options
 Result = dict[str, Any]  # a CompiledFlow, without its file
 
 
@@ -68,17 +67,12 @@ def result_of(process: Any, receiver: Connection, started: float) -> Result | No
             return result
         except EOFError:
             process.join()
-            return failure(reason_of_end(process.exitcode))
+            end = f"its process ended with {process.exitcode}"
+            return failure(f"{end}; -9 is a kill, perhaps for want of memory")
     if time.monotonic() - started > TIME_LIMIT:
         process.kill()
         return failure(f"compiling it took more than {TIME_LIMIT} s")
     return None
-
-
-def reason_of_end(exit_code: int) -> str:
-    if exit_code == -signal.SIGKILL:
-        return "compiling it was killed; the machine may have run out of memory"
-    return f"compiling it ended without a result, exit code {exit_code}"
 
 
 def failure(error: str, log: str = "") -> Result:
@@ -88,7 +82,7 @@ def failure(error: str, log: str = "") -> Result:
 def prepare(job: Job) -> None:
     """Import Metaflow without the project's or the user's configuration, and stand in for S3."""
     gc.disable()  # a tenth of the time that the imports take
-    # Metaflow reads the names of all installed packages for each flow, a third of the time
+    # Metaflow reads these names for each flow, a third of the time
     importlib.metadata.packages_distributions = cache(importlib.metadata.packages_distributions)
     importlib.metadata.packages_distributions()
     project = os.getcwd()
@@ -159,10 +153,9 @@ def run_file(file: str, package: str) -> dict[str, Any] | None:
     """
     import metaflow
 
-    flow_spec: Any = metaflow.FlowSpec
     facts: dict[str, Any] = {}
     flows: list[Any] = []  # Metaflow makes another of the same flow once Configs are known
-    construct = flow_spec.__init__
+    construct = metaflow.FlowSpec.__init__
 
     def initialize(flow: Any, use_cli: bool = True) -> None:
         construct(flow, use_cli=False)
@@ -170,7 +163,7 @@ def run_file(file: str, package: str) -> dict[str, Any] | None:
         if use_cli:
             facts.update(compile_flow(flow, flows, package))
 
-    flow_spec.__init__ = initialize
+    metaflow.FlowSpec.__init__ = initialize
     runpy.run_path(file, run_name="__main__")
     return facts or None
 
@@ -179,76 +172,40 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
     """Compile a flow and return its FlowFacts (see compile_flows)."""
     from metaflow import parameters
 
-    base: Any = sys.modules.get(f"{package}.base")
-    derives = bool(base) and isinstance(flow, base.BaseFlow)
+    code = load_flow_facts()
+    base = sys.modules.get(f"{package}.base")
     # BaseFlow takes a step's own @kubernetes off, so they are read before it runs
-    written = {node.name: written_overrides(getattr(flow, node.name)) for node in flow._graph}
+    written = {node.name: code.written_overrides(getattr(flow, node.name)) for node in flow._graph}
     resolve_offline(flow)
     with parameters.flow_context(type(flow)):
         from metaflow import cli  # only now: it binds the options of this flow's Configs
 
-        main: Any = cli.main
-
         try:
-            main(flow, handle_exceptions=False)
+            cli.main(flow, handle_exceptions=False)
         except SystemExit as end:
             if end.code:
                 raise
     final = flows[-1]
     with parameters.flow_context(type(final)):
-        steps = {name: step_facts(final, name, written[name]) for name in final._graph.sorted_nodes}
+        names = final._graph.sorted_nodes
+        steps = {name: code.step_facts(final, name, written[name]) for name in names}
     return {
         "name": flow.name,
-        "derives": derives,
+        "derives": base is not None and isinstance(flow, base.BaseFlow),
         "start": final._graph.start_step,
-        "hooks": hook_images(final),
+        "hooks": code.hook_images(final),
         "steps": steps,
     }
 
 
-def step_facts(flow: Any, name: str, written: list[tuple[str | None, Any]]) -> dict[str, Any]:
-    """Return a step's StepFacts."""
-    node = flow._graph[name]
-    decorators = {decorator.name: decorator for decorator in node.decorators}
-    return {
-        "overrides": [{"pool": pool, "values": explicit_values(by)} for pool, by in written],
-        "resources": decorators["resources"].attributes if "resources" in decorators else {},
-        "timeout": decorators["timeout"].secs if "timeout" in decorators else None,
-        "parallel": node.parallel_step,
-        "next": node.out_funcs,
-    }
-
-
-def hook_images(flow: Any) -> dict[str, str | None]:
-    """Return the image of each pod of @exit_hook, None for the default.
-
-    They are named as by _lifecycle_hook_from_deco in metaflow/plugins/argo/argo_workflows.py.
-    """
-    return {
-        f"{outcome}-{function.replace('_', '-')}": hook.attributes["options"].get("image")
-        for hook in flow._flow_decorators.get("exit_hook", ())
-        for outcome in ("success", "error")
-        for function in getattr(hook, f"{outcome}_hooks")
-    }
-
-
-def written_overrides(step: Any) -> list[tuple[str | None, Any]]:
-    """Return the pool of each @k8s and @kubernetes of a step, with its values or decorator."""
-    own = [(pool, values) for _, pool, values in getattr(step, OVERRIDES, ())]
-    return own + [(None, one) for one in step.decorators if one.name == "kubernetes"]
-
-
-def explicit_values(values_or_decorator: Any) -> dict[str, Any]:
-    """Return what is written in a @k8s or @kubernetes, with the values of the flow's Configs."""
-    from metaflow.user_configs import config_parameters as configs
-
-    attributes = getattr(values_or_decorator, "attributes", values_or_decorator)
-    values, unpacked = configs.unpack_delayed_evaluator(attributes)
-    if not isinstance(values_or_decorator, dict):  # the others are Metaflow's defaults
-        names = values_or_decorator._user_defined_attributes.union(unpacked)
-        values = {name: values[name] for name in names}
-    resolved: dict[str, Any] = configs.resolve_delayed_evaluator(values, to_dict=True)
-    return resolved
+def load_flow_facts() -> Any:
+    """Return the module flow_facts, without importing this package."""
+    file = Path(__file__).with_name("flow_facts.py")
+    spec = importlib.util.spec_from_file_location("mf_k8s_flow_facts", file)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def resolve_offline(flow: Any) -> None:
@@ -258,10 +215,8 @@ def resolve_offline(flow: Any) -> None:
         from metaflow.plugins.pypi import conda_environment, micromamba
 
         sys.argv.insert(1, "--environment=pypi")
-        solver: Any = micromamba.Micromamba
-        solver.__init__ = lambda *_: None
-        environment: Any = conda_environment.CondaEnvironment
-        environment.init_environment = lambda *_, **__: None
+        micromamba.Micromamba.__init__ = lambda *_: None
+        conda_environment.CondaEnvironment.init_environment = lambda *_, **__: None
 
 
 if __name__ == "__main__":

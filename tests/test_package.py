@@ -1,0 +1,128 @@
+"""The shape of the tool: files that can be read alone, no circles, no work at import."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import FIGURES, ROOT, run
+from kubernetes.utils import parse_quantity as kubernetes_quantity
+from mf_k8s.read_pods import parse_quantity, quantity
+
+SOURCE = ROOT / "template/tools/mf-k8s/src"
+MODULES = {
+    ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): file
+    for file in SOURCE.rglob("*.py")
+}
+# Prints what importing all modules opens, runs or connects to, except the code itself.
+AUDIT = """
+import importlib, json, sys
+seen = []
+def hook(event, arguments):
+    if event in ("subprocess.Popen", "socket.connect", "os.mkdir"):
+        seen.append(f"{event} {arguments[0]}")
+    if event == "open" and not str(arguments[0]).endswith((".py", ".pyc", ".so")):
+        seen.append(f"{event} {arguments[0]}")
+import importlib.metadata, urllib.request  # the libraries' own work is not looked at
+import packaging.version, rich.progress, rich.table, tomlkit, typer.rich_utils, yaml
+sys.addaudithook(hook)
+for name in json.loads(sys.argv[1]):
+    importlib.import_module(name)
+print(json.dumps(seen))
+"""
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_file_can_be_read_alone(name: str) -> None:
+    assert len(MODULES[name].read_text().splitlines()) <= 250
+
+
+def imports(name: str) -> set[str]:
+    """Return the modules of the package that a module imports, anywhere in its code."""
+    parts = name.split(".")
+    package = parts if MODULES[name].name == "__init__.py" else parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            module = ".".join([*base, *(node.module or "").split(".")]).rstrip(".")
+            names = {f"{module}.{alias.name}" for alias in node.names}
+            found |= {one for one in names if one in MODULES} or {module}
+    return found & MODULES.keys()
+
+
+def test_no_circle_of_imports() -> None:
+    remaining = {name: imports(name) for name in MODULES}
+    while free := [name for name, needed in remaining.items() if not needed & remaining.keys()]:
+        for name in free:
+            del remaining[name]
+    assert remaining == {}
+
+
+def test_shared_modules_import_no_command() -> None:
+    """The options of all commands may: --env kind points at the cluster of `kind`."""
+    folders = {folder.name for folder in SOURCE.glob("mf_k8s/*/") if folder.name[0] != "_"}
+    for name in MODULES:
+        if name.count(".") == 1 and name not in ("mf_k8s.cli", "mf_k8s.options"):
+            assert not {one.split(".")[1] for one in imports(name) if "." in one} & folders, name
+
+
+def test_each_command_has_its_folder() -> None:
+    """Typer's help lists the commands; each is a folder of its name."""
+    commands = run(Path(sys.executable).with_name("k8s"), "--help", cwd=ROOT)
+    for folder in ("check", "plan", "deploy", "image", "kind"):
+        assert f" {folder} " in commands
+        assert f"mf_k8s.{folder}.command" in MODULES
+
+
+def test_importing_does_no_work(tmp_path: Path) -> None:
+    """In an empty folder: it reads no project and starts nothing."""
+    names = sorted(set(MODULES) - {"mf_k8s.compile_worker"})
+    output = run(sys.executable, "-c", AUDIT, json.dumps(names), cwd=tmp_path)
+    assert json.loads(output) == []
+
+
+@pytest.mark.parametrize("module", ["metaflow", "kubernetes", "hera", "jsonschema", "moto"])
+def test_help_imports_nothing_slow(module: str) -> None:
+    code = f"import sys, mf_k8s.cli; sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("text", ["1", "1.5", "100m", "4096M", "6G", "8196Mi", "2Ti", "3k", "1E"])
+def test_quantities_are_those_of_kubernetes(text: str) -> None:
+    assert parse_quantity(text) == kubernetes_quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "spelling"),
+    [("6000.0M", "6000M"), ("6G", "6000M"), ("8Gi", "8192Mi"), ("1.50", "1.5"), ("1500m", "1.5")],
+)
+def test_a_quantity_has_one_spelling(text: str, spelling: str) -> None:
+    assert quantity(text) == spelling
+
+
+def test_size_of_a_project(example: Path) -> None:
+    """A project's own part is small enough to be read: all but tools/."""
+    files = [
+        file
+        for file in example.rglob("*")
+        if file.is_file() and not {"tools", ".venv", "__pycache__"} & {*file.parts}
+    ]
+    files = [file for file in files if file.name != "uv.lock"]
+    lines = sum(len(file.read_text().splitlines()) for file in files)
+    FIGURES["a project's own part"] = f"{len(files)} files, {lines} lines"
+    assert len(files) <= 22
+    assert lines <= 1250
+
+
+def test_the_package_of_a_project_is_the_teams(example: Path) -> None:
+    """Four files of its own, and room for the team's."""
+    names = sorted(file.name for file in (example / "src/churn_model").iterdir())
+    assert [name for name in names if name != "__pycache__"] == [
+        "__init__.py",
+        "base.py",
+        "k8s.schema.json",
+        "settings.py",
+    ]
