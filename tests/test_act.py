@@ -118,4 +118,4 @@ def test_kind(act: Callable[..., str]) -> None:
     """The flow runs both ways, in a cluster made from nothing but the project."""
     said = act("kind")
     for way in ("run", "argo"):
-        assert re.search(rf"hello {way} +\d+ pods, equal to k8s.toml", said), said[-4000:]
+        assert re.search(rf"hello {way} +\d+ pods match k8s.toml", said), said[-4000:]
