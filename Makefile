@@ -61,7 +61,7 @@ package: $(BIN)/$(VERSIONS)
 	@ls $(DIST)/mf_k8s-*
 
 benchmark: $(BIN)/$(VERSIONS)
-	@for name in copying flow check fleet; do $(BIN)/python benchmarks/$$name.py || exit; done
+	@for name in copying flow help check fleet; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 benchmark-kind: $(BIN)/$(VERSIONS)
 	@$(BIN)/python benchmarks/kind.py

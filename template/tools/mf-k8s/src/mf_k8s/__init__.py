@@ -24,6 +24,6 @@ deploy and image, deploy uses plan and check.
     programs            runs docker, kind and kubectl
     progress, tables    what is printed on the way and at the end
 
-Slow imports (metaflow, kubernetes, hera, jsonschema) stand in the functions that need them, so that
+Imports that are slow (metaflow, kubernetes, hera, …) stand in the functions that need them, so that
 `k8s --help` answers at once.
 """

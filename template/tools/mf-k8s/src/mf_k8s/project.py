@@ -1,6 +1,5 @@
 """Finds the project that a command works on, and compares it with this version of the tool."""
 
-import importlib.metadata
 import os
 import re
 import tomllib
@@ -125,7 +124,9 @@ def must_be_whole(project: Project) -> None:
 
 def must_fit(project: Project, required: str) -> None:
     """Raise CommandError unless this version of the tool and the project's files fit together."""
-    version = importlib.metadata.version(TABLE)
+    from importlib.metadata import version as installed_version
+
+    version = installed_version(TABLE)
     file = shown_path(project.root / "pyproject.toml")
     try:
         fits = SpecifierSet(required).contains(version, prereleases=True)

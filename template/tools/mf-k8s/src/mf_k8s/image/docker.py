@@ -4,8 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import tomlkit
-
 from ..errors import CommandError
 from ..programs import run_program
 from ..project import Project
@@ -17,6 +15,8 @@ NOT_PUSHED = "no such manifest|manifest unknown|not found"
 
 def next_tag(config_text: str) -> tuple[str, str]:
     """Return the image with the next tag, 0.1.10 after 0.1.9, and k8s.toml's text with it."""
+    import tomlkit
+
     config = tomlkit.parse(config_text)
     image = str(config["image"])
     name, colon, tag = image.rpartition(":")

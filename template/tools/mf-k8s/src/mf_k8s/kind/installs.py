@@ -3,11 +3,10 @@
 import json
 import os
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -54,12 +53,14 @@ def download(cluster: Cluster, name: str) -> str:
     variable = f"K8S_{name}_MANIFEST"
     path, _ = INSTALLS[name]
     place = os.environ.get(variable, f"https://github.com/{path}")
-    kept = cluster.folder / urllib.parse.quote(place, safe="")
+    kept = cluster.folder / quote(place, safe="")
     try:
         if "://" not in place:
             return Path(place).read_text(encoding="utf-8")
         if not kept.exists():
-            with urllib.request.urlopen(place, timeout=60) as answer:
+            from urllib.request import urlopen
+
+            with urlopen(place, timeout=60) as answer:
                 kept.write_bytes(answer.read())
         return kept.read_text(encoding="utf-8")
     except OSError as error:
