@@ -389,6 +389,95 @@ def test_plan_shows_flows_and_what_is_not_in_k8s_toml(
     assert "0 0 * * ?" in changed["(workflow)", "cron"][1]
 
 
+SECRETIVE = """
+    dsn = Parameter("dsn", default={dsn!r})
+
+    @environment(vars={{"DATABASE": {dsn!r}, "GH_PAT": {token!r}, {more}}})
+"""
+
+
+def test_plan_shows_no_secret(k8s: Run, project: Path, history: Callable[..., str]) -> None:
+    """That a variable or a parameter's default changed, never what it is."""
+
+    def write(dsn: str, token: str, more: str) -> None:
+        own = SECRETIVE.format(dsn=dsn, token=token, more=more).strip()
+        (project / "flows/one.py").write_text(flow(own, ", Parameter, environment"))
+
+    write("postgres://u:sesame@db", "barley", "'KEPT': 'rice'")
+    history("add", "-A")
+    history("commit", "-qm", "second")
+    write("postgres://u:open@db", "barley", "'KEPT': 'rice', 'NEW_KEY': 'millet'")
+    done = k8s("plan", "--format=json")
+    assert done.returncode == 0, done.stderr
+    for secret in ("sesame", "barley", "open", "millet", "rice"):
+        assert secret not in done.stdout
+    changes = {
+        (one["pod"], one["setting"]): (one["old"], one["new"])
+        for one in json.loads(done.stdout)["changes"]
+    }
+    assert changes == {
+        ("start", "variable DATABASE"): ("a value", "another value"),
+        ("start", "variable NEW_KEY"): (None, "a value"),
+        ("(workflow)", "parameter dsn"): ("a value", "another value"),
+    }
+
+
+def test_plan_shows_a_label_of_kubernetes_own_names(
+    k8s: Run, project: Path, history: Callable[..., str]
+) -> None:
+    labels = '[labels]\n"app.kubernetes.io/version" = "{}"\n'
+    text = (project / "k8s.toml").read_text()
+    (project / "k8s.toml").write_text(text + labels.format(1))
+    history("commit", "-qam", "second")
+    (project / "k8s.toml").write_text(text + labels.format(2))
+    changes = json.loads(k8s("plan", "--format=json").stdout)["changes"]
+    assert {(one["setting"], str(one["new"])) for one in changes} == {
+        ("labels", "{'app.kubernetes.io/version': '2'}")
+    }
+
+
+def test_two_files_with_a_flow_of_one_name(k8s: Run, project: Path) -> None:
+    """On Argo one would replace the other: the check says so."""
+    shutil.copy(project / "flows/hello.py", project / "flows/other.py")
+    done = k8s("check")
+    assert done.returncode == 1
+    assert "flows/hello.py and flows/other.py both define HelloFlow" in done.stdout
+
+
+@pytest.mark.parametrize("missing", ["k8s.toml", "flows"])
+def test_plan_against_a_revision_before_the_template(
+    k8s: Run, project: Path, history: Callable[..., str], missing: str
+) -> None:
+    """The pull request that adopts the template has a plan: every flow is added."""
+    kept = project / missing
+    kept.rename(project / "aside")
+    history("add", "-A")
+    history("commit", "-qm", "without")
+    (project / "aside").rename(kept)
+    done = k8s("plan", "--format=json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["added"] == ["HelloFlow", "TrainFlow"]
+
+
+def test_a_flow_that_is_killed(k8s: Run, project: Path) -> None:
+    """As for want of memory: the check goes on, and says so at once."""
+    code = "import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    (project / "flows/one.py").write_text(code)
+    done = k8s("check", "one", "hello")
+    assert done.returncode == 2
+    assert one_line(done).startswith("k8s: flows/one.py: its process ended with -9")
+    assert "HelloFlow (compiled): every pod matches" in done.stdout
+
+
+def test_check_ignores_metaflow_configuration_above_the_flow(k8s: Run, project: Path) -> None:
+    """Metaflow lays .metaflow/config.json over its configuration."""
+    (project / ".metaflow").mkdir()
+    hers = {"METAFLOW_KUBERNETES_LABELS": "team=hers", "METAFLOW_DEFAULT_DATASTORE": "local"}
+    (project / ".metaflow/config.json").write_text(json.dumps(hers))
+    done = k8s("check", "hello")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 class Cluster(BaseHTTPRequestHandler):
     """The two lists of Kubernetes' API that `check --live` reads."""
 

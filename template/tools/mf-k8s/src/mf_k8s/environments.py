@@ -1,9 +1,7 @@
 """environments/NAME.json: Metaflow's configuration for one place where flows run."""
 
-import hashlib
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -49,18 +47,14 @@ def metaflow_setting(name: str) -> str:
 def use_environment(project: Project, name: str) -> list[str]:
     """Lay an environment over the user's own configuration, for this process and what it starts.
 
-    Return a line for each key that changes. As variables, the settings win over every file that
+    Return the keys whose values change. As variables, the settings win over every file that
     Metaflow reads and leave the files as they are, production tokens included (from_conf in
     metaflow/metaflow_config_funcs.py).
     """
-    configured = user_configuration()
-    lines = []
-    for key, value in read_environment(project, name).items():
-        old = os.environ.get(key, configured.get(key))
-        if old is not None and old != value:
-            lines.append(f"{key}: {printable(key, value)} instead of {printable(key, old)}")
-        os.environ[key] = value
-    return lines
+    configured = user_configuration() | os.environ
+    settings = read_environment(project, name)
+    os.environ.update(settings)
+    return [key for key, value in settings.items() if configured.get(key, value) != value]
 
 
 def user_configuration() -> dict[str, Any]:
@@ -69,10 +63,3 @@ def user_configuration() -> dict[str, Any]:
     profile = os.environ.get("METAFLOW_PROFILE")
     file = home / (f"config_{profile}.json" if profile else "config.json")
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-
-
-def printable(name: str, value: str) -> str:
-    """Return a variable's value; for one that may be secret, a text that tells it from another."""
-    if re.search("KEY|PASSW|SECRET|TOKEN", name, re.IGNORECASE):
-        return f"hidden ({hashlib.sha256(value.encode()).hexdigest()[:6]})"
-    return value

@@ -26,5 +26,5 @@ def apply_environment(project: Project, name: str) -> None:
     if name == "kind":
         use_cluster(project)
     elif name:
-        for line in use_environment(project, name):
-            print_error(f"k8s: environments/{name}.json: {line}")
+        if keys := use_environment(project, name):
+            print_error(f"k8s: environments/{name}.json overrides your own {', '.join(keys)}")

@@ -6,7 +6,7 @@ in it. Quantities are text in one spelling: cores (`1.5`), `4096M` and `8196Mi`.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -27,14 +27,9 @@ OF_WORKFLOW = {
     "tolerations": "tolerations",
     "image_pull_secrets": "imagePullSecrets",
 }
-# Labels and annotations that Metaflow and Argo add to pods.
-ADDED_PREFIXES = (
-    "metaflow/",
-    "workflows.argoproj.io/",
-    "app.kubernetes.io/",
-    "task_id_",
-    "num_parallel",
-)
+# Labels and annotations that Metaflow and Argo add to pods: names, and how names begin.
+ADDED_NAMES = {"app.kubernetes.io/name", "app.kubernetes.io/part-of", "num_parallel"}
+ADDED_PREFIXES = ("metaflow/", "workflows.argoproj.io/", "task_id_")
 UNITS = {"": Decimal(1), "m": Decimal("0.001")}
 UNITS |= {unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)}
 UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
@@ -211,22 +206,14 @@ def read_volumes(volumes: Sequence[Manifest], mounts: Sequence[Manifest]) -> Pod
     return settings
 
 
-def without_added(pod: Pod, expected: Mapping[str, Pod]) -> Pod:
-    """Return a pod without the labels and annotations that Metaflow and Argo add.
-
-    Those that a pod of `expected` has are kept.
-    """
+def without_added(pod: Pod) -> Pod:
+    """Return a pod without the labels and annotations that Metaflow and Argo add."""
     pod = dict(pod)
     for key in ("labels", "annotations"):
-        kept = dict(wanted_entries(pod.pop(key, {}), key, expected))
-        pod |= {key: kept} if kept else {}
+        own = {
+            name: value
+            for name, value in pod.pop(key, {}).items()
+            if name not in ADDED_NAMES and not name.startswith(ADDED_PREFIXES)
+        }
+        pod |= {key: own} if own else {}
     return pod
-
-
-def wanted_entries(
-    table: Mapping[str, str], key: str, expected: Mapping[str, Pod]
-) -> Iterator[tuple[str, str]]:
-    configured = {name for pod in expected.values() for name in pod.get(key, {})}
-    for name, value in table.items():
-        if name in configured or not name.startswith(ADDED_PREFIXES):
-            yield name, value

@@ -9,7 +9,7 @@ from ..errors import CommandError
 from ..options import Debug, Env, Flows, OutputFormat, apply_environment
 from ..progress import print_error, with_progress
 from ..project import find_project, shown_path
-from .compare import check_flows
+from .compare import check_flows, name_clashes
 from .live import check_live
 from .report import Report, as_json, show_reports
 
@@ -40,6 +40,10 @@ def check(
     work = check_live(project, compiled, namespace, run) if live else check_flows(project, compiled)
     reports = list(with_progress(work, "Comparing", None if live else len(files)))
     reports = without_helpers(reports, strict=bool(flows))
+    if not live:
+        clashes = name_clashes(project, reports)
+        for report in reports:
+            report.failures.extend(filter(None, [clashes.get(report.flow or "")]))
     if format == "json":
         print(as_json(reports))
     else:

@@ -1,6 +1,7 @@
 """Compares the pods of compiled flows with what k8s.toml and the flows' own overrides demand."""
 
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,23 @@ def check_flows(project: Project, compiled: Iterable[CompiledFlow]) -> Iterator[
                 report.notes.extend(differing_answers(config, project.root))
             first = False
         yield report
+
+
+def name_clashes(project: Project, flows: Iterable[CompiledFlow | Report]) -> dict[str, str]:
+    """Return a line for each class of flow that several files define, by the class.
+
+    On Argo Workflows one would replace the other.
+    """
+    files: dict[str, list[str]] = {}
+    for one in flows:
+        name = one.flow["name"] if isinstance(one, CompiledFlow) and one.flow else one.flow
+        if isinstance(name, str):
+            files.setdefault(name, []).append(os.path.relpath(one.file, project.root))
+    return {
+        name: f"{' and '.join(sorted(paths))} both define {name}: give one of them another name"
+        for name, paths in files.items()
+        if len(paths) > 1
+    }
 
 
 def start_report(project: Project, result: CompiledFlow, of: str = "compiled") -> Report:
@@ -116,7 +134,7 @@ def compare_pods(
     for name in [*expected, *(found.keys() - expected.keys())]:
         expected_pod, found_pod = expected.get(name), found.get(name)
         if expected_pod and found_pod:
-            compared[name] = compare_pod(expected_pod, without_added(found_pod, expected), usual)
+            compared[name] = compare_pod(expected_pod, without_added(found_pod), usual)
         elif found_pod or runs_step(expected_pod or {}):  # else it is a hook that is turned off
             compared[name] = {
                 "pod": Comparison(

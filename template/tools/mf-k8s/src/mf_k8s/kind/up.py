@@ -1,10 +1,12 @@
 """Makes the development cluster, or brings it in line with k8s.toml and the flows."""
 
 import json
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from ..compile_flows import compile_flows
 from ..config import read_toml
@@ -78,12 +80,7 @@ def bring_up_nodes(project: Project, cluster: Cluster, needed: "Future[Needed]")
 
 def find_needs(project: Project, cluster: Cluster) -> Needs:
     """Return what the flows need; kept until a file changes. Raise CommandError as check does."""
-    folders = (project.root.glob("*.*"), (project.root / "flows").rglob("*"))
-    package = (project.source / project.package).rglob("*")
-    files = sorted(
-        file for found in (*folders, package) for file in found if file.suffix not in ("", ".pyc")
-    )
-    stamp = [[str(file), file.stat().st_mtime_ns] for file in files]
+    stamp = [[str(file), file.stat().st_mtime_ns] for file in project_files(project)]
     kept_file = cluster.folder / "pods.json"
     kept = read_json(kept_file)
     if kept and kept["files"] == stamp:
@@ -91,6 +88,18 @@ def find_needs(project: Project, cluster: Cluster) -> Needs:
     needs = compile_needs(project)
     kept_file.write_text(json.dumps({"files": stamp, **asdict(needs)}))
     return needs
+
+
+def project_files(project: Project) -> Iterator[Path]:
+    """Yield every file of the project that a flow may read when it compiles, in order.
+
+    Hidden folders, as .venv and .kind are, and caches are left out.
+    """
+    for folder, folders, files in os.walk(project.root):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name != "__pycache__"
+        )
+        yield from (Path(folder, name) for name in sorted(files))
 
 
 def compile_needs(project: Project) -> Needs:

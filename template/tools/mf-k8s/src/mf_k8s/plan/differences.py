@@ -1,15 +1,22 @@
 """What differs between the pods of flows, before and after a change, and how it is printed."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from ..environments import printable
 from ..read_pods import Manifest, step_name, without_added, workflow_pods
 from ..tables import Printer
 
 # The start of variables of Metaflow's own, which differ from one compilation to the next.
 METAFLOW_VARIABLES = ("METAFLOW_", "ARGO_", "MF_")
 WORKFLOW = "(workflow)"  # stands in a pod's place for what the whole workflow has
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A value that may be secret: a plan is posted on pull requests, so it is never printed."""
+
+    value: Any
 
 
 class Change(TypedDict):
@@ -45,10 +52,9 @@ def differences(old: Mapping[str, Pods], new: Mapping[str, Pods], against: str) 
         for pod in {**new[flow], **old[flow]}:
             before, after = old[flow].get(pod, {}), new[flow].get(pod, {})
             differing = [key for key in {**after, **before} if before.get(key) != after.get(key)]
-            changes += [
-                Change(flow=flow, pod=pod, setting=key, old=before.get(key), new=after.get(key))
-                for key in differing
-            ]
+            for key in differing:
+                was, will_be = printable(before.get(key), after.get(key))
+                changes.append(Change(flow=flow, pod=pod, setting=key, old=was, new=will_be))
             if not differing and pod != WORKFLOW:
                 unchanged.setdefault(flow, []).append(pod)
     return {
@@ -62,33 +68,45 @@ def differences(old: Mapping[str, Pods], new: Mapping[str, Pods], against: str) 
     }
 
 
+def printable(old: Any, new: Any) -> tuple[Any, Any]:
+    """Return `old` and `new`; of a hidden value only that it is there, and that it changes."""
+    changed = "a value" if old is None else "another value"
+    return (
+        "a value" if isinstance(old, Hidden) else old,
+        changed if isinstance(new, Hidden) else new,
+    )
+
+
 def planned_settings(workflow_template: Manifest) -> dict[str, dict[str, Any]]:
     """Return what a plan compares: settings and own variables of each pod, and the workflow's.
+
+    Values of variables and parameters, which may be secret, are hidden.
 
     What differs between two compilations of one revision is left out. It is in the pods' commands
     and in Metaflow's variables: times, tokens, the code package and random names.
     """
     spec = workflow_template["spec"]
-    pods = {name: without_added(pod, {}) for name, pod in workflow_pods(workflow_template).items()}
+    pods = {name: without_added(pod) for name, pod in workflow_pods(workflow_template).items()}
     for template in spec["templates"]:
         if step := step_name(template):
-            pods.get(step, {}).update(
-                environment=own_variables(template.get("container") or {}),
-                retry=(template.get("retryStrategy") or {}).get("limit"),
-            )
+            retry = (template.get("retryStrategy") or {}).get("limit")
+            variables = own_variables(template.get("container") or {})
+            pods.get(step, {}).update(variables, retry=retry)
     annotations = workflow_template["metadata"]["annotations"]
     started_by = {key: annotations.get(f"metaflow/{key}") for key in ("cron", "triggers")}
-    parameters = {one["name"]: one["value"] for one in spec["arguments"]["parameters"]}
-    return pods | {WORKFLOW: {**started_by, "parameters": parameters}}
+    parameters = {
+        f"parameter {parameter['name']}": Hidden(parameter.get("value"))
+        for parameter in spec["arguments"]["parameters"]
+    }
+    return pods | {WORKFLOW: {**started_by, **parameters}}
 
 
-def own_variables(container: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables of a container that are not Metaflow's, to print."""
-    variables = {one["name"]: one.get("value", "") for one in container.get("env") or ()}
+def own_variables(container: Mapping[str, Any]) -> dict[str, Hidden]:
+    """Return the variables of a container that are not Metaflow's."""
     return {
-        name: printable(name, value)
-        for name, value in variables.items()
-        if not name.startswith(METAFLOW_VARIABLES)
+        f"variable {variable['name']}": Hidden({**variable})
+        for variable in container.get("env") or ()
+        if not variable["name"].startswith(METAFLOW_VARIABLES)
     }
 
 

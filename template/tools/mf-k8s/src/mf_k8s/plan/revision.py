@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..check.compare import name_clashes
 from ..compile_flows import compile_flows
 from ..complete_template import complete_template
 from ..config import read_toml, shared_settings
@@ -28,11 +29,21 @@ def plan_against(project: Project, reference: str) -> Plan:
         new, problems = compiled_settings(project, project.flow_files())
         if problems:
             raise CommandError(problems[0])
-        files = sorted(older.root.glob("flows/**/*.py"))
-        old, problems = compiled_settings(older, files, python)
+        old, problems = older_settings(older, python)
     plan = differences(old, new, name)
     plan["notes"] = [f"at {name}: {problem}" for problem in problems]
     return plan
+
+
+def older_settings(older: Project, python: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the planned settings of another revision, which may be from before the template."""
+    files = sorted(older.root.glob("flows/**/*.py"))
+    if not files or not older.config_file.exists():
+        return {}, ["no flow, or no k8s.toml, so each flow is new"]
+    try:
+        return compiled_settings(older, files, python)
+    except CommandError as error:
+        return {}, [str(error)]
 
 
 def compiled_settings(
@@ -41,10 +52,10 @@ def compiled_settings(
     """Return the planned settings of each flow by its name, and why others do not compile."""
     flows: dict[str, Any] = {}
     problems: list[str] = []
-    if not files:
-        return flows, problems
     shared = shared_settings(read_toml(project.config_file))
-    for result in compile_flows(project, files, python=python):
+    results = list(compile_flows(project, files, python=python))
+    problems += name_clashes(project, results).values()
+    for result in results:
         if result.error:
             problems.append(f"{result.file.relative_to(project.root)}: {result.error}")
         elif result.flow and result.template:
