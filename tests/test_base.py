@@ -281,6 +281,16 @@ def test_show_resume_and_spin_need_no_cluster(metaflow: Metaflow, tmp_path: Path
         assert done.returncode == 0, (arguments, done.stdout[-2000:], done.stderr[-2000:])
 
 
+@pytest.mark.parametrize("arguments", [["show"], ["run"]], ids=lambda one: one[0])
+def test_a_flow_started_inside_a_pod_stays_in_it(
+    arguments: list[str], metaflow: Metaflow, tmp_path: Path
+) -> None:
+    """A step may start another flow, as with a plain FlowSpec: its steps make no Jobs."""
+    in_pod = {"METAFLOW_KUBERNETES_WORKLOAD": "1", "KUBECONFIG": "/nowhere"}
+    done = metaflow("hello.py", *arguments, cwd=tmp_path, **in_pod)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
 def test_runner_and_deployer(project: Path, venv: Path, s3: dict[str, str], tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

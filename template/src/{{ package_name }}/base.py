@@ -32,6 +32,7 @@ from .settings import (
 
 # Metaflow reads these in the pod too, and a pod does not know the options of `run --with`.
 LOST_BY_WITH = ("hostname_resolution_timeout", "tmpfs_path", "tmpfs_tempdir")
+LOCAL_RUN = "K8S_LOCAL_RUN"  # set for the steps that such a run starts as processes
 OTHER_BACKENDS = ("airflow", "batch", "step-functions")
 
 Step = TypeVar("Step", bound=Callable[..., Any])
@@ -53,9 +54,14 @@ class Command(NamedTuple):
     package_suffixes: str  # of the files beside a flow that travel with it
 
     @property
-    def makes_pods(self) -> bool:
-        in_pod = "METAFLOW_KUBERNETES_WORKLOAD" in os.environ
-        return self.creates_on_argo or in_pod or self.name == "kubernetes"
+    def needs_kubernetes(self) -> bool:
+        """Return whether steps must carry @kubernetes: it makes their pods, or runs in one."""
+        in_pod = "METAFLOW_KUBERNETES_WORKLOAD" in os.environ and LOCAL_RUN not in os.environ
+        return (
+            self.creates_on_argo
+            or self.name == "kubernetes"
+            or (in_pod and self.name in ("init", "step"))
+        )
 
 
 class SharedConfiguration(FlowMutator):
@@ -91,6 +97,8 @@ class SharedConfiguration(FlowMutator):
     def mutate(self, mutable_flow: Any) -> None:
         """Attach the merged configuration; raise ConfigurationError for what cannot be honoured."""
         command = current_command()
+        if command.name in ("run", "resume", "spin"):
+            os.environ[LOCAL_RUN] = "1"  # a pod that runs another flow runs its steps in itself
         self.suffixes = command.package_suffixes.split(",")
         config = dict(mutable_flow.configs)["k8s"].to_dict()
         for name, step in mutable_flow.steps:
@@ -105,7 +113,7 @@ class SharedConfiguration(FlowMutator):
                     f"{where}: executable: Argo Workflows runs `python` whatever this says; "
                     "put the right one first on the image's PATH"
                 )
-            if with_options or command.makes_pods:
+            if with_options or command.needs_kubernetes:
                 step.add_decorator(kubernetes, deco_kwargs=settings, duplicates=step.OVERRIDE)
             elif command.name == "run" and has_own_kubernetes(function):
                 print(f"{where}: @kubernetes is ignored in a local run", file=sys.stderr)

@@ -18,7 +18,10 @@ def api_client() -> Any:
     """Return a kubernetes.client.ApiClient for the current context."""
     from kubernetes import client, config
 
-    (config.load_kube_config if os.environ.get("KUBECONFIG") else config.load_config)()
+    if file := os.environ.get("KUBECONFIG"):
+        config.load_kube_config(file)  # by itself it knows the one of when it was imported
+    else:
+        config.load_config()
     api = client.ApiClient()
     api.configuration.retries = False
     return api

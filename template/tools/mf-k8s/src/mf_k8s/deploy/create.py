@@ -1,6 +1,7 @@
 """Writes flows to Argo Workflows: all of them or none, each pod configured."""
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -11,15 +12,16 @@ from typing import Any
 from ..check.compare import check_flows
 from ..check.live import check_live
 from ..check.report import Report, show_reports
-from ..cluster_api import ARGO, api_client, list_objects, refusals
+from ..cluster_api import ARGO, list_objects
 from ..compile_flows import CompiledFlow
 from ..config import read_toml, shared_settings
 from ..errors import CommandError
 from ..plan.differences import Plan, differences, planned_settings
 from ..project import Project, shown_path
 from ..read_pods import Manifest
+from .write import Request, write_all
 
-Request = tuple[str, dict[str, Any]]  # a method of CustomObjectsApi, and its arguments
+OWNER = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
 
 
 def deploy_flows(
@@ -36,8 +38,7 @@ def deploy_flows(
     templates = [of["body"] for _, of in requests if of["plural"] == "workflowtemplates"]
     must_match(check_live(project, compiled, run=None, templates=templates))
     if not dry_run:
-        for method, request in requests:
-            write(method, request)
+        write_all(requests)
     return templates
 
 
@@ -53,24 +54,21 @@ def dry_run_create(project: Project, flow: CompiledFlow) -> list[Request]:
         command = [*script, str(flow.file), str(requests_file), shared]
         done = subprocess.run(command, capture_output=True, text=True, cwd=project.root)
         if done.returncode:
-            lines = [line.strip() for line in (done.stdout + done.stderr).splitlines()]
-            raise CommandError(f"{file}: {' '.join(filter(None, lines[-4:]))}")
+            raise CommandError(f"{file}: {reason_not_created(file, done.stdout + done.stderr)}")
         requests: list[Request] = json.loads(requests_file.read_text())
         return requests
 
 
-def write(method: str, request: dict[str, Any]) -> None:
-    """Send a request to the cluster; raise CommandError if it is refused."""
-    from kubernetes import client
-
-    custom = client.CustomObjectsApi(api_client())
-    with refusals(f"write {request['plural']} in namespace {request['namespace']}"):
-        if method.startswith("replace") and request["plural"] == "cronworkflows":
-            # Argo writes into it at each of its runs, so the dry run may have read an older one
-            where = {key: value for key, value in request.items() if key != "body"}
-            present = custom.get_namespaced_custom_object(**where)["metadata"]
-            request["body"]["metadata"]["resourceVersion"] = present["resourceVersion"]
-        getattr(custom, method)(**request)
+def reason_not_created(file: str, output: str) -> str:
+    """Return why Metaflow's create has failed, in one line."""
+    if owner := OWNER.search(output):
+        return (
+            f"it was deployed by {owner[1]}, and Metaflow lets only that user, or who has its"
+            f" production token, deploy it again: set METAFLOW_USER={owner[1]}, or run"
+            f" `python {file} argo-workflows create --authorize TOKEN` once, then deploy"
+        )
+    lines = [line.strip() for line in output.splitlines()]
+    return " ".join(list(filter(None, lines))[-4:])
 
 
 def must_match(reports: Iterable[Report]) -> None:
