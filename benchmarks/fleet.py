@@ -17,8 +17,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 import teams  # noqa: E402
@@ -35,7 +33,7 @@ VARIED = {
 
 
 def answers(number: int) -> dict[str, Any]:
-    """Give the answers of one project, other ones than its neighbours'."""
+    """Return the answers of one project, other than its neighbours'."""
     mixes = list(itertools.product(*VARIED.values()))
     chosen = dict(zip(VARIED, mixes[number * 37 % len(mixes)], strict=True))
     if chosen["advanced"]:
@@ -44,7 +42,7 @@ def answers(number: int) -> dict[str, Any]:
 
 
 def make(source: Path, project: Path, given: dict[str, Any]) -> float:
-    """Make and edit one project; give the seconds that making it took."""
+    """Make and edit one project; return the seconds that making it took."""
     start = time.perf_counter()
     teams.make(source, project, **given)
     seconds = time.perf_counter() - start
@@ -53,28 +51,28 @@ def make(source: Path, project: Path, given: dict[str, Any]) -> float:
 
 
 def update(project: Path, ci: str) -> dict[str, Any]:
-    """Update one project; give the seconds that it took, and what is wrong afterwards."""
+    """Update one project; return the seconds that it took, and what is wrong afterwards."""
     start = time.perf_counter()
     teams.update(project)
     seconds = time.perf_counter() - start
-    said = yaml.safe_load((project / ".copier-answers.yml").read_text())
     (base,) = project.glob("src/*/base.py")
-    is_newer = said["_commit"] == NEXT and base.read_text().startswith('"""Newer. ')
+    version = teams.answers_of(project)["_commit"]
+    is_newer = version == NEXT and base.read_text().startswith('"""Newer. ')
     found = {"conflicts": teams.conflicts(project), "lost edits": list(teams.lost(project, ci))}
     return {"seconds": seconds, **found, "not updated": [] if is_newer else [project.name]}
 
 
 def run(source: Path, folder: Path, projects: int, workers: int) -> tuple[list[str], bool]:
-    """Give what happened to a fleet, as lines, and whether all went well; releases in `source`."""
+    """Return what happened to a fleet, as lines, and whether all went well; release in `source`."""
     given = [answers(number) for number in range(projects)]
-    paths = [folder / one["project_name"] for one in given]
-    kinds = [one["ci"] for one in given]
+    paths = [folder / answer["project_name"] for answer in given]
+    kinds = [answer["ci"] for answer in given]
     start = time.perf_counter()
     with ProcessPoolExecutor(workers) as pool:
         copies = list(pool.map(make, [source] * projects, paths, given))
         teams.release(source, NEXT, teams.RELEASE)
         updates = list(pool.map(update, paths, kinds))
-    seconds = [one["seconds"] for one in updates]
+    seconds = [result["seconds"] for result in updates]
     lines = [
         f"{projects} projects, {workers} workers: {time.perf_counter() - start:.0f} s",
         f"a copy: {statistics.median(copies):.2f} s, at most {max(copies):.2f} s",
@@ -82,7 +80,7 @@ def run(source: Path, folder: Path, projects: int, workers: int) -> tuple[list[s
     ]
     good = True
     for what in ("conflicts", "lost edits", "not updated"):
-        wrong = [(path.name, one[what]) for path, one in zip(paths, updates, strict=True)]
+        wrong = [(path.name, result[what]) for path, result in zip(paths, updates, strict=True)]
         wrong = [(name, items) for name, items in wrong if items]
         good = good and not wrong
         lines.append(f"{what}: {sum(len(items) for _, items in wrong)}")

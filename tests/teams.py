@@ -1,6 +1,6 @@
 """What teams do to a project, what a next release does to the template, and what must come of it.
 
-Used by test_updates.py and benchmarks/fleet.py.
+Used by test_updates.py, test_releases.py and benchmarks/fleet.py.
 """
 
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import copier
+import yaml
 
 Edits = list[tuple[str, str, str]]
 
@@ -131,7 +132,7 @@ def edit(project: Path, ci: str) -> None:
 
 
 def lost(project: Path, ci: str) -> Iterator[str]:
-    """Give each edit of `edit` that is not in a project any more."""
+    """Yield each edit of `edit` that a project lacks."""
     for name, _, new in TEAM + TEAM_CI[ci]:
         text = (project / name).read_text() if (project / name).exists() else ""
         kept = [*text.splitlines(), *PARTS]
@@ -150,10 +151,23 @@ def lost(project: Path, ci: str) -> Iterator[str]:
 
 
 def conflicts(project: Path) -> list[str]:
-    """Give the files in which an update left markers, or beside which it left rejected lines."""
+    """Return the files in which an update left markers, and those of rejected lines, sorted."""
     files = [path for path in project.rglob("*") if path.is_file() and ".git" not in path.parts]
-    return [
+    return sorted(
         str(path.relative_to(project))
         for path in files
         if path.suffix == ".rej" or MARKER.search(path.read_text())
-    ]
+    )
+
+
+def tree(project: Path) -> dict[str, bytes | None]:
+    """Return every file's content, and None for every folder, but for git's."""
+    return {
+        str(path.relative_to(project)): path.read_bytes() if path.is_file() else None
+        for path in project.rglob("*")
+        if ".git" not in path.relative_to(project).parts
+    }
+
+
+def answers_of(project: Path) -> dict[str, Any]:
+    return yaml.safe_load((project / ".copier-answers.yml").read_text())

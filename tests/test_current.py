@@ -63,13 +63,13 @@ class Place:
         git("tag", "v0.2.0", cwd=self.template)
 
     def week(self, token: bool = True) -> tuple[int, str]:
-        """Run the workflow's steps as GitHub does; give the last one's code and what it printed."""
+        """Run the workflow's steps as GitHub does; return the exit code and the output."""
         workflow = yaml.safe_load((self.project / ".github/workflows/update.yml").read_text())
         given = {
             "${{ secrets.TEMPLATE_TOKEN || github.token }}": "token",
             "${{ secrets.TEMPLATE_TOKEN != '' }}": "true" if token else "false",
         }
-        outputs, said = self.folder / "outputs", ""
+        outputs, output = self.folder / "outputs", ""
         outputs.write_text("")
         for step in workflow["jobs"]["update"]["steps"]:
             newer = "newer=true" in outputs.read_text()
@@ -92,10 +92,10 @@ class Place:
                 text=True,
                 timeout=120,
             )
-            said += done.stdout + done.stderr
+            output += done.stdout + done.stderr
             if done.returncode:
-                return done.returncode, said
-        return 0, said
+                return done.returncode, output
+        return 0, output
 
     def pushed(self, file: str) -> str:
         return git("show", f"copier-update:{file}", cwd=self.folder / "origin")
@@ -113,16 +113,16 @@ BASE = "src/{{ package_name }}/base.py"
 
 
 def test_nothing_newer(place):
-    code, said = place.week()
+    code, output = place.week()
     assert code == 0
-    assert "newest version" in said
+    assert "newest version" in output
     assert place.calls() == ["auth setup-git"]
 
 
 def test_newer_version_becomes_a_pull_request(place):
     place.release(BASE)
-    code, said = place.week(token=False)
-    assert code == 0, said
+    code, output = place.week(token=False)
+    assert code == 0, output
     assert place.pushed("src/churn_model/base.py").endswith(LATER)
     assert "_commit: v0.2.0" in place.pushed(".copier-answers.yml")
     assert place.calls()[-1].startswith("pr create --head copier-update --title")
@@ -137,8 +137,8 @@ def test_open_pull_request_is_brought_up_to_date(place):
     place.week()
     git("switch", "-q", "main", cwd=place.project)
     (place.played / "open").write_text("7\n")
-    code, said = place.week()
-    assert code == 0, said
+    code, output = place.week()
+    assert code == 0, output
     assert place.calls()[-1].startswith("pr edit copier-update --body-file")
 
 
@@ -148,8 +148,8 @@ def test_conflict_is_named(place):
     settings.write_text(settings.read_text() + "# Ours.\n")
     place.commit(place.project)
     (place.played / "code").write_text("2")
-    code, said = place.week()
-    assert code == 0, said
+    code, output = place.week()
+    assert code == 0, output
     assert "<<<<<<< before updating\n# Ours.\n" in place.pushed("k8s.toml")
     body = (place.played / "body").read_text()
     assert "**Not ready to merge:**" in body
@@ -161,23 +161,23 @@ def test_workflow_needs_a_token(place):
     """GitHub's own token may not push a workflow, and half an update would be lost in silence."""
     github = next((place.template / "template").glob("*.github*")).name
     place.release(f"{github}/workflows/ci.yml.jinja")
-    code, said = place.week(token=False)
+    code, output = place.week(token=False)
     assert code == 1
-    assert "::error::This version changes .github/workflows, which needs the secret" in said
+    assert "::error::This version changes .github/workflows, which needs the secret" in output
     assert not [call for call in place.calls() if call.startswith("pr create")]
     assert git("branch", "--list", cwd=place.folder / "origin").split() == ["*", "main"]
     git("switch", "-q", "main", "--force", cwd=place.project)
     git("reset", "-q", "--hard", cwd=place.project)
-    code, said = place.week(token=True)
-    assert code == 0, said
+    code, output = place.week(token=True)
+    assert code == 0, output
     assert place.pushed(".github/workflows/ci.yml").endswith(LATER)
 
 
-def test_template_that_is_not_there(place):
+def test_missing_template(place):
     place.template.rename(place.folder / "gone")
-    code, said = place.week()
+    code, output = place.week()
     assert code == 1
-    assert "::error file=.copier-answers.yml::The template cannot be read from here" in said
+    assert "::error file=.copier-answers.yml::The template cannot be read from here" in output
 
 
 def test_workflow_is_pinned_as_the_other_one(example):

@@ -1,12 +1,10 @@
 """Updates lose nothing and leave nothing: clean tagged clones of the template, without trust."""
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +12,19 @@ import copier
 import pytest
 import teams
 import yaml
-from conftest import ADVANCED, EXAMPLE, FIGURES, ROOT, UV, how_many
+from conftest import ADVANCED, EXAMPLE, FIGURES, K8S, ROOT, UV, how_many
 from copier.errors import UserMessageError
-from teams import commit, conflicts, git, lost, make, update
+from teams import answers_of, commit, conflicts, git, lost, make, tree, update
 
 COPIER = Path(sys.executable).with_name("copier")
-HEADINGS = re.findall(r"^## (\d\S*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-# Where there is no tag: the commit that was released. Of a later one, `git tag` alone is needed.
-RELEASED = {"0.1.0": "8a19cf6a242f5e11aa7cf8089a7369e8177ea346"}
 MINIMUM = yaml.safe_load((ROOT / "copier.yml").read_text())["_min_copier_version"]
 NEXT = "v99.0.0"
 FLEET = how_many("FLEET", 0, 10)
 
 
-def tree(project: Path) -> dict[str, bytes | None]:
-    """Give every file's content, and None for every folder, but for git's."""
-    return {
-        str(path.relative_to(project)): path.read_bytes() if path.is_file() else None
-        for path in project.rglob("*")
-        if ".git" not in path.relative_to(project).parts
-    }
-
-
-def answers_of(project: Path) -> dict[str, Any]:
-    return yaml.safe_load((project / ".copier-answers.yml").read_text())
-
-
 @pytest.fixture
 def source(template: Path, tmp_path: Path) -> Path:
-    """Give a clone of the template of the test's own, to release a next version in."""
+    """Return a clone of the template of the test's own, to release a next version in."""
     git("clone", "-q", str(template), "mf-template", cwd=tmp_path)
     return tmp_path / "mf-template"
 
@@ -50,44 +32,6 @@ def source(template: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def project(source: Path, tmp_path: Path) -> Path:
     return make(source, tmp_path / "churn-model", **EXAMPLE)
-
-
-@pytest.fixture(scope="session")
-def history(template: Path, tmp_path_factory: Any) -> Iterator[Path]:
-    """Give a clone with every released version as a tag, and this tree as the next."""
-    clone = tmp_path_factory.mktemp("history") / "mf-template"
-    git("clone", "-q", "--no-local", str(ROOT), str(clone), cwd=ROOT)
-    for version in HEADINGS[1:]:
-        if git("tag", "--list", f"v{version}", cwd=clone):
-            continue
-        try:
-            git("tag", f"v{version}", RELEASED[version], cwd=clone)
-        except AssertionError:
-            pytest.skip(f"{version} is not in this clone: it is shallow")
-    for path in clone.iterdir():
-        if path.name != ".git":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.copytree(template, clone, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git"))
-    git("commit", "-q", "--allow-empty", "-m", "next", cwd=clone)
-    commit(clone)
-    git("tag", NEXT, cwd=clone)
-    yield clone
-
-
-@pytest.mark.parametrize("answers", [{"project_name": "a"}, EXAMPLE, ADVANCED], ids=len)
-@pytest.mark.parametrize("version", HEADINGS[1:])
-def test_released_version_to_this_one(history, tmp_path, version, answers):
-    """An updated project is a fresh one: no file of the older version stays, none is missing."""
-    old = tmp_path / "old"
-    copier.run_copy(
-        str(history), old, data=answers, vcs_ref=f"v{version}", defaults=True, quiet=True
-    )
-    git("init", "-q", cwd=old)
-    commit(old)
-    update(old)
-    fresh = make(history, tmp_path / "fresh", **answers)
-    assert answers_of(old)["_commit"] == NEXT
-    assert tree(old) == tree(fresh)
 
 
 @pytest.mark.parametrize("answers", [EXAMPLE, {**ADVANCED, "image_source": "build"}], ids=len)
@@ -122,6 +66,7 @@ def test_conflict_only_where_both_changed(source, project):
     update(project)
 
     assert conflicts(project) == ["pyproject.toml"]
+    assert git("diff", "--name-only", "--diff-filter=U", cwd=project) == "pyproject.toml\n"
     assert list(lost(project, "github")) == []
     text = (project / "pyproject.toml").read_text()
     (disputed,) = re.findall(r"<<<<<<< .*?\n(.*?)\n=======\n(.*?)\n>>>>>>> ", text, re.DOTALL)
@@ -140,7 +85,7 @@ TOGGLES = [
 
 
 def recorded(project: Path, toggle: dict[str, Any]) -> dict[str, Any]:
-    """Give what a project answers to the questions of a toggle, to go back to."""
+    """Return what a project answers to the questions of a toggle, to go back to."""
     return {key: value for key, value in answers_of(project).items() if key in toggle}
 
 
@@ -252,18 +197,18 @@ def test_oldest_and_newest_copier(source, tmp_path, version):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    said = with_version("--version", cwd=tmp_path)
-    FIGURES[f"updates with {version}"] = said.strip()
+    version_line = with_version("--version", cwd=tmp_path)
+    FIGURES[f"updates with {version}"] = version_line.strip()
     if "==" in version:
-        assert said.split() == ["copier", MINIMUM]
+        assert version_line.split() == ["copier", MINIMUM]
     data = [f"--data={key}={value}" for key, value in EXAMPLE.items()]
     with_version("copy", "--quiet", "--defaults", *data, source, "theirs", cwd=tmp_path)
     ours, theirs = make(source, tmp_path / "ours", **EXAMPLE), tmp_path / "theirs"
     assert without_types(theirs) == without_types(ours)
     git("init", "-q", cwd=theirs)
     commit(theirs)
-    for one in (ours, theirs):
-        teams.edit(one, "github")
+    for edited in (ours, theirs):
+        teams.edit(edited, "github")
     teams.release(source, NEXT, teams.RELEASE)
     update(ours)
     with_version("update", "--quiet", "--defaults", cwd=theirs)
@@ -272,7 +217,7 @@ def test_oldest_and_newest_copier(source, tmp_path, version):
 
 
 def without_types(project: Path) -> dict[str, Any]:
-    """Give a project's tree with the answers as texts: a command line has no other."""
+    """Return a project's tree with the answers as texts: a command line has no other."""
     answers = {key: str(value) for key, value in answers_of(project).items()}
     return {**tree(project), ".copier-answers.yml": answers}
 
@@ -309,13 +254,28 @@ def test_into_an_existing_repository(source, tmp_path):
     assert (project / "src/existing/base.py").read_text().startswith('"""Newer. ')
 
 
-def test_nothing_needs_the_template(project):
-    """Who leaves deletes three files; nothing that runs names Copier or reads its answers."""
+# The tool's messages say which command of Copier mends a project, and `k8s check` compares the
+# answers with k8s.toml if they are there.
+MAY_NAME_COPIER = "tools/mf-k8s/"
+
+
+def test_nothing_needs_the_template(project, tmp_path):
+    """A team that leaves deletes three files and a part of the README; all that runs still runs."""
     for name in (".copier-answers.yml", "renovate.json", ".github/workflows/update.yml"):
         (project / name).unlink()
     (project / "README.md").unlink()  # says how to update
     naming = [name for name, text in tree(project).items() if b"copier" in (text or b"").lower()]
-    assert [name for name in naming if "/ops/" not in name] == []
+    assert [name for name in naming if not name.startswith(MAY_NAME_COPIER)] == []
+    done = subprocess.run(
+        [K8S, "check", "hello"],
+        cwd=project,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "HelloFlow (compiled)" in done.stdout
 
 
 @pytest.mark.skipif(not FLEET, reason="LONG=1, or FLEET=10 for as many projects, updates a fleet")
