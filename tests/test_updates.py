@@ -73,6 +73,19 @@ def test_conflict_only_where_both_changed(source, project):
     assert disputed == ('    "joblib>=1.4,<2",', '    "joblib>=1.5",')
 
 
+def test_rejected_lines_are_announced(source, project):
+    """With `--conflict rej` nothing is merged in the file, and the message says where to look."""
+    teams.replace(project, [("pyproject.toml", '"joblib>=1.4"', '"joblib>=1.4,<2"')])
+    commit(project)
+    teams.release(source, NEXT, teams.RELEASE)
+    command = [COPIER, "update", "--defaults", "--conflict", "rej"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert conflicts(project) == ["pyproject.toml.rej"]
+    assert "If a *.rej file is there" in done.stderr
+    assert "<<<<<<<" not in done.stderr
+
+
 TOGGLES = [
     {"gpu": "0"},
     {"persistent_volume_claims": "metaflow-training:/cache, data:/data"},
