@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,13 +23,23 @@ LATER = "# Released later.\n"
 
 GH = """#!/bin/sh
 echo "$*" >> "$PLAYED/calls"
-case "$*" in *--body-file*) cp "$RUNNER_TEMP/body.md" "$PLAYED/body";; esac
-case "$*" in "pr list"*) cat "$PLAYED/open";; esac
+case "$*" in *--body-file*) cp "$RUNNER_TEMP/update/body.md" "$PLAYED/body";; esac
+case "$*" in
+    "pr list"*) cat "$PLAYED/open";;
+    "run download"*) mkdir -p "$RUNNER_TEMP" && cp -r "$PLAYED/artifact" "$RUNNER_TEMP/update";;
+esac
 """
 UV = """#!/bin/sh
 test "$*" = "run k8s check --format markdown" || exit 0
 cat "$PLAYED/report"
 exit "$(cat "$PLAYED/code")"
+"""
+
+
+UVX = f"""#!/bin/sh
+case $1 in copier@9.*.*) shift; exec {shlex.quote(str(BIN))}/copier "$@";; esac
+echo "not pinned: $1" >&2
+exit 1
 """
 
 
@@ -42,11 +55,12 @@ class Place:
         git("remote", "add", "origin", str(folder / "origin"), cwd=self.project)
         self.commit(self.project)
         git("push", "-q", "origin", "main", cwd=self.project)
+        self.newer = False
         self.played = folder / "played"
         self.played.mkdir()
         for name, text in (("calls", ""), ("open", ""), ("report", "REPORT\n"), ("code", "0")):
             (self.played / name).write_text(text)
-        programs = {"gh": GH, "uv": UV, "uvx": f'#!/bin/sh\nexec {shlex.quote(str(BIN))}/"$@"\n'}
+        programs = {"gh": GH, "uv": UV, "uvx": UVX}
         for name, text in programs.items():
             (folder / name).write_text(text)
             (folder / name).chmod(0o755)
@@ -63,38 +77,21 @@ class Place:
         git("tag", "v0.2.0", cwd=self.template)
 
     def week(self, token: bool = True) -> tuple[int, str]:
-        """Run the workflow's steps as GitHub does; return the exit code and the output."""
+        """Run the workflow's two jobs as GitHub does, each on a machine of its own.
+
+        Return the last exit code and all output.
+        """
         workflow = yaml.safe_load((self.project / ".github/workflows/update.yml").read_text())
-        given = {
-            "${{ secrets.TEMPLATE_TOKEN || github.token }}": "token",
-            "${{ secrets.TEMPLATE_TOKEN != '' }}": "true" if token else "false",
-        }
-        outputs, output = self.folder / "outputs", ""
-        outputs.write_text("")
-        for step in workflow["jobs"]["update"]["steps"]:
-            newer = "newer=true" in outputs.read_text()
-            if "run" not in step or step.get("if") == "steps.look.outputs.newer" and not newer:
+        output = ""
+        for name, job in workflow["jobs"].items():
+            machine = Machine(self, name, token)
+            if "if" in job and not self.newer:
                 continue
-            env = {
-                **{key: given[value] for key, value in step.get("env", {}).items()},
-                "PATH": f"{self.folder}:{os.environ['PATH']}",
-                "HOME": str(self.folder),
-                "GITHUB_OUTPUT": str(outputs),
-                "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
-                "RUNNER_TEMP": str(self.folder),
-                "PLAYED": str(self.played),
-            }
-            done = subprocess.run(
-                ["bash", "-e", "-o", "pipefail", "-c", step["run"]],
-                cwd=self.project,
-                env={**env, "COPIER_SETTINGS_PATH": os.environ["COPIER_SETTINGS_PATH"]},
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-            output += done.stdout + done.stderr
-            if done.returncode:
-                return done.returncode, output
+            code, printed = machine.run(job["steps"], workflow["env"])
+            self.newer = "newer=true" in machine.outputs.read_text()
+            output += printed
+            if code:
+                return code, output
         return 0, output
 
     def pushed(self, file: str) -> str:
@@ -102,6 +99,59 @@ class Place:
 
     def calls(self) -> list[str]:
         return (self.played / "calls").read_text().splitlines()
+
+
+class Machine:
+    """A fresh machine with a checkout of main, on which a job's steps run."""
+
+    def __init__(self, place: Place, job: str, token: bool) -> None:
+        self.place, self.token = place, token
+        self.folder = Path(tempfile.mkdtemp(prefix=job, dir=place.folder))
+        self.temp, self.outputs = self.folder / "temp", self.folder / "outputs"
+        self.temp.mkdir()
+        self.outputs.write_text("")
+        git("clone", "-q", str(place.folder / "origin"), "checkout", cwd=self.folder)
+
+    def run(self, steps: list[dict[str, Any]], shared: dict[str, str]) -> tuple[int, str]:
+        """Run the steps; return the exit code of the last one, and the output."""
+        output = ""
+        for step in steps:
+            newer = "newer=true" in self.outputs.read_text()
+            if step.get("if") == "steps.look.outputs.newer" and not newer:
+                continue
+            if "upload-artifact" in step.get("uses", ""):
+                artifact = self.place.played / "artifact"
+                shutil.copytree(self.temp / "update", artifact, dirs_exist_ok=True)
+            if "run" in step:
+                done = self.shell(step["run"], shared | step.get("env", {}))
+                output += done.stdout + done.stderr
+                if done.returncode:
+                    return done.returncode, output
+        return 0, output
+
+    def shell(self, script: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+        given = {
+            "${{ secrets.TEMPLATE_TOKEN || github.token }}": "token",
+            "${{ secrets.TEMPLATE_TOKEN != '' }}": "true" if self.token else "false",
+        }
+        return subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", script],
+            cwd=self.folder / "checkout",
+            env={
+                **{key: given.get(value, value) for key, value in env.items()},
+                "PATH": f"{self.place.folder}:{os.environ['PATH']}",
+                "HOME": str(self.folder),
+                "GITHUB_OUTPUT": str(self.outputs),
+                "GITHUB_RUN_ID": "1",
+                "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
+                "RUNNER_TEMP": str(self.temp),
+                "PLAYED": str(self.place.played),
+                "COPIER_SETTINGS_PATH": os.environ["COPIER_SETTINGS_PATH"],
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
 
 
 @pytest.fixture
@@ -135,7 +185,6 @@ def test_newer_version_becomes_a_pull_request(place):
 def test_open_pull_request_is_brought_up_to_date(place):
     place.release(BASE)
     place.week()
-    git("switch", "-q", "main", cwd=place.project)
     (place.played / "open").write_text("7\n")
     code, output = place.week()
     assert code == 0, output
@@ -147,6 +196,7 @@ def test_conflict_is_named(place):
     settings = place.project / "k8s.toml"
     settings.write_text(settings.read_text() + "# Ours.\n")
     place.commit(place.project)
+    git("push", "-q", "origin", "main", cwd=place.project)
     (place.played / "code").write_text("2")
     code, output = place.week()
     assert code == 0, output
@@ -166,11 +216,70 @@ def test_workflow_needs_a_token(place):
     assert "::error::This version changes .github/workflows, which needs the secret" in output
     assert not [call for call in place.calls() if call.startswith("pr create")]
     assert git("branch", "--list", cwd=place.folder / "origin").split() == ["*", "main"]
-    git("switch", "-q", "main", "--force", cwd=place.project)
-    git("reset", "-q", "--hard", cwd=place.project)
     code, output = place.week(token=True)
     assert code == 0, output
     assert place.pushed(".github/workflows/ci.yml").endswith(LATER)
+
+
+def test_commits_of_a_person_are_left_alone(place):
+    """The pull request asks people to settle conflicts there: that work is not overwritten."""
+    place.release(BASE)
+    place.week()
+    (place.played / "open").write_text("7\n")
+    git("fetch", "-q", "origin", "copier-update", cwd=place.project)
+    git("switch", "-q", "--create", "settled", "FETCH_HEAD", cwd=place.project)
+    (place.project / "settled.txt").write_text("by hand\n")
+    place.commit(place.project)
+    git("push", "-q", "origin", "settled:copier-update", cwd=place.project)
+    code, output = place.week()
+    assert code == 0, output
+    assert place.pushed("settled.txt") == "by hand\n"
+    assert place.calls()[-1].startswith("pr comment 7 --body The template has a newer version.")
+
+
+def test_jobs_that_may_write_run_no_code_of_the_project(place):
+    """They check out, download and talk to GitHub; they call no uv and no unpinned tool."""
+    for file in ("ci.yml", "update.yml"):
+        workflow = yaml.safe_load((place.project / ".github/workflows" / file).read_text())
+        assert workflow["permissions"] == {"contents": "read"}
+        for job in workflow["jobs"].values():
+            if "write" in job.get("permissions", {}).values():
+                scripts = "\n".join(step.get("run", "") for step in job["steps"])
+                assert "setup-uv" not in json.dumps(job["steps"])
+                assert not re.search(r"^\s*(uv|uvx|python\S*|make) ", scripts, re.MULTILINE)
+
+
+COMMENTS = """#!/bin/sh
+echo "$*" >> "$PLAYED/calls"
+case "$*" in
+    "run download"*) cp "$PLAYED/plan.md" .;;
+    *"--jq"*) cat "$PLAYED/id";;
+    *--body-file*|*PATCH*) cp body.md "$PLAYED/body";;
+esac
+"""
+
+
+@pytest.mark.parametrize("known", ["", "42\n43\n"])
+def test_plan_is_one_comment(place, known):
+    """Found by its mark, not as the last comment; cut where GitHub would refuse it."""
+    (place.folder / "gh").write_text(COMMENTS)
+    (place.played / "id").write_text(known)
+    (place.played / "plan.md").write_text("x" * 70000)
+    workflow = yaml.safe_load((place.project / ".github/workflows/ci.yml").read_text())
+    (step,) = workflow["jobs"]["comment"]["steps"]
+    given = {"GH_REPO": "acme/churn", "NUMBER": "7", "GITHUB_SERVER_URL": "https://github.example"}
+    machine = Machine(place, "comment", token=False)
+    done = machine.shell(step["run"], {**step["env"], **given})
+    assert done.returncode == 0, done.stderr
+    body = (place.played / "body").read_text()
+    assert body.startswith("<!-- k8s plan -->\n")
+    assert len(body) < 65536
+    assert body.endswith("https://github.example/acme/churn/actions/runs/1\n")
+    last = place.calls()[-1]
+    if known:
+        assert last.startswith("api --silent --method PATCH repos/acme/churn/issues/comments/42 ")
+    else:
+        assert last == "pr comment 7 --body-file body.md"
 
 
 def test_missing_template(place):
@@ -191,7 +300,7 @@ def test_workflow_is_pinned_as_the_other_one(example):
         }
         for file in (workflows / "update.yml", workflows / "ci.yml")
     ]
-    assert len(pins[0]) == 2
+    assert len(pins[0]) == 3
     assert pins[0] <= pins[1]
 
 

@@ -19,16 +19,7 @@ from metaflow.user_configs.config_parameters import (
     unpack_delayed_evaluator,
 )
 
-from .settings import (
-    CONFIG,
-    PACKAGE,
-    SCHEMA,
-    ConfigurationError,
-    merge,
-    parse,
-    schema,
-    validate,
-)
+from .settings import CONFIG, PACKAGE, SCHEMA, ConfigurationError, merge, parse, schema, validate
 
 # Metaflow reads these in the pod too, and a pod does not know the options of `run --with`.
 LOST_BY_WITH = ("hostname_resolution_timeout", "tmpfs_path", "tmpfs_tempdir")
@@ -115,7 +106,9 @@ class SharedConfiguration(FlowMutator):
                 )
             if with_options or command.needs_kubernetes:
                 step.add_decorator(kubernetes, deco_kwargs=settings, duplicates=step.OVERRIDE)
-            elif command.name == "run" and has_own_kubernetes(function):
+            elif command.name == "run" and any(
+                override.source == "@kubernetes" for override in overrides_of(function)
+            ):
                 print(f"{where}: @kubernetes is ignored in a local run", file=sys.stderr)
 
 
@@ -156,10 +149,6 @@ def overrides_of(function: Any) -> list[Override]:
 def named_kubernetes(function: Any) -> list[Any]:
     """Return the @kubernetes decorators that are on a step now."""
     return [decorator for decorator in function.decorators if decorator.name == "kubernetes"]
-
-
-def has_own_kubernetes(function: Any) -> bool:
-    return any(override.source == "@kubernetes" for override in overrides_of(function))
 
 
 def current_command() -> Command:

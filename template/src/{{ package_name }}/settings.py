@@ -22,14 +22,8 @@ PACKAGE = Path(__file__).resolve().parent
 CONFIG = os.path.normpath(PACKAGE / "../../k8s.toml")
 SCHEMA = "k8s.schema.json"
 # JSON Schema's names of types.
-TYPES: dict[str, Any] = {
-    "array": list,
-    "boolean": bool,
-    "integer": int,
-    "number": (int, float),
-    "object": dict,
-    "string": str,
-}
+TYPES: dict[str, Any] = {"array": list, "boolean": bool, "object": dict, "string": str}
+TYPES |= {"integer": int, "number": (int, float)}
 
 
 class ConfigurationError(MetaflowException):
