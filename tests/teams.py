@@ -30,7 +30,6 @@ TEAM: Edits = [
     ("pyproject.toml", '    "numpy>=2",\n', '    "numpy>=2",\n    "pandas>=2",\n'),
     ("pyproject.toml", "line-length = 100\n", "line-length = 120\n"),
     ("k8s.toml", "\ncpu = ", '\n# A team\'s own key\nqos = "Guaranteed"\n\ncpu = '),
-    ("k8s.toml", "[persistent_volume_claims]\n", '[persistent_volume_claims]\nours = "/ours"\n'),
     (".gitignore", ".venv/\n", ".venv/\nmlruns/\n"),
     ("flows/train.py", "import numpy as np\n", "import numpy as np  # the team's\n"),
 ]
@@ -51,6 +50,7 @@ TEAM_CI: dict[str, Edits] = {
     ],
     "none": [],
 }
+CLAIM = 'persistent_volume_claims.ours = "/ours"'
 PARTS = ("cpu = ", "Metaflow flows")  # of lines, where the texts above end
 # Beside what the teams change, never the same line. File of the template, text, text in its place.
 RELEASE: Edits = [
@@ -124,11 +124,19 @@ def edit(project: Path, ci: str) -> None:
     (package,) = (path.name for path in (project / "src").iterdir())
     replace(project, TEAM + TEAM_CI[ci])
     settings = project / "k8s.toml"
+    own_claim(settings)
     settings.write_text(re.sub(r'(?m)^(image = .*)"$', r'\1-bumped"', settings.read_text()))
     (project / "flows/score.py").write_text(FLOW.format(package=package))
     (project / "flows/hello.py").unlink()
     (project / f"src/{package}/features.py").write_text("COLUMNS = ['age']\n")
     commit(project)
+
+
+def own_claim(settings: Path) -> None:
+    """Add a claim of the team's own: above those of the answers, or at the end of the file."""
+    above, claims, below = settings.read_text().partition("persistent_volume_claims.")
+    gap = "" if claims else "\n"
+    settings.write_text(f"{above}{gap}{CLAIM}\n{claims}{below}")
 
 
 def lost(project: Path, ci: str) -> Iterator[str]:
@@ -138,8 +146,11 @@ def lost(project: Path, ci: str) -> Iterator[str]:
         kept = [*text.splitlines(), *PARTS]
         yield from (f"{name}: {line}" for line in new.splitlines() if line not in kept)
     (package,) = (path.name for path in (project / "src").iterdir())
-    if '-bumped"\n' not in (project / "k8s.toml").read_text():
+    settings = (project / "k8s.toml").read_text().splitlines()
+    if not any(line.endswith('-bumped"') for line in settings):
         yield "k8s.toml: image"
+    if CLAIM not in settings:
+        yield "k8s.toml: claim"
     if (project / "flows/hello.py").exists():
         yield "flows/hello.py is back"
     for name, text in (

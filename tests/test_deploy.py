@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from mf_k8s import cluster_api
+from mf_k8s.compile_flows import compile_flows
+from mf_k8s.complete_template import complete_template
 from mf_k8s.deploy.create import reason_not_created
 from mf_k8s.deploy.write import write_all
 from mf_k8s.errors import CommandError
+from mf_k8s.project import Project
 
 WHERE = {"group": "argoproj.io", "version": "v1alpha1", "namespace": "team-a"}
 
@@ -148,6 +151,50 @@ def test_what_cannot_be_put_back_is_named(api: type[Api], monkeypatch: Any) -> N
         )
     assert "workflowtemplates/a IS CHANGED, because it could not be put back" in str(stopped.value)
     assert values(api) == {"workflowtemplates/a": "new"}
+
+
+def compiled(project: Path, flow: str) -> dict[str, Any]:
+    """Return the WorkflowTemplate of a flow of tests/flows."""
+    file = Path(__file__).parent / "flows" / f"{flow}.py"
+    (result,) = compile_flows(Project(project, "churn_model"), [file])
+    assert result.template, result.error
+    return result.template
+
+
+def input_paths(template: dict[str, Any]) -> dict[str, str]:
+    """Return the argument `input-paths` of each task of a WorkflowTemplate."""
+    return {
+        task["name"]: parameter["value"]
+        for one in template["spec"]["templates"]
+        for task in (one.get("dag") or {}).get("tasks", ())
+        for parameter in task["arguments"]["parameters"]
+        if parameter["name"] == "input-paths"
+    }
+
+
+def test_a_conditional_join_names_no_skipped_output(example: Path) -> None:
+    """Argo from 3.7.11 on does not start a task whose arguments name one that is missing."""
+    template = compiled(example, "conditional")
+    before = input_paths(template)
+    after = input_paths(complete_template(template, {}))
+    assert "{{tasks.right-hand.outputs.parameters.task-id}}" in before["meet"]
+    assert after.pop("meet") == (
+        "argo-{{workflow.name}}/:"
+        "left/{{=tasks['left'].status == 'Succeeded'"
+        " ? get(get(get(tasks['left'], 'outputs'), 'parameters'), 'task-id')"
+        " : '{' + '{skipped}' + '}'}},"
+        "right_hand/{{=tasks['right-hand'].status == 'Succeeded'"
+        " ? get(get(get(tasks['right-hand'], 'outputs'), 'parameters'), 'task-id')"
+        " : '{' + '{skipped}' + '}'}}"
+    )
+    del before["meet"]
+    assert after == before
+
+
+@pytest.mark.parametrize("flow", ["branch", "nested", "recursion"])
+def test_other_flows_are_not_rewritten(example: Path, flow: str) -> None:
+    template = compiled(example, flow)
+    assert input_paths(complete_template(template, {})) == input_paths(template)
 
 
 METAFLOW = """

@@ -42,7 +42,7 @@ def test_k8s_toml_holds(project):
     text = (
         settings.read_text().replace("churn:1.2.3", "churn:1.3.0").replace("gpu = 1\n", "gpu = 2\n")
     )
-    settings.write_text(text + 'data = "/data"\n')
+    settings.write_text(text + 'persistent_volume_claims.data = "/data"\n')
     shutil.copy(project / "flows/hello.py", project / "flows/second.py")
     assert notes(project) == [
         "k8s.toml is used, not .copier-answers.yml: "

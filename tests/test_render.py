@@ -40,7 +40,7 @@ MATRIX: dict[str, dict[str, Any]] = {
     },
 }
 
-SHARED = {"service_account": "metaflow", "cpu": 1, "memory": 4096, "persistent_volume_claims": {}}
+SHARED = {"service_account": "metaflow", "cpu": 1, "memory": 4096}
 DEFAULT = {"image": "ghcr.io/example/{name}:0.1.0", **SHARED}
 K8S: dict[str, dict[str, Any]] = {
     "example": {

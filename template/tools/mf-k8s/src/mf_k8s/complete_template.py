@@ -2,26 +2,58 @@
 
 import copy
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from .read_pods import OF_WORKFLOW, Manifest, step_name
 
+CONDITIONAL_JOIN = "metaflow.plugins.argo.conditional_input_paths"  # in the command of its pod
+TASK_ID = re.compile(r"\{\{tasks\.([\w-]+)\.outputs\.parameters\.task-id\}\}")
+OR_SKIPPED = (
+    r"{{=tasks['\1'].status == 'Succeeded'"
+    r" ? get(get(get(tasks['\1'], 'outputs'), 'parameters'), 'task-id')"
+    r" : '{' + '{skipped}' + '}'}}"
+)
+
 
 def complete_template(workflow_template: Manifest, shared: Mapping[str, Any]) -> dict[str, Any]:
     """Return a WorkflowTemplate in which every pod is configured by k8s.toml's `shared` settings.
+
+    And in which joins of conditional branches start on every Argo.
 
     Metaflow configures only the pods that run steps. What the whole workflow has, Argo gives to
     each pod whose template has none: hooks, the creators of JobSets, the agent of HTTP hooks
     (addSchedulingConstraints in argo-workflows' workflow/controller/workflowpod.go).
     """
-    completed = copy.deepcopy(dict(workflow_template))
+    completed = let_conditional_joins_start(workflow_template)
     of_workflow = workflow_fields(shared)
     completed["spec"] |= of_workflow
     for template in completed["spec"]["templates"]:
         correct_secrets(template.get("container") or {})
         if step_name(template):
             keep_what_is_removed(template, of_workflow)
+    return completed
+
+
+def let_conditional_joins_start(workflow_template: Manifest) -> dict[str, Any]:
+    """Return a WorkflowTemplate in which a join of conditional branches does not wait for ever.
+
+    Metaflow refers to the outputs of every branch, also of those that are skipped. From Argo 3.7.11
+    and 4.0.2 on, that leaves the join unscheduled (https://github.com/Netflix/metaflow/issues/3043).
+    `get` of a skipped branch's outputs is nil instead, and Metaflow's conditional_input_paths drops
+    what has {{ in it. A Metaflow that refers to outputs in another way is left as it is.
+    """
+    completed = copy.deepcopy(dict(workflow_template))
+    templates = completed["spec"]["templates"]
+    joins = {one["name"] for one in templates if CONDITIONAL_JOIN in json.dumps(one)}
+    for template in templates:
+        for task in (template.get("dag") or {}).get("tasks", ()):
+            if task.get("template") in joins:
+                for parameter in (task.get("arguments") or {}).get("parameters", ()):
+                    branches = TASK_ID.findall(parameter.get("value") or "")
+                    if len(branches) > 1:
+                        parameter["value"] = TASK_ID.sub(OR_SKIPPED, parameter["value"])
     return completed
 
 
