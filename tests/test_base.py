@@ -122,6 +122,13 @@ SHAPES: dict[str, dict[str, dict[str, Any]]] = {
     "shapes/nested.py": {
         step: {} for step in ("start", "middle", "work_item", "join_inner", "join_outer", "end")
     },
+    "shapes/conditional.py": {
+        "start": {},
+        "left": {"memory": 9000},
+        "right_hand": {},
+        "meet": {},
+        "end": {},
+    },
     "shapes/recursion.py": {"start": {}, "again": {"memory": 9000}, "end": {}},
     "shapes/gang.py": {"start": {}, "train": {"memory": 9000}, "join": {}, "end": {}},
     "shapes/inherited.py": {"start": {}, "work": {}, "more": {}, "end": {}},
@@ -188,6 +195,38 @@ def test_another_file_replaces_the_configuration(
     for settings in pods.values():
         assert (settings["image"], settings["memory"]) == ("ghcr.io/acme/other:2", 1000)
         assert (settings["gpu"], settings["claims"]) == ({}, {})
+
+
+def test_json_text_replaces_the_configuration(compiled: Callable[..., Any]) -> None:
+    """Metaflow's own way to give a Config on the command line; null is as if it were not there."""
+    text = '{"image": "ghcr.io/acme/other:2", "memory": 1000, "labels": {"team": "a"}, "gpu": null}'
+    pods = compiled("hello.py", "--config-value", "k8s", text)
+    for settings in pods.values():
+        assert (settings["image"], settings["memory"]) == ("ghcr.io/acme/other:2", 1000)
+        assert (settings["labels"], settings["gpu"]) == ({"team": "a"}, {})
+
+
+def test_a_byte_order_mark_is_no_part_of_the_configuration(
+    compiled: Callable[..., Any], tmp_path: Path
+) -> None:
+    marked = tmp_path / "marked.toml"
+    marked.write_bytes(b'\xef\xbb\xbfimage = "ghcr.io/acme/other:2"\n')
+    pods = compiled("hello.py", "--config", "k8s", str(marked))
+    assert [one["image"] for one in pods.values()] == ["ghcr.io/acme/other:2"] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('{"image": }', "--config-value k8s is not JSON: "),
+        ('{"gpus": 1}', "--config-value k8s: no key gpus; did you mean gpu?"),
+    ],
+)
+def test_bad_json_stops_in_one_line(text: str, line: str, metaflow: Metaflow) -> None:
+    done = metaflow("hello.py", "--config-value", "k8s", text, "show")
+    assert done.returncode != 0
+    assert line in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 class Api(http.server.BaseHTTPRequestHandler):

@@ -36,17 +36,18 @@ class ConfigurationError(MetaflowException):
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Return the configuration in the text of a k8s.toml, or raise ConfigurationError."""
+    """Return the configuration in text that is TOML or JSON, or raise ConfigurationError."""
     import tomllib  # not in Python 3.9: a pod never parses, Metaflow ships it the result
 
-    option = re.search(r"--config[ =]k8s (\S+)", " ".join(sys.argv))
-    file = option[1] if option else "k8s.toml"
+    language = "JSON" if text.lstrip("\ufeff \t\r\n").startswith("{") else "TOML"  # \ufeff: a BOM
+    option = re.search(r"--config-value[ =]k8s|(?<=--config[ =]k8s )\S+", " ".join(sys.argv))
+    file = option[0] if option else "k8s.toml"
     try:
-        config = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{file} is not TOML: {error}") from None
+        config = (json if language == "JSON" else tomllib).loads(text.lstrip("\ufeff"))
+    except ValueError as error:
+        raise ConfigurationError(f"{file} is not {language}: {error}") from None
     validate(config, schema("#"), file)
-    return config
+    return {key: value for key, value in config.items() if value is not None}  # JSON has null
 
 
 @functools.cache
