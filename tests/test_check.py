@@ -554,6 +554,47 @@ def test_live_pods_are_as_the_code_says(k8s: Run, recorded: Any) -> None:
     assert "HelloFlow (run 1795460926675445): every pod matches k8s.toml" in by_hand.stdout
 
 
+HERS = {
+    "METAFLOW_KUBERNETES_NODE_SELECTOR": "pool=hers",
+    "METAFLOW_KUBERNETES_LABELS": "floor=hers",
+    "METAFLOW_KUBERNETES_TOLERATIONS": '[{"key": "hers", "operator": "Exists"}]',
+    "METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "hers",
+    "METAFLOW_KUBERNETES_CPU": "3",  # k8s.toml has its own, so this has no effect
+}
+
+
+def test_live_pods_have_what_metaflows_configuration_gives(k8s: Run, recorded: Any) -> None:
+    """The step has taken k8s.toml's values away, so the company's are what is left."""
+    pods, env = recorded
+    (pod,) = [one for one in pods if one["metadata"]["name"].startswith("oneflow-wfq5v-start")]
+    pod["metadata"]["labels"]["floor"] = "hers"
+    pod["spec"]["nodeSelector"] = {"pool": "hers"}
+    pod["spec"]["tolerations"].append({"key": "hers", "operator": "Exists"})
+    pod["spec"]["serviceAccountName"] = "hers"
+    done = k8s("check", "one", "--live", "--format=json", **env, **HERS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (report,) = json.loads(done.stdout)["flows"]
+    assert report["notes"] == [
+        "labels: from METAFLOW_KUBERNETES_LABELS",
+        "node_selector: from METAFLOW_KUBERNETES_NODE_SELECTOR",
+        "service_account: from METAFLOW_KUBERNETES_SERVICE_ACCOUNT",
+        "tolerations: from METAFLOW_KUBERNETES_TOLERATIONS",
+    ]
+    without = k8s("check", "one", "--live", "--format=json", **env)
+    assert without.returncode == 1
+    assert differences(without) == {
+        ("start", "node_selector"),
+        ("start", "service_account"),
+        ("start", "tolerations"),
+    }
+
+
+def test_live_names_a_setting_that_cannot_be_read(k8s: Run, cluster: Any) -> None:
+    done = k8s("check", "hello", "--live", **cluster[1], METAFLOW_KUBERNETES_TOLERATIONS="hers")
+    assert done.returncode == 2
+    assert "METAFLOW_KUBERNETES_TOLERATIONS of Metaflow's configuration" in one_line(done)
+
+
 def test_live_hook_of_an_older_run(k8s: Run, recorded: Any) -> None:
     done = k8s("check", "one", "--live", "--run=argo-oneflow-n2fdq", "--format=json", **recorded[1])
     assert done.returncode == 0, done.stdout + done.stderr

@@ -352,14 +352,18 @@ def exports(project: Project) -> dict[str, str]:
     return dict(re.findall("export (.*?)='?(.*?)'?$", said, re.MULTILINE))
 
 
-def test_deploy_refuses_what_the_environment_adds(seed: Project) -> None:
-    """Metaflow's configuration would put a node selector on each pod: seen before it is written."""
-    before = seed.kubectl("get", "workflowtemplates", "-o", "yaml")
-    env = {**exports(seed), "METAFLOW_KUBERNETES_NODE_SELECTOR": "pool=hers"}
-    said = seed.k8s("deploy", "hello", code=2, **env)
-    assert "HelloFlow (WorkflowTemplate helloflow) does not match k8s.toml" in said
-    assert "pool: hers" in said
-    assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
+def test_deploy_expects_what_the_environment_adds(seed: Project) -> None:
+    """A node selector of Metaflow's configuration is expected, named, and written for every pod."""
+    selector = {"kubernetes.io/os": "linux"}  # a label of every node: the flow could run
+    env = {**exports(seed), "METAFLOW_KUBERNETES_NODE_SELECTOR": "kubernetes.io/os=linux"}
+    said = seed.k8s("deploy", "hello", **env)
+    note = "node_selector: from METAFLOW_KUBERNETES_NODE_SELECTOR"
+    assert f"HelloFlow (WorkflowTemplate helloflow): {note}" in said
+    (written,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
+    steps = [one for one in written["spec"]["templates"] if one["name"] in ("start", "end")]
+    assert [one["nodeSelector"] for one in steps] == [selector] * 2
+    assert written["spec"]["nodeSelector"] == selector  # the hook's, which has none of its own
+    seed.k8s("deploy", "hello", "--env", "kind")
 
 
 def test_deploy_of_a_scheduled_flow_again(seed: Project) -> None:

@@ -1,15 +1,17 @@
 """The pods that a flow must have, worked out from k8s.toml and from what its steps say.
 
+Where the user's own Metaflow configuration counts, its defaults are the layer below k8s.toml.
+
 Metaflow's rules are written here a second time, from its source, so that a mistake in BaseFlow
 shows as a difference.
 """
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .compile_flows import FlowFacts, StepFacts
 from .config import camel_case, shared_settings, step_settings
+from .metaflow_defaults import PYTHON_IMAGE, MetaflowDefault, with_defaults
 from .read_pods import GPU, OF_WORKFLOW, Pod, normalized, quantity
 
 DEADLINE = 5 * 24 * 60 * 60  # seconds; DEFAULT_RUNTIME_LIMIT in plugins/timeout_decorator.py
@@ -17,7 +19,7 @@ FROM_FIRST_STEP = ("image", "service_account", "secrets")  # all that Metaflow g
 METAFLOW_HOOKS = ("error-msg-capture-hook", "heartbeat-daemon")
 AS_CONFIGURED = ("image_pull_policy", "persistent_volume_claims", "labels", "annotations")
 DEFAULTS = {  # of KubernetesDecorator in metaflow/plugins/kubernetes/kubernetes_decorator.py
-    "image": f"python:{sys.version_info[0]}.{sys.version_info[1]}",
+    "image": PYTHON_IMAGE,
     "cpu": 1,
     "memory": 4096,  # MB
     "disk": 10240,  # MB
@@ -35,7 +37,9 @@ PLAIN_STEP: StepFacts = {
 }
 
 
-def expected_pods(config: Mapping[str, Any], flow: FlowFacts) -> dict[str, Pod]:
+def expected_pods(
+    config: Mapping[str, Any], flow: FlowFacts, defaults: Sequence[MetaflowDefault] = ()
+) -> dict[str, Pod]:
     """Return the pods that a flow must have, by name.
 
     A pod is named `step`; of a @parallel step there are `step/control`, `step/worker` and
@@ -43,16 +47,17 @@ def expected_pods(config: Mapping[str, Any], flow: FlowFacts) -> dict[str, Pod]:
     image, service account and secrets of the first step, sizes of Metaflow's own (which are left
     out), and what complete_template adds.
     """
-    of_workflow = {key: value for key, value in config.items() if key in OF_WORKFLOW}
+    shared = with_defaults(shared_settings(config), defaults)
+    of_workflow = {key: value for key, value in shared.items() if key in OF_WORKFLOW}
     pods: dict[str, Pod] = {}
     for name, step in flow["steps"].items():
-        pod = step_pod(step_settings(config, step), step)
+        pod = step_pod(with_defaults(step_settings(config, step), defaults), step)
         if step["parallel"]:
             pods[f"{name}/control"] = pods[f"{name}/worker"] = pod
             pods[f"{name}/creator"] = normalized(of_workflow)
         else:
             pods[name] = pod
-    first = step_settings(config, flow["steps"][flow["start"]])
+    first = with_defaults(step_settings(config, flow["steps"][flow["start"]]), defaults)
     hook = of_workflow | {key: first[key] for key in FROM_FIRST_STEP if key in first}
     hook.setdefault("image", DEFAULTS["image"])
     for name, image in {**dict.fromkeys(METAFLOW_HOOKS), **flow["hooks"]}.items():
@@ -60,9 +65,9 @@ def expected_pods(config: Mapping[str, Any], flow: FlowFacts) -> dict[str, Pod]:
     return pods
 
 
-def plain_step_pod(config: Mapping[str, Any]) -> Pod:
+def plain_step_pod(config: Mapping[str, Any], defaults: Sequence[MetaflowDefault] = ()) -> Pod:
     """Return the pod of a step that overrides nothing."""
-    return step_pod(shared_settings(config), PLAIN_STEP)
+    return step_pod(with_defaults(shared_settings(config), defaults), PLAIN_STEP)
 
 
 def step_pod(settings: Mapping[str, Any], step: StepFacts) -> Pod:

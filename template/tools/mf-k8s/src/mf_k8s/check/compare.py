@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from ..compile_flows import CompiledFlow, FlowFacts
 from ..complete_template import complete_template
 from ..config import Config, read_toml, shared_settings
 from ..expected_pods import expected_pods, plain_step_pod
+from ..metaflow_defaults import MetaflowDefault
 from ..project import Project
 from ..read_pods import SIZES, Manifest, Pod, without_added, workflow_pods
 from .report import Comparison, Report
@@ -124,17 +125,21 @@ def schema_errors(template: Manifest) -> list[str]:
 
 
 def compare_pods(
-    expected: Mapping[str, Pod], found: Mapping[str, Pod], config: Mapping[str, Any]
+    expected: Mapping[str, Pod],
+    found: Mapping[str, Pod],
+    config: Mapping[str, Any],
+    defaults: Sequence[MetaflowDefault] = (),
 ) -> dict[str, dict[str, Comparison]]:
     """Return for each pod a table of its settings.
 
     Every pod of a step must be there. Of the other pods, those that are there are compared.
+    `defaults` are what Metaflow's configuration gave to the expected pods.
     """
-    usual, compared = plain_step_pod(config), {}
+    usual, compared = plain_step_pod(config, defaults), {}
     for name in [*expected, *(found.keys() - expected.keys())]:
         expected_pod, found_pod = expected.get(name), found.get(name)
         if expected_pod and found_pod:
-            compared[name] = compare_pod(expected_pod, without_added(found_pod), usual)
+            compared[name] = compare_pod(expected_pod, own_settings(found_pod), usual)
         elif found_pod or runs_step(expected_pod or {}):  # else it is a hook that is turned off
             compared[name] = {
                 "pod": Comparison(
@@ -145,6 +150,15 @@ def compare_pods(
                 )
             }
     return compared
+
+
+def own_settings(found: Pod) -> Pod:
+    """Return a pod without what Metaflow and Argo add, and with each secret once.
+
+    Metaflow repeats a secret that both k8s.toml and its own configuration name.
+    """
+    pod = without_added(found)
+    return pod | ({"secrets": sorted({*pod["secrets"]})} if "secrets" in pod else {})
 
 
 def compare_pod(expected: Pod, found: Pod, usual: Pod) -> dict[str, Comparison]:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..cluster_api import ARGO, list_objects
-from ..compile_flows import CompiledFlow
-from ..config import read_toml
+from ..compile_flows import CompiledFlow, FlowFacts
+from ..config import Config, read_toml, step_settings
 from ..environments import metaflow_setting
 from ..expected_pods import expected_pods
+from ..metaflow_defaults import MetaflowDefault, origins, read_metaflow_defaults
 from ..project import Project
 from ..read_pods import Manifest, Pod, normalized, read_pod, step_name, workflow_pods
 from .compare import compare_pods, start_report
@@ -22,13 +23,20 @@ FILLED_IN = {"image_pull_policy", "image_pull_secrets"}  # by the cluster, where
 
 @dataclasses.dataclass(frozen=True)
 class OnCluster:
-    """What a namespace has of flows, and the secrets that Metaflow adds to pods there."""
+    """What a namespace has of flows."""
 
     namespace: str
     templates: Sequence[Manifest]
     pods: Sequence[Manifest]
-    run_secrets: Sequence[str]  # of `run --with kubernetes`
-    argo_secrets: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Expectation:
+    """What the pods of a flow must have, by one of the two ways to run it."""
+
+    pods: Mapping[str, Pod]
+    defaults: Sequence[MetaflowDefault]
+    notes: Sequence[str]  # which settings come from Metaflow's own configuration
 
 
 def check_live(
@@ -46,18 +54,19 @@ def check_live(
     """
     config = read_toml(project.config_file)
     cluster = read_cluster(namespace, run, templates)
+    of_run, of_argo = (read_metaflow_defaults(on_argo) for on_argo in (False, True))
     for result in compiled:
-        start, flow = start_report(project, result), result.flow
+        start, flow, count = start_report(project, result), result.flow, 0
         if start.error or start.failures or not flow:
             yield start
             continue
-        expected, count = expected_pods(config, flow), 0
-        for name, of_object, found in pods_of_flow(cluster, flow["name"], run or "", expected):
+        by_hand, on_argo = expectation(config, flow, of_run), expectation(config, flow, of_argo)
+        for name, wanted, found in pods_of_flow(cluster, flow["name"], run or "", by_hand, on_argo):
             report = start_report(project, result, name)
-            for secret in sorted({*cluster.argo_secrets}):
-                report.notes.append(f"secret {secret}: of this environment")
+            report.notes.extend(wanted.notes)
             count += 1
-            yield dataclasses.replace(report, pods=compare_pods(of_object, found, config))
+            pods = compare_pods(wanted.pods, found, config, wanted.defaults)
+            yield dataclasses.replace(report, pods=pods)
         if not count:
             error = f"namespace {cluster.namespace} has nothing of {flow['name']}"
             yield dataclasses.replace(start, error=error)
@@ -72,38 +81,33 @@ def read_cluster(
     pods: list[Any] = []
     if run is not None:
         pods = list_objects(f"/api/v1/namespaces/{namespace}/pods", labelSelector=METAFLOW_LABEL)
-    of_run, of_argo = (
-        [name for name in metaflow_setting(key).split(",") if name]
-        for key in ("KUBERNETES_SECRETS", "ARGO_WORKFLOWS_KUBERNETES_SECRETS")
-    )
-    return OnCluster(namespace, templates, pods, of_run, [*of_run, *of_argo])
+    return OnCluster(namespace, templates, pods)
+
+
+def expectation(
+    config: Config, flow: FlowFacts, defaults: Sequence[MetaflowDefault]
+) -> Expectation:
+    """Return what the pods of a flow must have, with Metaflow's defaults under k8s.toml."""
+    steps = [step_settings(config, step) for step in flow["steps"].values()]
+    pods = expected_pods(config, flow, defaults)
+    return Expectation(pods, defaults, origins(steps, defaults))
 
 
 def pods_of_flow(
-    cluster: OnCluster, flow: str, run: str, expected: Mapping[str, Pod]
-) -> Iterator[tuple[str, Mapping[str, Pod], Mapping[str, Pod]]]:
-    """Yield, for each WorkflowTemplate and run of a flow, its name, expected and found pods."""
-    on_argo = with_secrets(expected, cluster.argo_secrets)
+    cluster: OnCluster, flow: str, run: str, by_hand: Expectation, on_argo: Expectation
+) -> Iterator[tuple[str, Expectation, Mapping[str, Pod]]]:
+    """Yield, for each WorkflowTemplate and run of a flow, its name, expected and found pods.
+
+    `by_hand` is for `run --with kubernetes`.
+    """
     for template in cluster.templates:
         if annotation(template, "flow_name") == flow:
             name = template["metadata"]["name"]
             yield f"WorkflowTemplate {name}", on_argo, workflow_pods(template)
-    by_hand = with_secrets(expected, cluster.run_secrets)
     for name, pods in newest_runs(cluster.pods, flow, run).items():
         of_run = on_argo if name.startswith("argo-") else by_hand
-        yield f"run {name}", *pods_of_run(of_run, pods)
-
-
-def with_secrets(expected: Mapping[str, Pod], names: Sequence[str]) -> dict[str, Pod]:
-    """Return pods with the environment's secrets, which Metaflow adds to all that run its code."""
-    if not names:
-        return dict(expected)
-    return {
-        name: pod | {"secrets": sorted({*pod.get("secrets", ()), *names})}
-        if "image" in pod
-        else pod
-        for name, pod in expected.items()
-    }
+        expected, found = pods_of_run(of_run.pods, pods)
+        yield f"run {name}", dataclasses.replace(of_run, pods=expected), found
 
 
 def annotation(manifest: Manifest, name: str) -> str:

@@ -16,6 +16,7 @@ from ..cluster_api import ARGO, list_objects
 from ..compile_flows import CompiledFlow
 from ..config import read_toml, shared_settings
 from ..errors import CommandError
+from ..metaflow_defaults import read_metaflow_defaults, with_defaults
 from ..plan.differences import Plan, differences, planned_settings
 from ..project import Project, shown_path
 from ..read_pods import Manifest
@@ -36,7 +37,11 @@ def deploy_flows(
     must_match(check_flows(project, compiled))
     requests = [request for flow in compiled for request in dry_run_create(project, flow)]
     templates = [of["body"] for _, of in requests if of["plural"] == "workflowtemplates"]
-    must_match(check_live(project, compiled, run=None, templates=templates))
+    reports = list(check_live(project, compiled, run=None, templates=templates))
+    must_match(reports)
+    for report in reports:
+        for note in report.notes:  # of settings that Metaflow's own configuration gives
+            print(f"{report.title}: {note}")
     if not dry_run:
         write_all(requests)
     return templates
@@ -47,7 +52,9 @@ def dry_run_create(project: Project, flow: CompiledFlow) -> list[Request]:
     file = shown_path(flow.file)
     if not flow.flow:
         raise CommandError(f"{file} starts no flow, so there is nothing to deploy")
-    shared = json.dumps(shared_settings(read_toml(project.config_file)))
+    # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
+    settings = shared_settings(read_toml(project.config_file))
+    shared = json.dumps(with_defaults(settings, read_metaflow_defaults(on_argo=True)))
     with tempfile.TemporaryDirectory() as folder:
         requests_file = Path(folder, "requests.json")
         script = [sys.executable, "-P", "-m", "mf_k8s.deploy.submit"]
