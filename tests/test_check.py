@@ -230,10 +230,41 @@ def test_hooks_get_what_metaflow_leaves_off(k8s: Run, project: Path) -> None:
         assert found["end"][key] == hook[key]
     assert found["start"]["service_account"] == "default"
     (report,) = json.loads(done.stdout)["flows"]
-    left, never = report["notes"]
-    assert left.startswith("`argo-workflows create` by hand leaves off error-msg-capture-hook:")
-    assert all(key in left for key in ("node_selector", "tolerations", "image_pull_secrets"))
+    left_off = {"node_selector", "tolerations", "image_pull_secrets", "service_account"}
+    assert report["by_deploy"].keys() == {"error-msg-capture-hook"}
+    assert {*report["by_deploy"]["error-msg-capture-hook"]} == left_off
+    (never,) = report["notes"]
     assert never.endswith(": image_pull_policy")
+
+
+def test_what_only_deploy_makes_right_is_marked(k8s: Run, project: Path) -> None:
+    """A hand-made `create` leaves it off: a team that uses it has --strict."""
+    with (project / "k8s.toml").open("a") as file:
+        file.write('\n[node_selector]\npool = "gpu"\n')
+    mark = "error-msg-capture-hook †"
+    line = (
+        "- † right when `k8s deploy` writes it; `argo-workflows create` by hand leaves off:"
+        " node_selector"
+    )
+    for options in ((), ("--format=markdown",)):
+        done = k8s("check", "hello", *options)
+        assert done.returncode == 0
+        assert mark in done.stdout and line in done.stdout.splitlines()
+        assert "start †" not in done.stdout and "end †" not in done.stdout
+    strict = k8s("check", "hello", "--strict")
+    assert strict.returncode == 1
+    assert "- --strict: right by `k8s deploy` alone: error-msg-capture-hook" in strict.stdout
+    as_json = k8s("check", "hello", "--strict", "--format=json")
+    assert (as_json.returncode, json.loads(as_json.stdout)["equal"]) == (1, False)
+
+
+def test_strict_passes_where_create_gives_all(k8s: Run) -> None:
+    """The example has nothing that Metaflow leaves off a hook."""
+    done = k8s("check", "hello", "--strict")
+    assert done.returncode == 0, done.stdout
+    assert "†" not in done.stdout
+    both = k8s("check", "hello", "--strict", "--live")
+    assert both.returncode == 2 and "--strict" in one_line(both)
 
 
 def test_packages_and_prints_do_not_disturb(k8s: Run, project: Path) -> None:

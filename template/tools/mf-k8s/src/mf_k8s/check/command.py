@@ -25,6 +25,9 @@ def check(
     ] = "",
     run: Annotated[str, typer.Option(help="With --live: a run's ID; by default the newest.")] = "",
     env: Env = "",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail on pods that are right by `k8s deploy` alone.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Compare every pod of flows with k8s.toml and with what their steps override.
@@ -33,6 +36,8 @@ def check(
     """
     if (namespace or run or env) and not live:
         raise CommandError("--env, --namespace and --run need --live")
+    if strict and live:
+        raise CommandError("--strict is of what is compiled; --live shows what is deployed anyway")
     project = find_project()
     apply_environment(project, env)
     files = project.flow_files(flows or ())
@@ -44,6 +49,9 @@ def check(
         clashes = name_clashes(project, reports)
         for report in reports:
             report.failures.extend(filter(None, [clashes.get(report.flow or "")]))
+            if strict and report.by_deploy:
+                pods = ", ".join(report.by_deploy)
+                report.failures.append(f"--strict: right by `k8s deploy` alone: {pods}")
     if format == "json":
         print(as_json(reports))
     else:

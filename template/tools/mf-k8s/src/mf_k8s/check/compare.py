@@ -77,18 +77,17 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
     shared = shared_settings(config)
     completed = complete_template(template, shared)
     bare, found = workflow_pods(template), workflow_pods(completed)
+    by_deploy = {}
     for name, pod in found.items():
-        if missing := [key for key in pod if bare[name].get(key) != pod[key]]:
-            report.notes.append(
-                f"`argo-workflows create` by hand leaves off {name}: {', '.join(missing)}"
-            )
+        if left_off := [key for key in pod if bare[name].get(key) != pod[key]]:
+            by_deploy[name] = left_off
     if never := sorted(NEVER_ON_HOOKS & shared.keys()):
         report.notes.append(
             f"not on pods that do not run steps, because Metaflow cannot: {', '.join(never)}"
         )
     report.failures.extend(schema_errors(completed))
     pods = compare_pods(expected_pods(config, flow), found, config)
-    return dataclasses.replace(report, pods=pods)
+    return dataclasses.replace(report, pods=pods, by_deploy=by_deploy)
 
 
 def differing_answers(config: Config, root: Path) -> list[str]:

@@ -10,6 +10,9 @@ from rich.markup import escape
 
 from ..tables import Printer, as_text
 
+MARK = "†"
+RIGHT_BY_DEPLOY = "right when `k8s deploy` writes it; `argo-workflows create` by hand leaves off"
+
 
 class Comparison(TypedDict):
     """One setting of one pod."""
@@ -33,6 +36,8 @@ class Report:
     notes: list[str] = field(default_factory=list)
     next: dict[str, list[str]] = field(default_factory=dict)  # the steps after each step
     pods: dict[str, dict[str, Comparison]] = field(default_factory=dict)  # by pod and setting
+    # pods that are right by `deploy` alone, with the settings that a plain `create` leaves off
+    by_deploy: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def matches(self) -> bool:
@@ -45,7 +50,11 @@ class Report:
 
 
 def as_json(reports: Sequence[Report]) -> str:
-    """Return what `--format json` prints: `version` (1), `equal` and, in `flows`, the reports."""
+    """Return what `--format json` prints: `version` (1), `equal` and, in `flows`, the reports.
+
+    In a report, `by_deploy` has a key for each pod that is right only when `deploy` writes it. Its
+    value lists the settings that `argo-workflows create` by hand leaves off.
+    """
     flows = [asdict(report) | {"file": str(report.file)} for report in reports]
     for flow in flows:
         del flow["log"]
@@ -76,11 +85,27 @@ def show_report(report: Report, printer: Printer) -> None:
     columns = [report.pods[names[0]] for names in groups]
     keys = sorted({key for pod in columns for key in pod})
     printer.table(
-        ["", *(printer.line_break.join(names) for names in groups)],
+        ["", *(column_head(report, names, printer) for names in groups)],
         [[key, *(cell(pod.get(key), printer) for pod in columns)] for key in keys],
     )
-    lines = [report.error, *report.failures, *report.notes]
+    lines = [*by_deploy_lines(report), report.error, *report.failures, *report.notes]
     printer.lines(*(f"- {line}" for line in lines if line), "")
+
+
+def column_head(report: Report, names: Sequence[str], printer: Printer) -> str:
+    """Return the names of alike pods, with a mark on those that are right by `deploy` alone."""
+    marked = (f"{name} {MARK}" if name in report.by_deploy else name for name in names)
+    return printer.line_break.join(marked)
+
+
+def by_deploy_lines(report: Report) -> list[str]:
+    """Return the line that explains the mark; none if no pod has it."""
+    pods_by_settings: dict[str, list[str]] = {}
+    for name, settings in report.by_deploy.items():
+        pods_by_settings.setdefault(", ".join(settings), []).append(name)
+    parts = [f"{settings} ({', '.join(names)})" for settings, names in pods_by_settings.items()]
+    left_off = "; ".join(parts if len(parts) > 1 else pods_by_settings)
+    return [f"{MARK} {RIGHT_BY_DEPLOY}: {left_off}"] if left_off else []
 
 
 def alike_pods(report: Report) -> list[list[str]]:
