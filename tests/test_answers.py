@@ -100,7 +100,7 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
         (100_000_000, 100_000_000),
     ],
     "persistent_volume_claims": [
-        ("", {}),
+        ("", None),
         ("data:/data", {"data": "/data"}),
         ("metaflow-training:/cache", {"metaflow-training": "/cache"}),
         ("a:/x,b:/y", {"a": "/x", "b": "/y"}),

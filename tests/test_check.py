@@ -210,7 +210,7 @@ def test_hooks_get_what_metaflow_leaves_off(k8s: Run, project: Path) -> None:
     with (project / "k8s.toml").open("r+") as file:
         shared = 'image_pull_secrets = ["regcred"]\ntolerations = [{ operator = "Exists" }]\n'
         text = file.read().replace(
-            "[persistent", 'image_pull_policy = "Always"\n' + shared + "[persistent", 1
+            "\ncpu", '\nimage_pull_policy = "Always"\n' + shared + "\ncpu", 1
         )
         file.seek(0)
         file.write(text + '\n[node_selector]\npool = "gpu"\n')

@@ -199,7 +199,7 @@ def without_none(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def expected_k8s(question: str, text: str, usual: dict[str, Any]) -> dict[str, Any]:
-    changed = {question: meant(question, text)} if question in usual else {}
+    changed = {question: meant(question, text) or None} if question in usual else {}
     if question == "gpu" and not int(text):
         changed["gpu_vendor"] = None
     return without_none({**usual, **changed})
