@@ -13,6 +13,7 @@ from .cluster import Cluster
 NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
     "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"
 )
+SETTLED = 5  # seconds without a node, after which Docker makes none that was asked for before
 S3_PORT = 30070  # of the node, as in kind.yaml
 
 
@@ -84,8 +85,7 @@ def create_cluster(cluster: Cluster, config: str) -> None:
         delete_cluster(cluster)
         raise
     except BaseException:
-        time.sleep(3)  # Docker may still be making the node that kind asked for
-        delete_cluster(cluster)
+        delete_for_good(cluster)
         raise
 
 
@@ -94,6 +94,17 @@ def delete_cluster(cluster: Cluster) -> None:
     run_program("kind", "delete", "cluster", *where)
     for file in (cluster.config_file, cluster.kubeconfig, cluster.loaded_images_file):
         file.unlink(missing_ok=True)
+
+
+def delete_for_good(cluster: Cluster) -> None:
+    """Delete a cluster whose making was interrupted: Docker may still make the nodes asked for."""
+    delete_cluster(cluster)
+    deleted = time.monotonic()
+    while time.monotonic() - deleted < SETTLED:
+        time.sleep(1)
+        if cluster.name in run_program("kind", "get", "clusters").split():
+            delete_cluster(cluster)
+            deleted = time.monotonic()
 
 
 def configure_nodes(
