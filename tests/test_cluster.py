@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from conftest import K8S
 from mf_k8s import environments
-from mf_k8s.image.docker import name_by_digest
 from mf_k8s.kind import capacity
 from mf_k8s.kind.cluster import Cluster
+from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
 from mf_k8s.kind.objects import needed_objects
 from mf_k8s.project import Project

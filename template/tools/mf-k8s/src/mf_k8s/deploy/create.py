@@ -57,7 +57,7 @@ def dry_run_create(project: Project, flow: CompiledFlow) -> list[Request]:
     shared = json.dumps(with_defaults(settings, read_metaflow_defaults(on_argo=True)))
     with tempfile.TemporaryDirectory() as folder:
         requests_file = Path(folder, "requests.json")
-        script = [sys.executable, "-P", "-m", "mf_k8s.deploy.submit"]
+        script = [sys.executable, "-P", "-m", "mf_k8s.deploy.dry_run"]
         command = [*script, str(flow.file), str(requests_file), shared]
         done = subprocess.run(command, capture_output=True, text=True, cwd=project.root)
         if done.returncode:

@@ -9,7 +9,7 @@ from ..errors import CommandError
 from ..programs import require_programs
 from ..progress import stage
 from ..project import find_project
-from .docker import build_image, next_tag, push_image
+from .build_and_push import build_image, next_tag, push_image
 
 
 def image(

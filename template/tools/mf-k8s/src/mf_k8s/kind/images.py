@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ..config import read_toml
-from ..image.docker import archive_name, build_image, name_by_digest, save_image
+from ..image.build_and_push import build_image
 from ..programs import run_program, succeeds
 from ..progress import stage
 from ..project import Project
@@ -91,3 +91,30 @@ def import_image(image: str, platform: str, archive: Path, node: str) -> None:
     run_program(*ctr, "import", *options, f"{MOUNTS['images']}/{archive.name}")
     if (name := archive_name(image)) != image:
         run_program(*ctr, "tag", "--force", name, name_by_digest(image))
+
+
+def save_image(image: str, file: Path) -> None:
+    """Write an image to an archive, under its `archive_name`."""
+    name = archive_name(image)
+    if name != image:
+        run_program("docker", "tag", image, name)
+    run_program("docker", "save", "--output", str(file), name)
+    if name != image:
+        run_program("docker", "image", "rm", name)
+
+
+def archive_name(image: str) -> str:
+    """Return an image's name in an archive, which has a tag and no digest."""
+    return f"kind.local/image:{image.rpartition(':')[2]}" if "@" in image else image
+
+
+def name_by_digest(image: str) -> str:
+    """Return the name by which nodes look for an image with a digest: in full, without its tag.
+
+    See ParseDockerRef in containerd's reference/docker.
+    """
+    name, _, digest = image.partition("@")
+    registry, slash, _ = name.partition("/")
+    if not slash or not (re.search("[.:]", registry) or registry == "localhost"):
+        name = f"docker.io/{name if slash else f'library/{name}'}"
+    return f"{re.sub(':[^/]*$', '', name)}@{digest}"

@@ -14,11 +14,11 @@ from ..complete_template import complete_template
 VERBS = ("create", "replace", "delete")
 
 
-def submit(file: str, requests_file: str, shared: str) -> None:
+def dry_run(file: str, requests_file: str, shared: str) -> None:
     """Create the flow in `file` as a dry run, and write its requests to `requests_file`, as JSON.
 
     They are a list of [method of kubernetes.client.CustomObjectsApi, its arguments]. The server
-    tries each and keeps nothing. `shared` are k8s.toml's settings, as JSON.
+    tries each and keeps nothing. `shared`, as JSON, are the settings that all pods have in common.
     """
     from kubernetes import client
 
@@ -26,7 +26,7 @@ def submit(file: str, requests_file: str, shared: str) -> None:
     requests: list[tuple[str, dict[str, Any]]] = []
     settings = json.loads(shared)
 
-    def dry(name: str, method: Any) -> Any:
+    def without_effect(name: str, method: Any) -> Any:
         def send(this: Any, **request: Any) -> Any:
             if request["plural"] == "workflowtemplates" and "body" in request:
                 request["body"] = complete_template(request["body"], settings)
@@ -38,7 +38,7 @@ def submit(file: str, requests_file: str, shared: str) -> None:
 
     for verb in VERBS:
         name = f"{verb}_namespaced_custom_object"
-        setattr(api, name, dry(name, getattr(api, name)))
+        setattr(api, name, without_effect(name, getattr(api, name)))
     sys.argv = [file, "--no-pylint", "argo-workflows", "create"]
     sys.path.insert(0, str(Path(file).parent))
     try:
@@ -50,4 +50,4 @@ def submit(file: str, requests_file: str, shared: str) -> None:
 
 
 if __name__ == "__main__":
-    submit(*sys.argv[1:])
+    dry_run(*sys.argv[1:])

@@ -1,8 +1,7 @@
-"""Builds and pushes the image, and packs images for the nodes of kind."""
+"""Builds the image of the pods, gives it its next tag, and pushes it."""
 
 import json
 import re
-from pathlib import Path
 
 from ..errors import CommandError
 from ..programs import run_program
@@ -57,30 +56,3 @@ def push_image(image: str) -> str:
         f"{image} is in the registry with other content, which nodes may have pulled:"
         " k8s image --bump gives it a new tag"
     )
-
-
-def save_image(image: str, file: Path) -> None:
-    """Write an image to an archive, under its `archive_name`."""
-    name = archive_name(image)
-    if name != image:
-        run_program("docker", "tag", image, name)
-    run_program("docker", "save", "--output", str(file), name)
-    if name != image:
-        run_program("docker", "image", "rm", name)
-
-
-def archive_name(image: str) -> str:
-    """Return an image's name in an archive, which has a tag and no digest."""
-    return f"kind.local/image:{image.rpartition(':')[2]}" if "@" in image else image
-
-
-def name_by_digest(image: str) -> str:
-    """Return the name by which nodes look for an image with a digest: in full, without its tag.
-
-    See ParseDockerRef in containerd's reference/docker.
-    """
-    name, _, digest = image.partition("@")
-    registry, slash, _ = name.partition("/")
-    if not slash or not (re.search("[.:]", registry) or registry == "localhost"):
-        name = f"docker.io/{name if slash else f'library/{name}'}"
-    return f"{re.sub(':[^/]*$', '', name)}@{digest}"
