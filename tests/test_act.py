@@ -47,8 +47,8 @@ esac
 
 
 @pytest.fixture(scope="module")
-def actions(project: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Return act's options that put a stand-in on this machine in each action's place.
+def actions(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Return a folder of programs, and act's options that put a stand-in in each action's place.
 
     That of setup-uv puts uv on PATH, that of upload-artifact keeps plan.md, from where a stand-in
     for gh downloads it; act does actions/checkout by itself.
@@ -73,25 +73,28 @@ def actions(project: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str
             runs = {"using": "composite", "steps": [step]}
             (folder / name / "action.yml").write_text(yaml.safe_dump({"name": name, "runs": runs}))
             options += ["--local-repository", f"{action}={folder / name}"]
-    return options
+    return folder / "bin", options
 
 
 @pytest.fixture
-def act(project: Path, actions: list[str], tmp_path: Path) -> Callable[..., str]:
+def act(project: Path, actions: tuple[Path, list[str]], tmp_path: Path) -> Callable[..., str]:
     """Give a function that runs a job, which must succeed, and gives what it printed.
 
     The variables K8S_… reach it, by which a runner with no internet overrides what is downloaded.
     """
     variables = {name: value for name, value in os.environ.items() if name.startswith("K8S_")}
     variables["K8S_KIND_CLUSTER"] = CLUSTER
-    options = ["-P", "ubuntu-latest=-self-hosted", "--action-cache-path", str(tmp_path), *actions]
+    programs, stand_ins = actions
+    path = f"{programs}:{os.environ['PATH']}"  # a runner has gh
+    options = ["-P", "ubuntu-latest=-self-hosted", "--action-cache-path", str(tmp_path), *stand_ins]
     for name, value in variables.items():
         options += ["--env", f"{name}={value}"]
 
     def act(job: str, event: str = "push", **payload: Any) -> str:
         (tmp_path / "event.json").write_text(json.dumps(payload))
-        told = ["--eventpath", tmp_path / "event.json", "--no-cache-server", *options]
-        return run(ACT, event, "-j", job, *told, cwd=project, timeout=1800)
+        command = [ACT, event, "-j", job, "--eventpath", tmp_path / "event.json"]
+        env = {**os.environ, "PATH": path}
+        return run(*command, "--no-cache-server", *options, cwd=project, timeout=1800, **env)
 
     return act
 
