@@ -303,6 +303,20 @@ def test_another_cluster_than_the_projects_own(k8s: Callable[..., Any], example:
         shutil.rmtree(example / ".kind", ignore_errors=True)
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_damaged_record_of_the_cluster(k8s: Callable[..., Any], example: Path, text: str) -> None:
+    """As after a full disk: commands that need no cluster work, and `down` clears it away."""
+    try:
+        (example / ".kind").mkdir()
+        (example / ".kind/config.yaml").write_text(text)
+        code, output = k8s("check", "hello")
+        assert code == 0, output
+        assert k8s("kind", "down") == (0, "kind cluster churn-model is gone\n")
+        assert not (example / ".kind").exists()
+    finally:
+        shutil.rmtree(example / ".kind", ignore_errors=True)
+
+
 def test_env_turns_a_shell_to_the_cluster(k8s: Callable[..., Any], example: Path) -> None:
     """What would take it elsewhere is unset, and the values are quoted."""
     try:

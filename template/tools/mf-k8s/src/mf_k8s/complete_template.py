@@ -46,7 +46,7 @@ def let_conditional_joins_start(workflow_template: Manifest) -> dict[str, Any]:
     """
     completed = copy.deepcopy(dict(workflow_template))
     templates = completed["spec"]["templates"]
-    joins = {one["name"] for one in templates if CONDITIONAL_JOIN in json.dumps(one)}
+    joins = {template["name"] for template in templates if CONDITIONAL_JOIN in json.dumps(template)}
     for template in templates:
         for task in (template.get("dag") or {}).get("tasks", ()):
             if task.get("template") in joins:

@@ -61,8 +61,8 @@ def step_settings(config: Mapping[str, Any], step: Mapping[str, Any]) -> Setting
     """Return a step's settings: k8s.toml, then its pools, then its own values."""
     pools = config.get("pools", {})
     overrides = step["overrides"]
-    layers = [pools.get(one["pool"], {}) for one in overrides]
-    layers += [one["values"] for one in overrides]
+    layers = [pools.get(override["pool"], {}) for override in overrides]
+    layers += [override["values"] for override in overrides]
     settings = shared_settings(config)
     for layer in layers:
         settings = merge(settings, layer)

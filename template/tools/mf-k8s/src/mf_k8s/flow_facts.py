@@ -37,7 +37,9 @@ def hook_images(flow: Any) -> dict[str, str | None]:
 def written_overrides(step: Any) -> list[tuple[str | None, Any]]:
     """Return the pool of each @k8s and @kubernetes of a step, with its values or decorator."""
     by_k8s = [(pool, values) for _, pool, values in getattr(step, OVERRIDES, ())]
-    return by_k8s + [(None, one) for one in step.decorators if one.name == "kubernetes"]
+    return by_k8s + [
+        (None, decorator) for decorator in step.decorators if decorator.name == "kubernetes"
+    ]
 
 
 def explicit_values(values_or_decorator: Any) -> dict[str, Any]:

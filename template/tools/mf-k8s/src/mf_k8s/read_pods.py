@@ -127,23 +127,27 @@ def read_pod(metadata: Manifest, spec: Manifest, container: Manifest) -> Pod:
     """Return the settings of one pod, from its metadata, specification and main container."""
     pull_secrets = spec.get("imagePullSecrets") or ()
     sources = container.get("envFrom") or ()
-    variables = {one["name"]: one.get("value") for one in container.get("env") or ()}
+    variables = {variable["name"]: variable.get("value") for variable in container.get("env") or ()}
     return normalized(
         {
             "image": container.get("image"),
             "image_pull_policy": container.get("imagePullPolicy"),
-            "image_pull_secrets": sorted({one["name"] for one in pull_secrets}),
+            "image_pull_secrets": sorted({secret["name"] for secret in pull_secrets}),
             "service_account": spec.get("serviceAccountName"),
             **read_resources(container.get("resources") or {}),
             **read_volumes(spec.get("volumes") or (), container.get("volumeMounts") or ()),
             "tmpfs_tempdir": variables.get("METAFLOW_TEMPDIR"),
-            "secrets": [one["secretRef"]["name"] for one in sources if one.get("secretRef")],
+            "secrets": [
+                source["secretRef"]["name"] for source in sources if source.get("secretRef")
+            ],
             "node_selector": spec.get("nodeSelector"),
-            "tolerations": [without_none(one) for one in spec.get("tolerations") or ()],
+            "tolerations": [
+                without_none(toleration) for toleration in spec.get("tolerations") or ()
+            ],
             "labels": metadata.get("labels"),
             "annotations": metadata.get("annotations"),
             "security_context": without_none(container.get("securityContext")),
-            "port": [one["containerPort"] for one in container.get("ports") or ()],
+            "port": [port["containerPort"] for port in container.get("ports") or ()],
             "timeout": spec.get("activeDeadlineSeconds"),
         }
     )

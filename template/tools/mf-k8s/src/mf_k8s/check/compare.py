@@ -45,10 +45,10 @@ def name_clashes(project: Project, flows: Iterable[CompiledFlow | Report]) -> di
     On Argo Workflows one would replace the other.
     """
     files: dict[str, list[str]] = {}
-    for one in flows:
-        name = one.flow["name"] if isinstance(one, CompiledFlow) and one.flow else one.flow
+    for flow in flows:
+        name = flow.flow["name"] if isinstance(flow, CompiledFlow) and flow.flow else flow.flow
         if isinstance(name, str):
-            files.setdefault(name, []).append(os.path.relpath(one.file, project.root))
+            files.setdefault(name, []).append(os.path.relpath(flow.file, project.root))
     return {
         name: f"{' and '.join(sorted(paths))} both define {name}: give one of them another name"
         for name, paths in files.items()

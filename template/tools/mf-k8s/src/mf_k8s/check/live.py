@@ -142,7 +142,7 @@ def pods_of_run(
         if not step:
             continue
         found = live_pod(pod, step, expected)
-        of_step = [one for name, one in found_by_name.items() if name.partition(" ")[0] == step]
+        of_step = [pod for name, pod in found_by_name.items() if name.partition(" ")[0] == step]
         if found not in of_step:
             name = f"{step} ({pod['metadata']['name']})" if of_step else step
             found_by_name[name] = found
@@ -184,6 +184,8 @@ def live_pod(pod: Manifest, name: str, expected: Mapping[str, Pod]) -> Pod:
         and toleration.get("key") not in device_names
     ]
     for key in ("labels", "annotations"):
-        configured = {entry for one in expected.values() for entry in one.get(key, ())}
+        configured = {
+            entry for pod_of_flow in expected.values() for entry in pod_of_flow.get(key, ())
+        }
         found[key] = {k: v for k, v in found.get(key, {}).items() if k in configured}
     return normalized(found)

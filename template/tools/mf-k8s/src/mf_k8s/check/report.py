@@ -42,7 +42,7 @@ class Report:
     @property
     def matches(self) -> bool:
         settings = (setting for pod in self.pods.values() for setting in pod.values())
-        return not (self.error or self.failures) and all(one["equal"] for one in settings)
+        return not (self.error or self.failures) and all(setting["equal"] for setting in settings)
 
     @property
     def title(self) -> str:
@@ -68,8 +68,10 @@ def show_reports(reports: Sequence[Report], markdown: bool) -> None:
     for report in reports:
         if markdown or not report.error:  # which stderr says
             show_report(report, printer)
-    cells = [one for report in reports for pod in report.pods.values() for one in pod.values()]
-    if any(one["override"] and one["equal"] for one in cells):
+    cells = [
+        setting for report in reports for pod in report.pods.values() for setting in pod.values()
+    ]
+    if any(setting["override"] and setting["equal"] for setting in cells):
         printer.lines("* differs from k8s.toml: the step or its pool says so")
 
 

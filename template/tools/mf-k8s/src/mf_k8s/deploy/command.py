@@ -43,7 +43,9 @@ def deploy(
         return
     with stage("check --live") as checking:
         written = {f"WorkflowTemplate {name}" for name in names}
-        reports = [one for one in check_live(project, compiled, run=None) if one.of in written]
+        reports = [
+            report for report in check_live(project, compiled, run=None) if report.of in written
+        ]
         must_match(reports)
         pods = sum(len(report.pods) for report in reports)
         checking.result = f"{pods} pods match k8s.toml"

@@ -90,6 +90,6 @@ def change_by(template: Manifest) -> Plan:
     """Return what a WorkflowTemplate would change of the deployed one of its name."""
     name, namespace = (template["metadata"][key] for key in ("name", "namespace"))
     path = f"{ARGO}/{namespace}/workflowtemplates"
-    deployed = {one["metadata"]["name"]: one for one in list_objects(path)}
+    deployed = {manifest["metadata"]["name"]: manifest for manifest in list_objects(path)}
     old = {name: planned_settings(deployed[name])} if name in deployed else {}
     return differences(old, {name: planned_settings(template)}, "deployed")

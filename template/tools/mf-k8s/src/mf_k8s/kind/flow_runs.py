@@ -92,7 +92,7 @@ def run_with_kubernetes(run: FlowRun) -> str:
 def delete_jobs(run: FlowRun, watch: RunWatch) -> None:
     """Delete the Jobs of a run that was given up: their pods would go on."""
     own = watch.own_objects(pods_and_jobs(run.namespace))
-    jobs = [name for name, one in own.items() if one["status"].get("active")]
+    jobs = [name for name, pod_or_job in own.items() if pod_or_job["status"].get("active")]
     if jobs:
         run.cluster.kubectl("delete", "jobs", "-n", run.namespace, "--ignore-not-found", *jobs)
 
@@ -141,7 +141,7 @@ class WorkflowEnd:
         self.namespace, self.started = namespace, time.monotonic()
 
     def __call__(self) -> dict[str, Any] | None:
-        workflows = {one["metadata"]["name"]: one for one in list_objects(self.path)}
+        workflows = {workflow["metadata"]["name"]: workflow for workflow in list_objects(self.path)}
         status = workflows.get(self.name, {}).get("status", {})
         if not status and time.monotonic() - self.started > TAKEN_UP:
             raise CommandError(
@@ -154,7 +154,7 @@ class WorkflowEnd:
 def workflow_failure(run: FlowRun, name: str, status: dict[str, Any]) -> str:
     """Return why a workflow failed: Argo's messages, and the last lines of its failed pods."""
     nodes = status.get("nodes", {}).values()
-    lines = dict.fromkeys(one.get("message", "") for one in [status, *nodes])
+    lines = dict.fromkeys(state.get("message", "") for state in [status, *nodes])
     for pod in list_pods(run.namespace, f"workflows.argoproj.io/workflow={name}"):
         if pod["status"]["phase"] == "Failed":
             pod_name = pod["metadata"]["name"]

@@ -41,7 +41,7 @@ def test_flows(
     files = project.flow_files(names)
     if not names:
         files = [file for file in files if not is_skipped(file, settings)]
-    results = [one for one in compile_flows(project, files) if one.flow or one.error]
+    results = [result for result in compile_flows(project, files) if result.flow or result.error]
     if not results:
         raise CommandError("no flow to test: tests/kind.toml skips all, or these files start none")
     namespace = read_environment(project, "kind")["METAFLOW_KUBERNETES_NAMESPACE"]

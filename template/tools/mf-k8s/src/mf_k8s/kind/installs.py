@@ -42,7 +42,11 @@ def kind_yaml() -> list[dict[str, Any]]:
 
 def apply(cluster: Cluster, manifests: Iterable[Any], namespace: str) -> None:
     """Apply manifests, except Argo's server and user interface, which nothing here uses."""
-    items = [one for one in manifests if one and "argo-server" not in one["metadata"]["name"]]
+    items = [
+        manifest
+        for manifest in manifests
+        if manifest and "argo-server" not in manifest["metadata"]["name"]
+    ]
     options = ("--server-side", "--force-conflicts", "--namespace", namespace, "--filename", "-")
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     cluster.kubectl("apply", *options, stdin=text)

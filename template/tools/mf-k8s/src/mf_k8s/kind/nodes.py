@@ -70,7 +70,9 @@ def restart(cluster: Cluster, names: list[str]) -> None:
         if succeeds("kubectl", "--kubeconfig", str(cluster.kubeconfig), "get", "--raw=/readyz"):
             break
         time.sleep(2)
-    for namespace in {one["metadata"]["namespace"] for one in cluster.get("deployments", "-A")}:
+    for namespace in {
+        deployment["metadata"]["namespace"] for deployment in cluster.get("deployments", "-A")
+    }:
         cluster.kubectl("rollout", "restart", "deployment", "-n", namespace)
         cluster.kubectl("rollout", "status", "deployment", "-n", namespace, "--timeout=3m")
 

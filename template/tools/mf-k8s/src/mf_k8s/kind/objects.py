@@ -34,7 +34,11 @@ def needed_objects(pods: Sequence[Pod], namespace: str, parallel: bool) -> list[
     return [
         manifest("v1", "Namespace", namespace),
         *accounts(sorted({pod["service_account"] for pod in pods}), parallel),
-        *(one for name in named("persistent_volume_claims") for one in claim(name, namespace)),
+        *(
+            manifest_of_claim
+            for name in named("persistent_volume_claims")
+            for manifest_of_claim in claim(name, namespace)
+        ),
         *(pull_secret(name) for name in pull_secrets),
         *(manifest("v1", "Secret", name) for name in other_secrets),
     ]

@@ -30,7 +30,9 @@ def list_pods(namespace: str, label: str = METAFLOW_LABEL) -> list[Any]:
 def pods_and_jobs(namespace: str) -> Objects:
     """Return the pods and Jobs of all flows by their names."""
     jobs = list_objects(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelSelector=METAFLOW_LABEL)
-    return {one["metadata"]["name"]: one for one in [*list_pods(namespace), *jobs]}
+    return {
+        pod_or_job["metadata"]["name"]: pod_or_job for pod_or_job in [*list_pods(namespace), *jobs]
+    }
 
 
 @dataclass
@@ -54,7 +56,9 @@ class RunWatch:
                 raise CommandError("interrupted")
             everything, warnings = pods_and_jobs(self.namespace), last_warnings(self.namespace)
             own = self.own_objects(everything)
-            reasons = {name: reason_not_started(one, warnings) for name, one in own.items()}
+            reasons = {
+                name: reason_not_started(pod_or_job, warnings) for name, pod_or_job in own.items()
+            }
             self.give_up_on_pods(reasons, nodes_are_busy(everything, warnings))
             self.give_up_when_idle(own)
             self.print_progress(own, reasons)
@@ -64,9 +68,9 @@ class RunWatch:
     def own_objects(self, everything: Objects) -> Objects:
         """Return the pods and Jobs of this run."""
         return {
-            name: one
-            for name, one in everything.items()
-            if name not in self.before and annotation(one, "flow_name") == self.flow
+            name: pod_or_job
+            for name, pod_or_job in everything.items()
+            if name not in self.before and annotation(pod_or_job, "flow_name") == self.flow
         }
 
     def give_up_on_pods(self, reasons: Mapping[str, str], busy: bool) -> None:
@@ -81,7 +85,7 @@ class RunWatch:
 
     def give_up_when_idle(self, own: Objects) -> None:
         now = time.monotonic()
-        if any(is_at_work(one) for one in own.values()):
+        if any(is_at_work(pod_or_job) for pod_or_job in own.values()):
             self.active_at = now
         if now - self.active_at > IDLE:
             raise CommandError(
@@ -92,7 +96,7 @@ class RunWatch:
     def print_progress(self, own: Objects, reasons: Mapping[str, str]) -> None:
         now = time.monotonic()
         if now - self.printed_at > PROGRESS_EVERY:
-            states = [one["status"] for one in own.values()]
+            states = [pod_or_job["status"] for pod_or_job in own.values()]
             phases = Counter(state["phase"].lower() for state in states if "phase" in state)
             counts = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
             reason = next((f": {reason}" for reason in reasons.values() if reason), "")
@@ -109,7 +113,7 @@ def is_at_work(pod_or_job: Manifest) -> bool:
 def nodes_are_busy(everything: Objects, warnings: Mapping[str, str]) -> bool:
     """Return whether a pod on a node is at work, so that there will be room later."""
     return any(
-        is_at_work(one) and not reason_not_started(one, warnings)
-        for one in everything.values()
-        if one["spec"].get("nodeName")
+        is_at_work(pod_or_job) and not reason_not_started(pod_or_job, warnings)
+        for pod_or_job in everything.values()
+        if pod_or_job["spec"].get("nodeName")
     )
