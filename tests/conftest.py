@@ -1,5 +1,6 @@
 """What the tests share: copies of the template made without trust, and a project's environment."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -67,6 +68,21 @@ def run(*command: str | Path, cwd: Path, timeout: float = 600, **env: str) -> st
     )
     assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout
+
+
+def write_kubeconfig(file: Path, port: int) -> Path:
+    """Write a kubeconfig whose context is a server on a port of this machine; return the file."""
+    cluster = {"server": f"http://127.0.0.1:{port}"}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "fake",
+        "clusters": [{"name": "fake", "cluster": cluster}],
+        "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+        "users": [{"name": "fake", "user": {}}],
+    }
+    file.write_text(json.dumps(config))
+    return file
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FIGURES, UV, run
+from conftest import FIGURES, UV, run, write_kubeconfig
 from mf_k8s.check.compare import compare_pods
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.complete_template import complete_template
@@ -251,20 +251,10 @@ def posted(
     Api.jobs = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "fake",
-        "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
-        "clusters": [
-            {"name": "fake", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
-        ],
-        "users": [{"name": "fake", "user": {}}],
-    }
-    (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.server_port)
 
     def posted(flow: str, *arguments: str, **env: str) -> dict[str, Any]:
-        config = {"KUBECONFIG": str(tmp_path / "kubeconfig")}
+        config = {"KUBECONFIG": str(kubeconfig)}
         done = metaflow(flow, *arguments, **s3, **config, **env)
         assert Api.jobs, done.stdout[-2000:] + done.stderr[-2000:]
         spec = Api.jobs[0]["spec"]["template"]["spec"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import K8S
+from conftest import K8S, write_kubeconfig
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -537,19 +537,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[type[Cluster], dict[str, str]]]:
     handler = type("OneCluster", (Cluster,), {"templates": [], "pods": []})
     server = HTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    config = tmp_path / "kubeconfig"
-    url = f"http://127.0.0.1:{server.server_port}"
-    context = {"name": "x", "context": {"cluster": "x", "user": "x"}}
-    config.write_text(
-        json.dumps(
-            {
-                "current-context": "x",
-                "clusters": [{"name": "x", "cluster": {"server": url}}],
-                "contexts": [context],
-                "users": [{"name": "x", "user": {}}],
-            }
-        )
-    )
+    config = write_kubeconfig(tmp_path / "kubeconfig", server.server_port)
     yield handler, {"KUBECONFIG": str(config), "METAFLOW_KUBERNETES_NAMESPACE": "team-a"}
     server.shutdown()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import write_kubeconfig
 from mf_k8s import cluster_api
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.complete_template import complete_template
@@ -75,15 +76,8 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
     Api.objects, Api.refused = {}, set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    cluster = {"server": f"http://127.0.0.1:{server.server_port}"}
-    config = {
-        "current-context": "x",
-        "clusters": [{"name": "x", "cluster": cluster}],
-        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-        "users": [{"name": "x", "user": {}}],
-    }
-    (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    config = write_kubeconfig(tmp_path / "kubeconfig", server.server_port)
+    monkeypatch.setenv("KUBECONFIG", str(config))
     cluster_api.api_client.cache_clear()
     yield Api
     cluster_api.api_client.cache_clear()

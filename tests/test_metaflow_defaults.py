@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import K8S
+from conftest import K8S, write_kubeconfig
 from metaflow.plugins.aws.aws_utils import get_docker_registry
 from metaflow.plugins.kubernetes import kubernetes_decorator
 from mf_k8s.errors import CommandError
@@ -202,15 +202,7 @@ def kubeconfig(tmp_path: Path) -> Iterator[Path]:
     Api.created = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    cluster = {"server": f"http://127.0.0.1:{server.server_port}"}
-    config = {
-        "current-context": "x",
-        "clusters": [{"name": "x", "cluster": cluster}],
-        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-        "users": [{"name": "x", "user": {}}],
-    }
-    (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    yield tmp_path / "kubeconfig"
+    yield write_kubeconfig(tmp_path / "kubeconfig", server.server_port)
     server.shutdown()
 
 
