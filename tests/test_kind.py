@@ -61,7 +61,7 @@ class Project:
         """Run `k8s`, which must end with `code`, and give all that it prints."""
         done = subprocess.run(
             [self.folder / ".venv/bin/k8s", *command],
-            cwd=self.folder, env={**os.environ, **env}, timeout=1200, text=True,
+            cwd=self.folder, env={**os.environ, **env}, timeout=1800, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert done.returncode == code, f"k8s {command}: {done.returncode}\n{done.stdout[-6000:]}"
@@ -213,6 +213,10 @@ def test_cluster(seed: Project) -> None:
     """The cluster has what k8s.toml and the flows ask for, and no right beyond."""
     (node,) = seed.get("nodes")
     assert int(node["status"]["allocatable"]["nvidia.com/gpu"]) >= 1
+    inspect = ("docker", "inspect", "--format", "{{.HostConfig.Memory}}")
+    bound = run(*inspect, "churn-model-control-plane", cwd=seed.folder)
+    machine = run("docker", "info", "--format", "{{.MemTotal}}", cwd=seed.folder)
+    assert 0 < int(bound) < int(machine)
     seed.kubectl("wait", "pvc", "--all", "--for=jsonpath={.status.phase}=Bound", "--timeout=60s")
     assert [one["metadata"]["name"] for one in seed.get("pvc")] == ["metaflow-training"]
     account = "--as=system:serviceaccount:default:metaflow"
