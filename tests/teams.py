@@ -50,6 +50,7 @@ TEAM_CI: dict[str, Edits] = {
     ],
     "none": [],
 }
+ABOVE_CLAIMS = '# A claim to mount: persistent_volume_claims.data = "/data"\n'
 CLAIM = 'persistent_volume_claims.ours = "/ours"'
 PARTS = ("cpu = ", "Metaflow flows")  # of lines, where the texts above end
 # Beside what the teams change, never the same line. File of the template, text, text in its place.
@@ -133,10 +134,10 @@ def edit(project: Path, ci: str) -> None:
 
 
 def own_claim(settings: Path) -> None:
-    """Add a claim of the team's own: above those of the answers, or at the end of the file."""
-    above, claims, below = settings.read_text().partition("persistent_volume_claims.")
-    gap = "" if claims else "\n"
-    settings.write_text(f"{above}{gap}{CLAIM}\n{claims}{below}")
+    """Add a claim of the team's own, below the comment that says how."""
+    text = settings.read_text()
+    assert ABOVE_CLAIMS in text
+    settings.write_text(text.replace(ABOVE_CLAIMS, f"{ABOVE_CLAIMS}{CLAIM}\n"))
 
 
 def lost(project: Path, ci: str) -> Iterator[str]:
