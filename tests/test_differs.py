@@ -43,7 +43,8 @@ def test_k8s_toml_holds(project):
         settings.read_text().replace("churn:1.2.3", "churn:1.3.0").replace("gpu = 1\n", "gpu = 2\n")
     )
     settings.write_text(text + 'persistent_volume_claims.data = "/data"\n')
-    shutil.copy(project / "flows/hello.py", project / "flows/second.py")
+    second = (project / "flows/hello.py").read_text().replace("HelloFlow", "SecondFlow")
+    (project / "flows/second.py").write_text(second)
     assert notes(project) == [
         "k8s.toml is used, not .copier-answers.yml: "
         "image (ghcr.io/acme/churn:1.3.0, not ghcr.io/acme/churn:1.2.3), gpu (2, not 1), "
