@@ -730,6 +730,7 @@ def test_organisation_file_reaches_every_default(plain, answer, tmp_path):
     }
     assert load(project, "environments/prod.json") == {
         "METAFLOW_KUBERNETES_NAMESPACE": "ml-prod",
+        "METAFLOW_PRODUCTION": "1",
         "METAFLOW_DEFAULT_DATASTORE": "gs",
         "METAFLOW_DATASTORE_SYSROOT_GS": "gs://acme/metaflow",
     }

@@ -273,6 +273,12 @@ def test_packages_and_prints_do_not_disturb(k8s: Run, project: Path) -> None:
     )
     (project / "flows/one.py").write_text(decorated)
     (project / "flows/helpers.py").write_text("VALUE = 1\n")
+    without = k8s("check", "one")
+    assert without.returncode == 2
+    remedy = '; tests/kind.toml gives it to every run: options = ["--environment=pypi"]'
+    assert one_line(without).endswith(remedy)
+    with open(project / "tests/kind.toml", "a") as settings:
+        settings.write('\n[one]\noptions = ["--environment=pypi"]\n')
     done = k8s("check", "--format=json", HTTPS_PROXY="http://127.0.0.1:9")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [one["flow"] for one in json.loads(done.stdout)["flows"]] == [
@@ -657,6 +663,25 @@ def test_live_template_of_a_hand_made_create(k8s: Run, project: Path, cluster: A
     hook_lost = {"node_selector", "tolerations", "image_pull_secrets", "secrets", "service_account"}
     steps_lost = {("start", "service_account"), ("end", "service_account")}
     assert differences(done) == steps_lost | {("error-msg-capture-hook", key) for key in hook_lost}
+
+
+def test_live_looks_at_this_projects_flows_only(
+    k8s: Run, project: Path, cluster: Any, recorded: Any
+) -> None:
+    """Another project has a flow of the same class: marked by its deploy, or by its @project."""
+    pods, env = recorded
+    of_one = [pod for pod in pods if "oneflow" in pod["metadata"]["name"]]
+    for pod in of_one:
+        pod["metadata"].setdefault("labels", {})["mf-k8s/project"] = "churn-model"
+    assert k8s("check", "one", "--live", **env).returncode == 0
+    annotations = {"metaflow/flow_name": "OneFlow", "metaflow/project_name": "vision"}
+    metadata = {"name": "vision.prod.oneflow", "annotations": annotations}
+    cluster[0].templates = [{"metadata": metadata, "spec": {"templates": []}}]
+    for pod in of_one:
+        pod["metadata"]["labels"]["mf-k8s/project"] = "vision"
+    nothing = k8s("check", "one", "--live", **env)
+    assert nothing.returncode == 2
+    assert "namespace team-a has nothing of OneFlow" in one_line(nothing)
 
 
 def test_live_says_what_is_missing(k8s: Run, cluster: Any) -> None:

@@ -316,7 +316,6 @@ def test_who_updates(copy: Callable[..., Path], tmp_path, ci):
         ".github/workflows/ci.yml",
         ".github/workflows/update.yml",
         ".gitlab-ci.yml",
-        "Dockerfile",
         "tools/**",
     ]
     assert (project / ".github/workflows/update.yml").exists() == (ci == "github")

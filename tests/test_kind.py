@@ -143,6 +143,9 @@ def seed(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) ->
     project = Project(folder, "default")
     for name in SHAPES:
         shutil.copy(FLOWS / f"{name}.py", folder / "flows")
+    with open(folder / "tests/kind.toml", "a") as settings:  # every command gives it its Config
+        settings.write('\n[proof]\noptions = ["--config", "sizes", "sizes.json"]\n')
+    (folder / "sizes.json").write_text('{"start": 8196, "end": 64}')
     clusters = run("kind", "get", "clusters", cwd=folder)
     try:
         started = time.monotonic()
@@ -325,7 +328,7 @@ def test_deploy_dry_run(seed: Project) -> None:
     (after,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     said = seed.k8s("deploy", "hello", "--env", "kind")
-    assert "helloflow in namespace default of https://127.0.0.1:" in said
+    assert "churnmodel.user.kind.helloflow in namespace default of https://127.0.0.1:" in said
     assert lines(said)["check --live"] == "3 pods match k8s.toml"  # two steps' and the hook's
     (after,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
     memory = [
@@ -335,6 +338,22 @@ def test_deploy_dry_run(seed: Project) -> None:
     ]
     assert memory == ["5000M"]
     (seed.folder / "flows/hello.py").write_text(flow)
+
+
+def test_another_projects_template_is_not_replaced(seed: Project) -> None:
+    """Both have a ProofFlow, with no @project: deployed by kind test, this one is ours."""
+    seed.kubectl("label", "workflowtemplate", "proofflow", "--overwrite", "mf-k8s/project=vision")
+    before = seed.kubectl("get", "workflowtemplate", "proofflow", "-o", "yaml")
+    said = seed.k8s("deploy", "proof", "--env", "kind", code=2)
+    assert (
+        "WorkflowTemplate proofflow in namespace default is of the project vision: give this flow"
+        ' another class name, or @project(name="churn_model")' in said
+    )
+    assert seed.kubectl("get", "workflowtemplate", "proofflow", "-o", "yaml") == before
+    pods = seed.pods("ProofFlow")
+    marked = [pod for pod in pods if pod["metadata"]["labels"].get("mf-k8s/project")]
+    assert {pod["metadata"]["labels"]["mf-k8s/project"] for pod in marked} == {"churn-model"}
+    assert len(marked) == 2  # those of Argo's run
 
 
 def test_failed_deploy_changes_nothing(seed: Project) -> None:
@@ -362,7 +381,7 @@ def test_deploy_expects_what_the_environment_adds(seed: Project) -> None:
     env = {**exports(seed), "METAFLOW_KUBERNETES_NODE_SELECTOR": "kubernetes.io/os=linux"}
     said = seed.k8s("deploy", "hello", **env)
     note = "node_selector: from METAFLOW_KUBERNETES_NODE_SELECTOR"
-    assert f"HelloFlow (WorkflowTemplate helloflow): {note}" in said
+    assert f"HelloFlow (WorkflowTemplate churnmodel.user.kind.helloflow): {note}" in said
     (written,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
     steps = [one for one in written["spec"]["templates"] if one["name"] in ("start", "end")]
     assert [one["nodeSelector"] for one in steps] == [selector] * 2

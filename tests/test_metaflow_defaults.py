@@ -236,7 +236,7 @@ def test_deploy_expects_and_names_all_of_it(
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    title = "HelloFlow (WorkflowTemplate helloflow): "
+    title = "HelloFlow (WorkflowTemplate churnmodel.user.tests.helloflow): "
     noted = {one.removeprefix(title) for one in done.stdout.splitlines() if one.startswith(title)}
     of_settings = {f"{key}: from METAFLOW_{name}" for name, (key, _, _) in GIVEN.items()}
     assert noted == of_settings | {
@@ -245,6 +245,8 @@ def test_deploy_expects_and_names_all_of_it(
         "secrets: from METAFLOW_ARGO_WORKFLOWS_KUBERNETES_SECRETS",
     }
     (created,) = Api.created
+    assert created["metadata"]["labels"]["mf-k8s/project"] == "churn-model"
+    assert created["spec"]["podMetadata"]["labels"]["mf-k8s/project"] == "churn-model"
     spec = created["spec"]
     assert spec["nodeSelector"] == {"a": "b", "c": "d=e"}
     assert spec["tolerations"] == [{"key": "hers"}]

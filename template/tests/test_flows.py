@@ -13,16 +13,17 @@ FLOWS = sorted(str(file.relative_to(ROOT / "flows")) for file in ROOT.glob("flow
 SETTINGS = tomllib.loads((ROOT / "tests" / "kind.toml").read_text())
 
 
-def run(*command: str | Path, cwd: Path, home: Path) -> None:
+def run(*command: str | Path, home: Path) -> None:
     """Run a command as on a machine without a Metaflow configuration; it must succeed."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("METAFLOW_")}
     env |= {"METAFLOW_HOME": str(home), "METAFLOW_USER": "tests"}
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
+    env["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = str(home)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_pod_is_configured(tmp_path: Path) -> None:
-    run(Path(sys.executable).with_name("k8s"), "check", cwd=ROOT, home=tmp_path)
+    run(Path(sys.executable).with_name("k8s"), "check", home=tmp_path)
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -30,5 +31,5 @@ def test_flow_runs_here(flow: str, tmp_path: Path) -> None:
     settings = SETTINGS.get(Path(flow).stem, {})
     if "skip" in settings:
         pytest.skip(settings["skip"])
-    command = [sys.executable, ROOT / "flows" / flow, "run", *settings.get("parameters", ())]
-    run(*command, cwd=tmp_path, home=tmp_path)
+    options, parameters = settings.get("options", ()), settings.get("parameters", ())
+    run(sys.executable, ROOT / "flows" / flow, *options, "run", *parameters, home=tmp_path)

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from churn_model import BaseFlow, k8s
-from metaflow import current, step
+from metaflow import Config, current, step
 
 
 def shared_memory() -> int:
@@ -13,16 +13,18 @@ def shared_memory() -> int:
 
 
 class ProofFlow(BaseFlow):
+    sizes = Config("sizes", required=True)
+
     @step
     def start(self):
-        assert shared_memory() == 8196, shared_memory()
+        assert shared_memory() == self.sizes.start, shared_memory()
         Path("/cache/proof").write_text(current.run_id)
         self.next(self.end)
 
-    @k8s(shared_memory=64)
+    @k8s(shared_memory=sizes.end)
     @step
     def end(self):
-        assert shared_memory() == 64, shared_memory()
+        assert shared_memory() == self.sizes.end, shared_memory()
         assert Path("/cache/proof").read_text() == current.run_id
 
 

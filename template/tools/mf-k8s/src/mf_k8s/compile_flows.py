@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from .errors import CommandError
+from .flow_settings import flow_options, read_flow_settings
 from .project import Project
 
 WORKER = Path(__file__).with_name("compile_worker.py")
@@ -61,6 +62,7 @@ class CompiledFlow:
     """What came of one file."""
 
     file: Path
+    options: list[str]  # of Metaflow, which every run of the flow needs
     error: str | None  # one line
     log: str  # what was printed before the error
     flow: FlowFacts | None  # None for a file that starts no flow
@@ -68,28 +70,26 @@ class CompiledFlow:
 
 
 def compile_flows(
-    project: Project,
-    files: Sequence[Path],
-    options: Sequence[str] = (),
-    python: Sequence[str] = (sys.executable,),
+    project: Project, files: Sequence[Path], python: Sequence[str] = (sys.executable,)
 ) -> Iterator[CompiledFlow]:
     """Yield what came of each file, in their order, as soon as it is known.
 
-    `options` go before Metaflow's command, as `--config k8s FILE` does. `python` is the command of
-    an interpreter that has what the flows import. Raise CommandError if nothing can be compiled.
+    `python` is the command of an interpreter that has what the flows import. Raise CommandError if
+    nothing can be compiled.
     """
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
+    settings = read_flow_settings(project)
+    options = {str(file): flow_options(settings, file) for file in files}
     path = os.pathsep.join(filter(None, (str(project.source), kept.get("PYTHONPATH"))))
     with tempfile.TemporaryDirectory() as folder:
         # Metaflow looks for .metaflow/config.json from the working directory upwards
         # (init_local_config in metaflow_config_funcs.py). Imported here, it finds an empty folder.
         Path(folder, ".metaflow").mkdir()
         job = {
-            "files": list(map(str, files)),
             "package": project.package,
             "bucket": BUCKET,
             "folder": folder,
-            "options": list(options),
+            "options": options,
         }
         env = {**kept, **ENVIRONMENT, **dict.fromkeys(WRITTEN_TO, folder), "PYTHONPATH": path}
         with subprocess.Popen(
@@ -103,7 +103,8 @@ def compile_flows(
             try:
                 for line in process.stdout:
                     result = json.loads(line)
-                    yield CompiledFlow(**{**result, "file": Path(result["file"])})
+                    file = result.pop("file")
+                    yield CompiledFlow(Path(file), options[file], **result)
                 if process.wait():
                     lines = process.stderr.read().decode().split("\n")
                     reason = next(filter(None, reversed(lines)), f"exit code {process.returncode}")

@@ -24,9 +24,10 @@ from typing import Any
 TIME_LIMIT = 300  # seconds for one flow: its imports may be slow, but not this slow
 CAN_FORK = sys.platform != "darwin"  # whose libraries do not survive a fork
 SIDE_BY_SIDE = 2
-NEEDS_ENVIRONMENT = {"pypi", "conda", "pypi_base", "conda_base"}
 
-Job = dict[str, Any]  # what compile_flows sends: files, package, bucket, folder, options
+Job = dict[
+    str, Any
+]  # what compile_flows sends: package, bucket, folder, and the options of each file
 Result = dict[str, Any]  # a CompiledFlow, without its file
 
 
@@ -40,10 +41,10 @@ def compile_files(job: Job) -> Iterator[Result]:
     context: Any = multiprocessing.get_context("fork" if CAN_FORK else "spawn")
     if CAN_FORK:
         prepare(job)
-    waiting: list[str] = list(job["files"])
+    waiting: list[str] = list(job["options"])
     results: dict[str, Result] = {}
     running: dict[str, tuple[Any, Connection, float]] = {}
-    for file in job["files"]:
+    for file in job["options"]:
         while file not in results:
             while waiting and len(running) < SIDE_BY_SIDE:
                 receiver, sender = context.Pipe(duplex=False)
@@ -111,7 +112,7 @@ def compile_one(file: str, job: Job, sender: Connection) -> None:
     if not CAN_FORK:
         prepare(job)
     create = ["argo-workflows", "create", "--only-json", "--deployer-attribute-file", str(manifest)]
-    sys.argv = [file, "--quiet", "--no-pylint", *job["options"], *create]
+    sys.argv = [file, "--quiet", "--no-pylint", *job["options"][file], *create]
     sys.path.insert(0, str(Path(file).resolve().parent))
     result = failure("")
     try:
@@ -143,6 +144,8 @@ def reason_of(problem: BaseException, printed: str) -> str:
         reason = printed.partition("Traceback")[0] or f"exit code {problem.code}"
     if hasattr(problem, "headline"):
         reason = f"{problem.headline}: {reason}"
+    if "--environment=" in reason:
+        reason += '; tests/kind.toml gives it to every run: options = ["--environment=pypi"]'
     return " ".join(reason.split())
 
 
@@ -176,7 +179,8 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
     base = sys.modules.get(f"{package}.base")
     # BaseFlow takes a step's own @kubernetes off, so they are read before it runs
     written = {node.name: code.written_overrides(getattr(flow, node.name)) for node in flow._graph}
-    resolve_offline(flow)
+    if any(argument.startswith("--environment") for argument in sys.argv):
+        resolve_offline()
     with parameters.flow_context(type(flow)):
         from metaflow import cli  # only now: it binds the options of this flow's Configs
 
@@ -208,15 +212,12 @@ def load_flow_facts() -> Any:
     return module
 
 
-def resolve_offline(flow: Any) -> None:
+def resolve_offline() -> None:
     """Let @pypi and @conda compile: packages change what a pod runs, not the pod's fields."""
-    used = {decorator.name for node in flow._graph for decorator in node.decorators}
-    if used.union(flow._flow_decorators) & NEEDS_ENVIRONMENT:
-        from metaflow.plugins.pypi import conda_environment, micromamba
+    from metaflow.plugins.pypi import conda_environment, micromamba
 
-        sys.argv.insert(1, "--environment=pypi")
-        micromamba.Micromamba.__init__ = lambda *_: None
-        conda_environment.CondaEnvironment.init_environment = lambda *_, **__: None
+    micromamba.Micromamba.__init__ = lambda *_: None
+    conda_environment.CondaEnvironment.init_environment = lambda *_, **__: None
 
 
 if __name__ == "__main__":

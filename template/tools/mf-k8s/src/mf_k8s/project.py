@@ -28,6 +28,10 @@ class Project:
     package: str
 
     @property
+    def name(self) -> str:
+        return self.package.replace("_", "-")
+
+    @property
     def config_file(self) -> Path:
         return self.root / "k8s.toml"
 

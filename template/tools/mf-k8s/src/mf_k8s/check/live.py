@@ -11,6 +11,7 @@ from ..config import Config, read_toml, step_settings
 from ..environments import metaflow_setting
 from ..expected_pods import expected_pods
 from ..metaflow_defaults import MetaflowDefault, origins, read_metaflow_defaults
+from ..ownership import annotation, is_own
 from ..project import Project
 from ..read_pods import Manifest, Pod, normalized, read_pod, step_name, workflow_pods
 from .compare import compare_pods, start_report
@@ -61,7 +62,8 @@ def check_live(
             yield start
             continue
         by_hand, on_argo = expectation(config, flow, of_run), expectation(config, flow, of_argo)
-        for name, wanted, found in pods_of_flow(cluster, flow["name"], run or "", by_hand, on_argo):
+        own = own_objects(cluster, project, result)
+        for name, wanted, found in pods_of_flow(own, run or "", by_hand, on_argo):
             report = start_report(project, result, name)
             report.notes.extend(wanted.notes)
             count += 1
@@ -93,35 +95,44 @@ def expectation(
     return Expectation(pods, defaults, origins(steps, defaults))
 
 
+def own_objects(cluster: OnCluster, project: Project, result: CompiledFlow) -> OnCluster:
+    """Return what a namespace has of one flow; another project may have a flow of its name."""
+    assert result.flow and result.template
+    flow, metaflow_project = result.flow["name"], annotation(result.template, "project_name")
+
+    def own(manifests: Sequence[Manifest]) -> list[Manifest]:
+        return [
+            manifest
+            for manifest in manifests
+            if annotation(manifest, "flow_name") == flow
+            and is_own(manifest, project, metaflow_project)
+        ]
+
+    return OnCluster(cluster.namespace, own(cluster.templates), own(cluster.pods))
+
+
 def pods_of_flow(
-    cluster: OnCluster, flow: str, run: str, by_hand: Expectation, on_argo: Expectation
+    own: OnCluster, run: str, by_hand: Expectation, on_argo: Expectation
 ) -> Iterator[tuple[str, Expectation, Mapping[str, Pod]]]:
     """Yield, for each WorkflowTemplate and run of a flow, its name, expected and found pods.
 
     `by_hand` is for `run --with kubernetes`.
     """
-    for template in cluster.templates:
-        if annotation(template, "flow_name") == flow:
-            name = template["metadata"]["name"]
-            yield f"WorkflowTemplate {name}", on_argo, workflow_pods(template)
-    for name, pods in newest_runs(cluster.pods, flow, run).items():
+    for template in own.templates:
+        name = template["metadata"]["name"]
+        yield f"WorkflowTemplate {name}", on_argo, workflow_pods(template)
+    for name, pods in newest_runs(own.pods, run).items():
         of_run = on_argo if name.startswith("argo-") else by_hand
         expected, found = pods_of_run(of_run.pods, pods)
         yield f"run {name}", dataclasses.replace(of_run, pods=expected), found
 
 
-def annotation(manifest: Manifest, name: str) -> str:
-    """Return one of Metaflow's annotations, or an empty text."""
-    annotations: dict[str, str] = manifest["metadata"].get("annotations") or {}
-    return annotations.get(f"metaflow/{name}", "")
-
-
-def newest_runs(pods: Sequence[Manifest], flow: str, run: str) -> dict[str, list[Manifest]]:
+def newest_runs(pods: Sequence[Manifest], run: str) -> dict[str, list[Manifest]]:
     """Return the pods of the runs that are to be compared, by the run's ID."""
     by_run: dict[str, list[Manifest]] = {}
     for pod in sorted(pods, key=lambda pod: pod["metadata"]["creationTimestamp"]):
         name = annotation(pod, "run_id")
-        if annotation(pod, "flow_name") == flow and name and run in ("", name, f"argo-{name}"):
+        if name and run in ("", name, f"argo-{name}"):
             by_run.setdefault(name, []).append(pod)
     newest = {name.startswith("argo-"): name for name in by_run}
     return {name: by_run[name] for name in newest.values()}

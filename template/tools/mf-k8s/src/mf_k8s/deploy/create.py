@@ -17,6 +17,7 @@ from ..compile_flows import CompiledFlow
 from ..config import read_toml, shared_settings
 from ..errors import CommandError
 from ..metaflow_defaults import read_metaflow_defaults, with_defaults
+from ..ownership import owner
 from ..plan.differences import Plan, differences, planned_settings
 from ..project import Project, shown_path
 from ..read_pods import Manifest
@@ -35,8 +36,12 @@ def deploy_flows(
     Metaflow uploads the code packages. Raise CommandError with the reason.
     """
     must_match(check_flows(project, compiled))
-    requests = [request for flow in compiled for request in dry_run_create(project, flow)]
+    # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
+    settings = shared_settings(read_toml(project.config_file))
+    shared = json.dumps(with_defaults(settings, read_metaflow_defaults(on_argo=True)))
+    requests = [request for flow in compiled for request in dry_run_create(project, flow, shared)]
     templates = [of["body"] for _, of in requests if of["plural"] == "workflowtemplates"]
+    must_be_own(project, templates)
     reports = list(check_live(project, compiled, run=None, templates=templates))
     must_match(reports)
     for report in reports:
@@ -47,23 +52,42 @@ def deploy_flows(
     return templates
 
 
-def dry_run_create(project: Project, flow: CompiledFlow) -> list[Request]:
-    """Return what Metaflow would write of a flow, completed, once the server has tried it."""
+def dry_run_create(project: Project, flow: CompiledFlow, shared: str) -> list[Request]:
+    """Return what Metaflow would write of a flow, completed, once the server has tried it.
+
+    `shared`, as JSON, are the settings that all pods have in common.
+    """
     file = shown_path(flow.file)
     if not flow.flow:
         raise CommandError(f"{file} starts no flow, so there is nothing to deploy")
-    # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
-    settings = shared_settings(read_toml(project.config_file))
-    shared = json.dumps(with_defaults(settings, read_metaflow_defaults(on_argo=True)))
     with tempfile.TemporaryDirectory() as folder:
         requests_file = Path(folder, "requests.json")
         script = [sys.executable, "-P", "-m", "mf_k8s.deploy.dry_run"]
-        command = [*script, str(flow.file), str(requests_file), shared]
+        place = [str(flow.file), str(requests_file), project.name]
+        command = [*script, *place, shared, *flow.options]
         done = subprocess.run(command, capture_output=True, text=True, cwd=project.root)
         if done.returncode:
             raise CommandError(f"{file}: {reason_not_created(file, done.stdout + done.stderr)}")
         requests: list[Request] = json.loads(requests_file.read_text())
         return requests
+
+
+def must_be_own(project: Project, templates: Sequence[Manifest]) -> None:
+    """Raise CommandError if a WorkflowTemplate would replace that of another project."""
+    for template in templates:
+        name, namespace = (template["metadata"][key] for key in ("name", "namespace"))
+        other = owner(deployed_templates(namespace).get(name, {"metadata": {}}))
+        if other not in ("", project.name):
+            raise CommandError(
+                f"WorkflowTemplate {name} in namespace {namespace} is of the project {other}: give"
+                f' this flow another class name, or @project(name="{project.package}")'
+            )
+
+
+def deployed_templates(namespace: str) -> dict[str, Manifest]:
+    """Return the WorkflowTemplates of a namespace by their names."""
+    listed = list_objects(f"{ARGO}/{namespace}/workflowtemplates")
+    return {manifest["metadata"]["name"]: manifest for manifest in listed}
 
 
 def reason_not_created(file: str, output: str) -> str:
@@ -89,7 +113,6 @@ def must_match(reports: Iterable[Report]) -> None:
 def change_by(template: Manifest) -> Plan:
     """Return what a WorkflowTemplate would change of the deployed one of its name."""
     name, namespace = (template["metadata"][key] for key in ("name", "namespace"))
-    path = f"{ARGO}/{namespace}/workflowtemplates"
-    deployed = {manifest["metadata"]["name"]: manifest for manifest in list_objects(path)}
+    deployed = deployed_templates(namespace)
     old = {name: planned_settings(deployed[name])} if name in deployed else {}
     return differences(old, {name: planned_settings(template)}, "deployed")

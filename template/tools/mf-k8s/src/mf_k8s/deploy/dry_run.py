@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from ..complete_template import complete_template
+from ..ownership import mark
 
 VERBS = ("create", "replace", "delete")
 
 
-def dry_run(file: str, requests_file: str, shared: str) -> None:
+def dry_run(file: str, requests_file: str, project: str, shared: str, *options: str) -> None:
     """Create the flow in `file` as a dry run, and write its requests to `requests_file`, as JSON.
 
     They are a list of [method of kubernetes.client.CustomObjectsApi, its arguments]. The server
-    tries each and keeps nothing. `shared`, as JSON, are the settings that all pods have in common.
+    tries each and keeps nothing. All is marked with `project`, a name. `shared`, as JSON, are the
+    settings that all pods have in common. `options` go before Metaflow's command.
     """
     from kubernetes import client
 
@@ -28,8 +30,10 @@ def dry_run(file: str, requests_file: str, shared: str) -> None:
 
     def without_effect(name: str, method: Any) -> Any:
         def send(this: Any, **request: Any) -> Any:
-            if request["plural"] == "workflowtemplates" and "body" in request:
-                request["body"] = complete_template(request["body"], settings)
+            if "body" in request:
+                if request["plural"] == "workflowtemplates":
+                    request["body"] = complete_template(request["body"], settings)
+                mark(request["body"], project)
             answer = method(this, **request, dry_run="All")
             requests.append((name, request))
             return answer
@@ -39,7 +43,7 @@ def dry_run(file: str, requests_file: str, shared: str) -> None:
     for verb in VERBS:
         name = f"{verb}_namespaced_custom_object"
         setattr(api, name, without_effect(name, getattr(api, name)))
-    sys.argv = [file, "--no-pylint", "argo-workflows", "create"]
+    sys.argv = [file, "--no-pylint", *options, "argo-workflows", "create"]
     sys.path.insert(0, str(Path(file).parent))
     try:
         runpy.run_path(file, run_name="__main__")

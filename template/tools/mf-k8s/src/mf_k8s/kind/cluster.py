@@ -72,7 +72,7 @@ def find_cluster(project: Project) -> Cluster:
         raise CommandError(
             f"this project's cluster is {recorded}, not {chosen}: unset K8S_KIND_CLUSTER"
         )
-    return Cluster(recorded or chosen or project.package.replace("_", "-"), folder)
+    return Cluster(recorded or chosen or project.name, folder)
 
 
 def read_json(file: Path) -> Any:

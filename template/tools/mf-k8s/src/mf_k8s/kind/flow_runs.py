@@ -45,7 +45,7 @@ class FlowRun:
 
     @property
     def flow_command(self) -> list[str]:
-        return [sys.executable, str(self.compiled.file), "--no-pylint"]
+        return [sys.executable, str(self.compiled.file), "--no-pylint", *self.compiled.options]
 
     @property
     def flow_name(self) -> str:

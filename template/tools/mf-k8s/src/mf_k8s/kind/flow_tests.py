@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from ..check.live import check_live
 from ..compile_flows import CompiledFlow, compile_flows
-from ..config import read_toml, validate
 from ..deploy.create import must_match
 from ..environments import read_environment
 from ..errors import CommandError
+from ..flow_settings import FlowSettings, read_flow_settings
 from ..progress import stage
 from ..project import Project
 from .cluster import Cluster
@@ -19,14 +18,6 @@ from .run_watch import interrupted
 
 SIDE_BY_SIDE = 2  # flows, because most of a run's time is waiting
 WAYS: dict[str, Callable[[FlowRun], str]] = {"run": run_with_kubernetes, "argo": run_on_argo}
-TEXT = {"type": "string", "description": "Text."}
-TEXTS = {"type": "array", "items": TEXT, "description": 'A list of text, like ["--alpha=2"].'}
-FLOW_SETTINGS = {
-    "type": "object",
-    "description": "A table with parameters or skip.",
-    "additionalProperties": False,
-    "properties": {"parameters": TEXTS, "skip": TEXT},
-}
 
 
 def test_flows(
@@ -64,20 +55,7 @@ def test_flows(
             raise
 
 
-def read_flow_settings(project: Project) -> dict[str, Any]:
-    """Return what tests/kind.toml says of each flow; raise CommandError if it is not valid."""
-    file = project.root / "tests" / "kind.toml"
-    settings = read_toml(file) if file.exists() else {}
-    flows = {flow.stem for flow in project.flow_files()}
-    for flow, table in settings.items():
-        if flow not in flows:
-            known = ", ".join(sorted(flows))
-            raise CommandError(f"tests/kind.toml: no flow is called {flow}; flows/ has {known}")
-        validate(table, FLOW_SETTINGS, f"tests/kind.toml: {flow}")
-    return settings
-
-
-def is_skipped(file: Path, settings: dict[str, Any]) -> bool:
+def is_skipped(file: Path, settings: dict[str, FlowSettings]) -> bool:
     """Return whether tests/kind.toml leaves a flow out, and print why."""
     reason = settings.get(file.stem, {}).get("skip")
     if reason:

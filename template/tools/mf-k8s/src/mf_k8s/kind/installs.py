@@ -23,7 +23,10 @@ INSTALLS = {  # on github.com, and the namespace in which each runs
     ),
     "EVENTS": ("argoproj/argo-events/releases/download/v1.9.7/install.yaml", "argo-events"),
 }
-S3_IMAGE = "ghcr.io/versity/versitygw:v1.8.0"
+S3_IMAGE = (
+    "ghcr.io/versity/versitygw:v1.8.0"
+    "@sha256:30292fc2eeacc67a36993b01f7a7a5e3361a19cced0e80c1d71cfa2a4b0a2499"
+)
 
 
 def install(cluster: Cluster, name: str) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..check.live import METAFLOW_LABEL, annotation
+from ..check.live import METAFLOW_LABEL
 from ..cluster_api import list_objects
 from ..errors import CommandError
+from ..ownership import annotation
 from ..read_pods import Manifest
 from .waiting import last_warnings, reason_not_started
 
