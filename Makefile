@@ -41,7 +41,7 @@ demo: $(BIN)/$(VERSIONS)
 	@$(BIN)/python tests/demo.py
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 test-kind: $(BIN)/$(VERSIONS)
 	$(BIN)/pytest -m kind

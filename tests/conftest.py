@@ -55,6 +55,17 @@ def how_many(name: str, short: int, long: int) -> int:
     return int(os.environ.get(name) or (long if os.environ.get("LONG") else short))
 
 
+def pytest_sessionfinish(session: Any) -> None:
+    """Hand what a process of pytest-xdist has measured to the one that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = FIGURES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    FIGURES.update(getattr(node, "workeroutput", {}).get("figures", {}))
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what the tests measured, which a passing test would not show."""
     for name, figure in FIGURES.items():
