@@ -191,16 +191,20 @@ def test_another_file_replaces_the_configuration(
 ) -> None:
     other = tmp_path / "other.toml"
     other.write_text('image = "ghcr.io/acme/other:2"\nmemory = 1000\n')
-    pods = compiled("hello.py", "--config", "k8s", str(other))
+    pods = compiled("hello.py", K8S_CONFIG=str(other))
     for settings in pods.values():
         assert (settings["image"], settings["memory"]) == ("ghcr.io/acme/other:2", 1000)
         assert (settings["gpu"], settings["claims"]) == ({}, {})
 
 
-def test_json_text_replaces_the_configuration(compiled: Callable[..., Any]) -> None:
-    """Metaflow's own way to give a Config on the command line; null is as if it were not there."""
+def test_a_json_file_replaces_the_configuration(
+    compiled: Callable[..., Any], tmp_path: Path
+) -> None:
+    """As pods get it; null is as if it were not there."""
+    other = tmp_path / "other.json"
     text = '{"image": "ghcr.io/acme/other:2", "memory": 1000, "labels": {"team": "a"}, "gpu": null}'
-    pods = compiled("hello.py", "--config-value", "k8s", text)
+    other.write_text(text)
+    pods = compiled("hello.py", K8S_CONFIG=str(other))
     for settings in pods.values():
         assert (settings["image"], settings["memory"]) == ("ghcr.io/acme/other:2", 1000)
         assert (settings["labels"], settings["gpu"]) == ({"team": "a"}, {})
@@ -211,19 +215,22 @@ def test_a_byte_order_mark_is_no_part_of_the_configuration(
 ) -> None:
     marked = tmp_path / "marked.toml"
     marked.write_bytes(b'\xef\xbb\xbfimage = "ghcr.io/acme/other:2"\n')
-    pods = compiled("hello.py", "--config", "k8s", str(marked))
+    pods = compiled("hello.py", K8S_CONFIG=str(marked))
     assert [one["image"] for one in pods.values()] == ["ghcr.io/acme/other:2"] * 2
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ('{"image": }', "--config-value k8s is not JSON: "),
-        ('{"gpus": 1}', "--config-value k8s: no key gpus; did you mean gpu?"),
+        ('{"image": }', "bad.json is not JSON: "),
+        ('{"gpus": 1}', "bad.json: no key gpus; did you mean gpu?"),
     ],
 )
-def test_bad_json_stops_in_one_line(text: str, line: str, metaflow: Metaflow) -> None:
-    done = metaflow("hello.py", "--config-value", "k8s", text, "show")
+def test_bad_json_stops_in_one_line(
+    text: str, line: str, metaflow: Metaflow, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.json").write_text(text)
+    done = metaflow("hello.py", "show", K8S_CONFIG=str(tmp_path / "bad.json"))
     assert done.returncode != 0
     assert line in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
@@ -378,7 +385,7 @@ BAD_FILES = {
 def test_bad_file_stops_in_one_line(text: str, metaflow: Metaflow, tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
     bad.write_text(text)
-    done = metaflow("hello.py", "--config", "k8s", str(bad), "show")
+    done = metaflow("hello.py", "show", K8S_CONFIG=str(bad))
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert "Traceback" not in said
@@ -445,11 +452,11 @@ def test_executable_is_refused_on_argo(
 ) -> None:
     toml = tmp_path / "k8s.toml"
     toml.write_text('image = "ghcr.io/acme/churn:1.2.3"\nexecutable = "/opt/python"\n')
-    config = ("--config", "k8s", str(toml))
-    done = metaflow("hello.py", *config, "argo-workflows", "create", "--only-json", **s3)
+    other = {"K8S_CONFIG": str(toml)}
+    done = metaflow("hello.py", "argo-workflows", "create", "--only-json", **s3, **other)
     assert done.returncode != 0
     assert "executable: Argo Workflows runs `python`" in done.stdout + done.stderr
-    posted("hello.py", *config, "run", "--with", "kubernetes")
+    posted("hello.py", "run", "--with", "kubernetes", **other)
     command = json.dumps(Api.jobs[0]["spec"]["template"]["spec"]["containers"][0]["command"])
     assert "/opt/python -u hello.py" in command
 
@@ -498,17 +505,21 @@ def test_pod_needs_only_metaflow_and_an_old_python(
 
 
 def test_heartbeat_is_checked_and_completed(
-    metaflow: Metaflow, project: Path, s3: dict[str, str], tmp_path: Path
+    metaflow: Metaflow,
+    project: Path,
+    s3: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Metaflow spells its secrets env_from, which Kubernetes does not know, and omits the rest."""
     toml = tmp_path / "k8s.toml"
     toml.write_text('image = "a:1"\nsecrets = ["db"]\n[node_selector]\npool = "gpu"\n')
-    options = ("--config", "k8s", str(toml))
+    monkeypatch.setenv("K8S_CONFIG", str(toml))
     create = ("argo-workflows", "create", "--only-json", "--enable-heartbeat-daemon")
-    done = metaflow("hello.py", "--quiet", *options, *create, **s3)
+    done = metaflow("hello.py", "--quiet", *create, K8S_CONFIG=str(toml), **s3)
     template, config = json.loads(done.stdout), read_toml(toml)
     hello = project / "flows/hello.py"
-    (result,) = compile_flows(Project(project, "churn_model"), [hello], options)
+    (result,) = compile_flows(Project(project, "churn_model"), [hello])
     assert result.flow
     expected = expected_pods(config, result.flow)
 
@@ -549,7 +560,7 @@ def test_code_package_holds_what_a_pod_needs(
         names = {name for name in code.getnames() if not name.startswith(".mf_code/metaflow/")}
     prefix = ".mf_code/churn_model/"
     shipped = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
-    template = {"__init__.py", "base.py", "settings.py", "k8s.schema.json"}
+    template = {"__init__.py", "base.py", "settings.py", "k8s.schema.json", "k8s.json"}
     assert shipped == template | {"features.py", "sub/more.py"} | added
     others = {name for name in names if not name.startswith(prefix)}
     flows = {str(file.relative_to(project / "flows")) for file in project.glob("flows/**/*.py")}

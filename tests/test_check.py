@@ -159,9 +159,9 @@ def test_a_bug_of_base_flow_is_a_difference(
     k8s: Run, project: Path, setting: str, bug: str
 ) -> None:
     base = project / "src/churn_model/base.py"
-    line = "            settings = step_settings(config, function, with_options, where)\n"
+    line = "        settings = step_settings(read_config(), overrides, self.with_options, where)\n"
     assert line in base.read_text()
-    base.write_text(base.read_text().replace(line, f"{line}            {bug}\n"))
+    base.write_text(base.read_text().replace(line, f"{line}        {bug}\n"))
     done = k8s("check", "train", "--format=json")
     assert done.returncode == 1
     assert ("train", setting) in differences(done)
@@ -288,6 +288,14 @@ def test_packages_and_prints_do_not_disturb(k8s: Run, project: Path) -> None:
     ]
 
 
+def test_helpers_and_scripts_are_not_run(k8s: Run, project: Path) -> None:
+    (project / "flows/helper.py").write_text("open('written', 'w')\n")
+    done = k8s("check")
+    assert done.returncode == 0, done.stdout
+    assert done.stderr == "k8s: flows/helper.py starts no flow, so it is left out\n"
+    assert not (project / "written").exists()
+
+
 def test_nothing_is_written(k8s: Run, project: Path, tmp_path: Path) -> None:
     assert k8s("check", "hello").returncode == 0  # Python's own cache of src/ is there now
     before = sorted(tmp_path.rglob("*"))
@@ -315,9 +323,9 @@ BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
         ("check", "one"),
         "flows/one.py",
     ),
-    "raises": (write("flows/one.py", "1 / 0\n"), ("check", "one"), "ZeroDivisionError"),
+    "raises": (write("flows/one.py", f"1 / 0\n{flow()}"), ("check", "one"), "ZeroDivisionError"),
     "does not lint": (write("flows/one.py", LINT), ("check", "one"), "self.next"),
-    "dies": (write("flows/one.py", "raise SystemExit(3)\n"), ("check", "one"), "3"),
+    "dies": (write("flows/one.py", f"raise SystemExit(3)\n{flow()}"), ("check", "one"), "3"),
     "not TOML": (write("k8s.toml", "image = \n"), ("check",), "k8s.toml is not TOML: "),
     "no k8s.toml": (lambda project: (project / "k8s.toml").unlink(), ("check",), "k8s.toml"),
     "claims are no table": (
@@ -349,13 +357,13 @@ def test_bad_input_is_one_line(
 
 
 def test_debug_shows_the_traceback(k8s: Run, project: Path) -> None:
-    (project / "flows/one.py").write_text("1 / 0\n")
+    (project / "flows/one.py").write_text(f"1 / 0\n{flow()}")
     assert 'one.py", line 1, in <module>' in k8s("check", "one", "--debug").stderr
     assert "Traceback" in k8s("check", "nothing", "--debug").stderr
 
 
 def test_one_bad_flow_does_not_hide_the_others(k8s: Run, project: Path) -> None:
-    (project / "flows/one.py").write_text("1 / 0\n")
+    (project / "flows/one.py").write_text(f"1 / 0\n{flow()}")
     done = k8s("check")
     assert done.returncode == 2
     assert "ZeroDivisionError" in one_line(done)

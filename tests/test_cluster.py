@@ -199,10 +199,12 @@ def test_up_says_what_is_missing(k8s: Callable[..., Any], example: Path, what: s
 
 
 BROKEN = """
+from churn_model import BaseFlow as BrokenFlow
 import pathlib, time
 while not pathlib.Path(".kind-building").exists():
     time.sleep(0.1)
 raise ValueError("broken")
+BrokenFlow()
 """
 
 

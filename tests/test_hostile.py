@@ -27,7 +27,7 @@ from conftest import FIGURES, QUESTIONS, how_many
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
-EXAMPLES = how_many("EXAMPLES", 1120, 2800)
+EXAMPLES = how_many("EXAMPLES", 560, 2800)
 
 # An answer to everything, each with a text of its own that is nowhere else in a project.
 HARMLESS: dict[str, Any] = {

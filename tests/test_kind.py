@@ -468,9 +468,9 @@ def test_broken_base_flow_is_red(seed: Project) -> None:
     text = base.read_text()
     seed.edit(
         "src/churn_model/base.py",
-        "            if command.creates_on_argo and",
-        '            if name == "end":\n                settings = {"image": settings["image"]}\n'
-        "            if command.creates_on_argo and",
+        "        if self.command.creates_on_argo and",
+        '        if where.endswith(" end"):\n            settings = {"image": settings["image"]}\n'
+        "        if self.command.creates_on_argo and",
     )
     said = seed.k8s("kind", "test", "hello", code=1)
     base.write_text(text)

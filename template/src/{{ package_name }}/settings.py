@@ -1,4 +1,4 @@
-"""Reads, validates and merges k8s.toml.
+"""Reads and validates k8s.toml, and merges what a step overrides.
 
 Like base.py this also runs in pods, so it needs the standard library and Python 3.9, no more.
 """
@@ -11,19 +11,35 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from metaflow.exception import MetaflowException
+from metaflow.user_configs import config_parameters as configs
 
 # The command k8s works with this number alone, and compares it (project.py in mf_k8s).
 CONTRACT = 1
 PACKAGE = Path(__file__).resolve().parent
-CONFIG = os.path.normpath(PACKAGE / "../../k8s.toml")
+CONFIG = "k8s.toml"
+OTHER_CONFIG = "K8S_CONFIG"  # the variable that names another file
+SHIPPED = "k8s.json"  # what a run sends to its pods, beside this file
 SCHEMA = "k8s.schema.json"
+# Metaflow reads these in the pod too, and a pod does not know the options of `run --with`.
+LOST_BY_WITH = ("hostname_resolution_timeout", "tmpfs_path", "tmpfs_tempdir")
+# Of these Metaflow takes text, too (step_init in plugins/kubernetes/kubernetes_decorator.py).
+NUMBERS = {"cpu", "memory", "disk", "gpu", "tmpfs_size"}
 # JSON Schema's names of types.
 TYPES: dict[str, Any] = {"array": list, "boolean": bool, "object": dict, "string": str}
 TYPES |= {"integer": int, "number": (int, float)}
+
+
+class Override(NamedTuple):
+    """What one decorator on a step overrides."""
+
+    source: str  # @k8s or @kubernetes
+    pool: Any  # a name, which a Config may hold, or None
+    values: Any  # a dictionary of @k8s, or the decorator of @kubernetes
 
 
 class ConfigurationError(MetaflowException):
@@ -35,55 +51,83 @@ class ConfigurationError(MetaflowException):
         super().__init__(" ".join(message.split()))  # a key may hold a line break
 
 
-def parse(text: str) -> dict[str, Any]:
-    """Return the configuration in text that is TOML or JSON, or raise ConfigurationError."""
-    import tomllib  # not in Python 3.9: a pod never parses, Metaflow ships it the result
+def config_file() -> Path:
+    """Return the file that configures this run; raise ConfigurationError if there is none.
 
-    language = "JSON" if text.lstrip("\ufeff \t\r\n").startswith("{") else "TOML"  # \ufeff: a BOM
-    option = re.search(r"--config-value[ =]k8s|(?<=--config[ =]k8s )\S+", " ".join(sys.argv))
-    file = option[0] if option else "k8s.toml"
+    It is the one that K8S_CONFIG names, in a pod the one that the run has sent, else the project's.
+    """
+    if other := os.environ.get(OTHER_CONFIG):
+        return Path(other)
+    if (PACKAGE / SHIPPED).exists():
+        return PACKAGE / SHIPPED
+    program = Path(sys.argv[0]).resolve()  # the flow's file, for an installed package
+    for folder in (*PACKAGE.parents, *program.parents, Path.cwd(), *Path.cwd().parents):
+        if (folder / "pyproject.toml").exists():
+            return folder / CONFIG
+    raise ConfigurationError(f"no project has this flow: {OTHER_CONFIG} may name a {CONFIG}")
+
+
+def read_config() -> dict[str, Any]:
+    """Return the configuration, or raise ConfigurationError."""
+    return parse(config_file())
+
+
+@functools.cache
+def parse(file: Path) -> dict[str, Any]:
+    where = str(file) if OTHER_CONFIG in os.environ else CONFIG
     try:
-        config = (json if language == "JSON" else tomllib).loads(text.lstrip("\ufeff"))
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{where} cannot be read: {error}") from None
+    language = "JSON" if text.lstrip().startswith("{") else "TOML"
+    try:
+        if language == "JSON":
+            config = json.loads(text)
+        else:
+            import tomllib  # not in Python 3.9: pods get JSON
+
+            config = tomllib.loads(text)
     except ValueError as error:
-        raise ConfigurationError(f"{file} is not {language}: {error}") from None
-    validate(config, schema("#"), file)
+        raise ConfigurationError(f"{where} is not {language}: {error}") from None
+    validate(config, where, schema())
     return {key: value for key, value in config.items() if value is not None}  # JSON has null
 
 
 @functools.cache
-def whole_schema() -> dict[str, Any]:
+def schema() -> dict[str, Any]:
     return json.loads((PACKAGE / SCHEMA).read_text(encoding="utf-8"))
 
 
-def schema(pointer: str) -> dict[str, Any]:
-    """Return the part of k8s.schema.json at a JSON pointer."""
-    return functools.reduce(lambda node, name: node[name], pointer.split("/")[1:], whole_schema())
+def settings_schema() -> dict[str, Any]:
+    """Return the schema without pools: that of a pool, or of what a step overrides."""
+    properties = {key: rule for key, rule in schema()["properties"].items() if key != "pools"}
+    return {**schema(), "properties": properties}
 
 
-def validate(value: Any, rule: dict[str, Any], where: str, key: str = "") -> None:
+def validate(value: Any, where: str, rule: dict[str, Any] | None = None, key: str = "") -> None:
     """Raise ConfigurationError unless `value` fits `rule`, in the keywords of k8s.schema.json.
 
-    Written here because a pod has no JSON Schema library.
+    By default the rule is that of settings. Written here because a pod has no JSON Schema library.
     """
-    rule = schema(rule["$ref"]) if "$ref" in rule else rule
+    rule = settings_schema() if rule is None or "allOf" in rule else rule
     if not fits(value, rule):
         text = json.dumps(value, default=str, ensure_ascii=False)
         raise ConfigurationError(f"{where}: {key} = {text}: {rule['description']}")
     if isinstance(value, list):
         for index, item in enumerate(value):
-            validate(item, rule["items"], where, f"{key}[{index}]")
+            validate(item, where, rule["items"], f"{key}[{index}]")
     if isinstance(value, dict):
         known, others = rule.get("properties", {}), rule["additionalProperties"]
         for name, item in value.items():
             path = f"{key}.{name}" if key else name
             if "propertyNames" in rule:
-                validate(name, rule["propertyNames"], where, key)
+                validate(name, where, rule["propertyNames"], key)
             if name not in known and others is False:
                 near = difflib.get_close_matches(name, known, 1, 0.4)
                 hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
                 raise ConfigurationError(f"{where}: no key {path}; {hint}")
             if item is not None:  # TOML has no null: it is a step's own, which removes a value
-                validate(item, known.get(name, others), where, path)
+                validate(item, where, known.get(name, others), path)
 
 
 def fits(value: Any, rule: dict[str, Any]) -> bool:
@@ -111,3 +155,70 @@ def merge(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         elif value is not None:
             merged[key] = value
     return merged
+
+
+def step_settings(
+    config: dict[str, Any], overrides: list[Override], with_options: Iterable[Any], where: str
+) -> dict[str, Any]:
+    """Return a step's settings: k8s.toml, its pool, its own values, `--with`, each over the last.
+
+    Raise ConfigurationError, which begins with `where`, for a value that is not valid.
+    """
+    pools = config.get("pools", {})
+    settings = {key: value for key, value in config.items() if key != "pools"}
+    for override in overrides:
+        pool = configs.resolve_delayed_evaluator(override.pool)
+        if pool is not None and pool not in pools:
+            known = f"its pools are {', '.join(pools)}" if pools else "k8s.toml has no pools"
+            raise ConfigurationError(f"{where}: no [pools.{pool}] in k8s.toml; {known}")
+        settings = merge(settings, pools.get(pool, {}))
+    own: dict[str, Any] = {}
+    for override in overrides:
+        values = explicit_values(override.values)
+        validate(values, f"{where}: {override.source}")
+        for key in own.keys() & values.keys():
+            if own[key] != values[key] and not isinstance(values[key], (dict, list)):
+                raise ConfigurationError(
+                    f"{where}: {key} is {own[key]} and {values[key]}; keep one"
+                )
+        own.update(values)
+        settings = merge(settings, values)
+    for values in map(explicit_values, with_options):
+        validate(values, f"{where}: --with kubernetes")
+        for key in values.keys() & set(LOST_BY_WITH):
+            raise ConfigurationError(f"{where}: --with kubernetes:{key} is lost in pods; use @k8s")
+        settings = merge(settings, values)
+    paths = sorted(settings.get("persistent_volume_claims", {}).values())
+    if len(set(paths)) < len(paths):
+        raise ConfigurationError(f"{where}: persistent_volume_claims: one path twice in {paths}")
+    return settings
+
+
+def explicit_values(values_or_decorator: Any) -> dict[str, Any]:
+    """Return only what is written in a @k8s, a @kubernetes or a `--with kubernetes:…`.
+
+    A decorator's `attributes`, and so Metaflow's public `decorator_specs`, hold all the defaults as
+    well, and those would wipe out the shared values (metaflow/decorators.py, Decorator.__init__).
+    """
+    values = getattr(values_or_decorator, "attributes", values_or_decorator)
+    names = getattr(values_or_decorator, "_user_defined_attributes", values)
+    values, unpacked = configs.unpack_delayed_evaluator(values)
+    values = {name: values[name] for name in [*names, *unpacked] if name in values}
+    values = configs.resolve_delayed_evaluator(values, to_dict=True)
+    for name, value in values.items():
+        if isinstance(value, (str, float)) and name in NUMBERS:
+            values[name] = number(value)
+        elif isinstance(value, str) and name == "node_selector":
+            pairs = [pair.partition("=") for pair in value.split(",")]
+            values[name] = {label: wanted for label, _, wanted in pairs}
+        elif isinstance(value, str) and name == "secrets":
+            values[name] = [value]
+    return values
+
+
+def number(value: str | float) -> str | float:
+    """Return the number that a text is, whole where it can be; another text as it is."""
+    try:
+        return int(float(value)) if float(value).is_integer() else float(value)
+    except ValueError:
+        return value

@@ -1,5 +1,6 @@
 """The command `k8s`: its commands, each in a folder of its name, and how it ends."""
 
+import os
 import signal
 import sys
 
@@ -34,6 +35,8 @@ app.add_typer(
 def main() -> None:
     """Run the command. An error is one line on stderr, and ends it with exit code 2."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
+    if other := os.environ.get("K8S_CONFIG"):  # flows start in the project's folder
+        os.environ["K8S_CONFIG"] = os.path.abspath(other)
     arguments, flow_arguments = split_arguments(sys.argv[1:] or ["--help"])
     try:
         sys.exit(app(arguments, obj=flow_arguments, standalone_mode=False))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from .errors import CommandError
+from .flow_files import starts_flow
 from .flow_settings import flow_options, read_flow_settings
 from .project import Project
 
@@ -74,9 +75,19 @@ def compile_flows(
 ) -> Iterator[CompiledFlow]:
     """Yield what came of each file, in their order, as soon as it is known.
 
-    `python` is the command of an interpreter that has what the flows import. Raise CommandError if
-    nothing can be compiled.
+    A file that starts no flow is not run. `python` is the command of an interpreter that has what
+    the flows import. Raise CommandError if nothing can be compiled.
     """
+    flows = [file for file in files if starts_flow(file)]
+    compiled = run_worker(project, flows, python) if flows else iter(())
+    for file in files:
+        yield next(compiled) if file in flows else CompiledFlow(file, [], None, "", None, None)
+
+
+def run_worker(
+    project: Project, files: Sequence[Path], python: Sequence[str]
+) -> Iterator[CompiledFlow]:
+    """Yield what came of each file that starts a flow."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
     settings = read_flow_settings(project)
     options = {str(file): flow_options(settings, file) for file in files}

@@ -177,8 +177,7 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
 
     code = load_flow_facts()
     base = sys.modules.get(f"{package}.base")
-    # BaseFlow takes a step's own @kubernetes off, so they are read before it runs
-    written = {node.name: code.written_overrides(getattr(flow, node.name)) for node in flow._graph}
+    written = code.watch_overrides(flow)
     if any(argument.startswith("--environment") for argument in sys.argv):
         resolve_offline()
     with parameters.flow_context(type(flow)):

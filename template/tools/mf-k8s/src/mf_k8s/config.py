@@ -73,7 +73,7 @@ def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> Settings:
     """Return `low` with `high` laid over it: tables merge by key, lists append, None removes."""
     merged = {key: value for key, value in low.items() if key not in high}
     for key, value in high.items():
-        if isinstance(value, str) and key in ("secrets", "node_selector"):
+        if isinstance(value, str):
             value = from_text(key, value)
         if isinstance(value, dict):
             merged[key] = merge(low.get(key, {}), value)
@@ -85,11 +85,15 @@ def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> Settings:
     return merged
 
 
-def from_text(key: str, text: str) -> list[str] | dict[str, str]:
-    """Return a list or table that @kubernetes also takes as text: `a`, or `label=value,…`."""
+def from_text(key: str, text: str) -> Any:
+    """Return what a text stands for that @kubernetes takes: `a`, `label=value,…` or `16000`."""
     if key == "secrets":
         return [text]
-    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+    if key == "node_selector":
+        return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+    if key in ("cpu", "memory", "disk", "gpu", "tmpfs_size"):
+        return json.loads(text)
+    return text
 
 
 def camel_case(name: str) -> str:

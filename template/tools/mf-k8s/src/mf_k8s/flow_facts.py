@@ -5,6 +5,7 @@ Loaded by compile_worker, whose interpreter may be another revision's: it import
 
 from typing import Any
 
+BASE_FLOW = ".StepConfiguration"  # the mutator of base.py that attaches @kubernetes
 OVERRIDES = "k8s_overrides"  # the attribute of a step's function in which base.py's k8s() records
 
 
@@ -13,7 +14,9 @@ def step_facts(flow: Any, name: str, written: list[tuple[str | None, Any]]) -> d
     node = flow._graph[name]
     decorators = {decorator.name: decorator for decorator in node.decorators}
     return {
-        "overrides": [{"pool": pool, "values": explicit_values(by)} for pool, by in written],
+        "overrides": [
+            {"pool": resolved(pool), "values": explicit_values(by)} for pool, by in written
+        ],
         "resources": decorators["resources"].attributes if "resources" in decorators else {},
         "timeout": decorators["timeout"].secs if "timeout" in decorators else None,
         "parallel": node.parallel_step,
@@ -34,12 +37,41 @@ def hook_images(flow: Any) -> dict[str, str | None]:
     }
 
 
-def written_overrides(step: Any) -> list[tuple[str | None, Any]]:
-    """Return the pool of each @k8s and @kubernetes of a step, with its values or decorator."""
+def watch_overrides(flow: Any) -> dict[str, list[tuple[Any, Any]]]:
+    """Return the pool of each @k8s and @kubernetes of each step, with its values or decorator.
+
+    It is complete when the flow has been compiled. The team's mutators may add and change
+    @kubernetes, which BaseFlow's last mutator replaces: what is on a step is noted before that.
+    """
+    from metaflow import decorators
+
+    written = {node.name: overrides_on(getattr(flow, node.name)) for node in flow._graph}
+    run_mutator = decorators._run_step_mutator
+
+    def note(cls: Any, step: Any, mutator: Any, message: str) -> Any:
+        on_step = [decorator for decorator in step.decorators if decorator.name == "kubernetes"]
+        if mutator.decorator_name.endswith(BASE_FLOW):
+            makers = [maker for of_step in on_step for maker in of_step.inserted_by or ()]
+            if not any(maker.endswith(BASE_FLOW) for maker in makers):
+                written[step.name] = overrides_on(step)
+        return run_mutator(cls, step, mutator, message)
+
+    decorators._run_step_mutator = note
+    return written
+
+
+def overrides_on(step: Any) -> list[tuple[Any, Any]]:
     by_k8s = [(pool, values) for _, pool, values in getattr(step, OVERRIDES, ())]
     return by_k8s + [
         (None, decorator) for decorator in step.decorators if decorator.name == "kubernetes"
     ]
+
+
+def resolved(value: Any) -> Any:
+    """Return a value that a Config may hold."""
+    from metaflow.user_configs.config_parameters import resolve_delayed_evaluator
+
+    return resolve_delayed_evaluator(value)
 
 
 def explicit_values(values_or_decorator: Any) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from .errors import CommandError
 
 # What this version knows of a project's base.py and settings.py. A change of what it relies on
-# raises the number in both places: `BaseFlow` in base.py, `k8s_overrides` on a step's function,
-# and k8s.schema.json beside them.
+# raises the number in both places: `BaseFlow` and its mutator `StepConfiguration` in base.py,
+# `k8s_overrides` on a step's function, and k8s.schema.json beside them.
 CONTRACT = 1
 TABLE = "mf-k8s"  # [tool.mf-k8s] in the project's pyproject.toml
 UPDATE_TOOL = "run `uv sync --upgrade-package mf-k8s`"
@@ -33,7 +33,8 @@ class Project:
 
     @property
     def config_file(self) -> Path:
-        return self.root / "k8s.toml"
+        """Return k8s.toml, or the file that K8S_CONFIG names, as for BaseFlow."""
+        return Path(os.environ.get("K8S_CONFIG") or self.root / "k8s.toml")
 
     @property
     def source(self) -> Path:

@@ -9,7 +9,7 @@ from ..compile_flows import CompiledFlow, compile_flows
 from ..deploy.create import must_match
 from ..environments import read_environment
 from ..errors import CommandError
-from ..flow_settings import FlowSettings, read_flow_settings
+from ..flow_settings import FlowSettings, must_name_flows, read_flow_settings
 from ..progress import stage
 from ..project import Project
 from .cluster import Cluster
@@ -29,6 +29,7 @@ def test_flows(
     `parameters` are used instead of those of tests/kind.toml.
     """
     settings = read_flow_settings(project)
+    must_name_flows(settings, project)
     files = project.flow_files(names)
     if not names:
         files = [file for file in files if not is_skipped(file, settings)]

@@ -1,0 +1,54 @@
+"""Tells files that start a flow from helpers and scripts, without running any of them."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def starts_flow(file: Path) -> bool:
+    """Return whether a file calls a class that looks like a flow, or cannot be read as Python.
+
+    A flow has a step, or a base class that is a flow. A class from another file is one if its name
+    ends in Flow or FlowSpec.
+    """
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return True  # so that it is run, and Python says what is wrong
+    flows = {name for name in imported_names(tree) if looks_like_flow(name)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = {last_name(base) for base in node.bases}
+            if has_step(node) or bases & flows or any(map(looks_like_flow, bases)):
+                flows.add(node.name)
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return any(last_name(call.func) in flows for call in calls)
+
+
+def imported_names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+
+
+def looks_like_flow(name: str) -> bool:
+    return name.endswith(("Flow", "FlowSpec"))
+
+
+def has_step(node: ast.ClassDef) -> bool:
+    decorators = [
+        decorator
+        for method in node.body
+        if isinstance(method, ast.FunctionDef)
+        for decorator in method.decorator_list
+    ]
+    return "step" in map(last_name, decorators)
+
+
+def last_name(node: ast.expr) -> str:
+    """Return `step` for `step`, `metaflow.step` and `step(start=True)`."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""

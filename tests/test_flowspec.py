@@ -1,0 +1,291 @@
+"""Whatever works on a plain FlowSpec works on BaseFlow: each flow here is tried on both."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import UV, run
+from mf_k8s.compile_flows import compile_flows
+from mf_k8s.config import step_settings
+from mf_k8s.project import Project
+from test_base import SHARED, Api, Metaflow, compiled, metaflow, posted, project, s3
+
+__all__ = ["compiled", "metaflow", "posted", "project", "s3"]  # fixtures
+BASES = pytest.mark.parametrize("base", ["FlowSpec", "BaseFlow"])
+FLOW = """
+import os
+from metaflow import {base}
+from metaflow import *
+{head}
+
+class {name}({base}):
+{body}
+    {decorators}
+    @step
+    def start(self):
+        {start}
+        self.next(self.end)
+
+    @step
+    def end(self):
+        {end}
+
+if __name__ == "__main__":
+    {name}()
+"""
+
+
+@pytest.fixture
+def write(project: Path) -> Any:
+    """Return a function that writes a flow's file, and deletes it in the end."""
+    written = []
+
+    def write(base: str, name: str = "TriedFlow", **parts: str) -> str:
+        """Return the name of its file; `parts` are those of FLOW."""
+        usual = {"head": "", "body": "", "decorators": "", "start": "pass", "end": "pass"}
+        text = FLOW.format(base=base, name=name, **usual | parts)
+        text = text.replace("import BaseFlow\n", "import Flow\n")  # metaflow has none
+        text = "from churn_model import BaseFlow, k8s\n" + text
+        file = project / "flows" / f"{name.lower()}.py"
+        file.write_text(text)
+        written.append(file)
+        return file.name
+
+    yield write
+    for file in written:
+        file.unlink(missing_ok=True)
+
+
+def must_end(done: "subprocess.CompletedProcess[str]") -> str:
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+MEMORY = re.compile(r"(?m)^memory = .*$")
+
+
+def test_resume_uses_what_k8s_toml_says_now(
+    posted: Callable[..., Any], metaflow: Metaflow, s3: dict[str, str], project: Path, write: Any
+) -> None:
+    """A step was killed for want of memory, and k8s.toml gives more."""
+    flow = write("BaseFlow", end="assert 'ALIVE' in os.environ")
+    assert metaflow(flow, "run", **s3).returncode == 1
+    config = project / "k8s.toml"
+    text = config.read_text()
+    config.write_text(MEMORY.sub("memory = 16000", text))
+    try:
+        pod = posted(flow, "resume", "--with", "kubernetes")
+    finally:
+        config.write_text(text)
+    assert pod == SHARED | {"memory": 16000}
+
+
+@BASES
+def test_a_run_from_before_is_resumed(
+    base: str, metaflow: Metaflow, s3: dict[str, str], write: Any
+) -> None:
+    """One that was made when the flow was a plain FlowSpec."""
+    flow = write("FlowSpec", end="assert 'ALIVE' in os.environ")
+    assert metaflow(flow, "run", **s3).returncode == 1
+    write(base, end="assert 'ALIVE' in os.environ")
+    must_end(metaflow(flow, "resume", ALIVE="1", **s3))
+
+
+MUTATORS = """
+def add(step):
+    duplicates = getattr(step, "{duplicates}")
+    if "{by}" == "name":
+        step.add_decorator("kubernetes:memory=7000", duplicates=duplicates)
+    else:
+        step.add_decorator(kubernetes, deco_kwargs={{"memory": 7000}}, duplicates=duplicates)
+
+class OfFlow(FlowMutator):
+    def {phase}(self, mutable_flow):
+        for _, step in mutable_flow.steps:
+            add(step)
+
+class OfStep(StepMutator):
+    def {phase}(self, mutable_step):
+        add(mutable_step)
+"""
+# What is left of @kubernetes(cpu=3) on a step, to which a mutator adds one with memory=7000.
+DUPLICATES = {"IGNORE": {"cpu": 3}, "OVERRIDE": {"memory": 7000}}
+
+
+@pytest.mark.parametrize("mutator", ["OfFlow", "OfStep"])
+@pytest.mark.parametrize("phase", ["pre_mutate", "mutate"])
+@pytest.mark.parametrize("by", ["name", "object"])
+@pytest.mark.parametrize("duplicates", DUPLICATES)
+def test_kubernetes_of_a_mutator_is_the_steps_own(
+    mutator: str, phase: str, by: str, duplicates: str, project: Path, write: Any
+) -> None:
+    """The pods have it and k8s.toml, and `k8s check` expects that."""
+    head = MUTATORS.format(phase=phase, by=by, duplicates=duplicates)
+    if mutator == "OfFlow":
+        head += "\nBaseFlow = OfFlow()(type('TeamFlow', (BaseFlow,), {}))\n"
+    decorators = "@OfStep\n    @kubernetes(cpu=3)" if mutator == "OfStep" else "@kubernetes(cpu=3)"
+    write("BaseFlow", head=head, decorators=decorators)
+    (result,) = compile_flows(Project(project, "churn_model"), [project / "flows/triedflow.py"])
+    assert result.template and result.flow, result.error
+    pods = {
+        template["name"]: template["container"]["resources"]
+        for template in result.template["spec"]["templates"]
+        if template["name"] in ("start", "end")
+    }
+    own = DUPLICATES[duplicates]
+    usual = {"cpu": "1", "memory": "4096M", "ephemeral-storage": "10240M"}
+    changed = {key: f"{value}M" if key == "memory" else str(value) for key, value in own.items()}
+    assert pods["start"]["requests"] == usual | changed
+    assert pods["start"]["limits"]["nvidia.com/gpu"] == "1"
+    added = {"memory": "7000M"} if mutator == "OfFlow" else {}
+    assert pods["end"]["requests"] == usual | added
+    expected = step_settings({}, result.flow["steps"]["start"])
+    assert expected == own
+
+
+@BASES
+def test_text_is_taken_where_metaflow_takes_it(
+    base: str, compiled: Callable[..., Any], write: Any
+) -> None:
+    flow = write(base, decorators='@kubernetes(memory="12000", cpu="2", gpu="2", disk=2e4)')
+    pod = compiled(flow)["start"]
+    assert (pod["memory"], pod["cpu"], pod["gpu"]) == (12000, 2, {"nvidia.com/gpu": 2})
+
+
+@BASES
+def test_text_is_refused_where_metaflow_refuses_it(
+    base: str, metaflow: Metaflow, s3: dict[str, str], write: Any
+) -> None:
+    for value in ('memory="12GB"', 'shared_memory="64"', 'gpu="0.5"'):
+        flow = write(base, decorators=f"@kubernetes({value})")
+        done = metaflow(flow, "argo-workflows", "create", "--only-json", **s3)
+        assert done.returncode != 0, value
+
+
+CHILD = "with Runner(__file__.replace('triedflow', 'childflow'){how}).run({run}) as running: "
+STATUS = "assert running.status == 'successful', running.stderr"
+
+
+@BASES
+@pytest.mark.parametrize("place", ["here", "in a pod"])
+def test_a_step_starts_another_flow(
+    base: str, place: str, metaflow: Metaflow, write: Any, tmp_path: Path
+) -> None:
+    """In a pod its steps are run in that pod."""
+    write(base, name="ChildFlow")
+    flow = write(base, start=CHILD.format(how="", run="") + STATUS)
+    in_pod = {"METAFLOW_KUBERNETES_WORKLOAD": "1"} if place == "in a pod" else {}
+    must_end(metaflow(flow, "run", cwd=tmp_path, KUBECONFIG="/nowhere", **in_pod))
+
+
+@BASES
+def test_no_pod_of_argo_has_the_configuration_of_a_flow(
+    base: str, metaflow: Metaflow, s3: dict[str, str], write: Any
+) -> None:
+    """With METAFLOW_FLOW_CONFIG_VALUE, a step could start no other flow (Netflix/metaflow#2717)."""
+    flow = write(base)
+    done = metaflow(flow, "--quiet", "argo-workflows", "create", "--only-json", **s3)
+    assert "METAFLOW_FLOW_CONFIG_VALUE" not in must_end(done)
+
+
+def test_a_child_of_a_pod_gets_the_configuration(
+    posted: Callable[..., Any], venv: Path, s3: dict[str, str], tmp_path: Path
+) -> None:
+    """`run --with kubernetes` in a pod, with nothing but what the first run has sent."""
+    posted("hello.py", "run", "--with", "kubernetes")
+    container = Api.jobs[0]["spec"]["template"]["spec"]["containers"][0]
+    set_up = container["command"][-1].partition(" && mflog 'Task is starting.'")[0]
+    child = "python hello.py --no-pylint run --with kubernetes"
+    variables = {one["name"]: one.get("value") or "x" for one in container["env"]}
+    variables |= {"METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1", "PATH": f"{venv}/bin:/usr/bin:/bin"}
+    variables |= {"HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "kubeconfig")}
+    (tmp_path / "pod").mkdir()
+    Api.jobs.clear()
+    subprocess.run(
+        ["bash", "-c", f"{set_up} && {child}"],
+        cwd=tmp_path / "pod",
+        env=variables | s3,
+        timeout=120,
+        capture_output=True,
+    )
+    pod = Api.jobs[0]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == SHARED["image"]
+    assert pod["serviceAccountName"] == SHARED["service_account"]
+
+
+@BASES
+def test_a_flow_with_an_init_of_its_own(base: str, metaflow: Metaflow, write: Any) -> None:
+    body = "    def __init__(self):\n        super().__init__()\n"
+    must_end(metaflow(write(base, body=body), "run"))
+
+
+@pytest.mark.parametrize("bases", ["FlowSpec", "BaseFlow, FlowSpec"])
+def test_a_class_of_a_notebook(bases: str, venv: Path, project: Path, tmp_path: Path) -> None:
+    """NBRunner looks for the name FlowSpec (format_flowfile in metaflow/runner/utils.py)."""
+    run(UV, "pip", "install", "-q", "--python", venv / "bin/python", "ipython", cwd=tmp_path)
+    cell = (
+        "from metaflow import FlowSpec, NBRunner, step\nfrom churn_model import BaseFlow\n"
+        f"class CellFlow({bases}):\n    @step\n    def start(self):\n        self.next(self.end)\n"
+        "    @step\n    def end(self):\n        pass\n"
+        "run = NBRunner(CellFlow).nbrun()\nassert run.successful"
+    )
+    script = tmp_path / "notebook.py"
+    script.write_text(
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\n"
+        f"shell.run_cell({cell!r}, store_history=True).raise_error()\n"
+    )
+    home = {"METAFLOW_HOME": str(tmp_path), "METAFLOW_USER": "tests", "HOME": str(tmp_path)}
+    env = os.environ | home | {"PYTHONPATH": str(project / "src")}
+    run(venv / "bin/python", script, cwd=tmp_path, **env)
+
+
+def test_an_installed_package_finds_k8s_toml(
+    project: Path, metaflow: Metaflow, venv: Path, tmp_path: Path
+) -> None:
+    """As after `uv sync --no-editable`: by the folder of the flow."""
+    run(UV, "build", "-q", "--wheel", "--out-dir", tmp_path / "dist", cwd=project)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    target = tmp_path / "installed"
+    run(UV, "pip", "install", "-q", "--no-deps", "--target", target, wheel, cwd=tmp_path)
+    script = "from churn_model import settings; print(settings.__file__, settings.read_config())"
+    (project / "flows/where.py").write_text(script)
+    done = metaflow("where.py", cwd=tmp_path, PYTHONPATH=str(target))
+    (project / "flows/where.py").unlink()
+    assert str(target) in done.stdout and SHARED["image"] in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", ["big", "missing"])
+def test_the_name_of_a_pool_may_come_from_a_config(
+    name: str, compiled: Callable[..., Any], metaflow: Metaflow, s3: dict[str, str], write: Any
+) -> None:
+    body = f'    config = Config("config", default_value=\'{{"pool": "{name}"}}\')\n'
+    flow = write("BaseFlow", body=body, decorators="@k8s(config.pool)")
+    if name == "big":
+        assert compiled(flow)["start"] == SHARED | {"memory": 64000, "gpu": {"nvidia.com/gpu": 4}}
+    else:
+        done = metaflow(flow, "argo-workflows", "create", "--only-json", **s3)
+        assert "no [pools.missing] in k8s.toml; its pools are big" in done.stdout + done.stderr
+
+
+@BASES
+def test_parameter_names(base: str, metaflow: Metaflow, write: Any) -> None:
+    flow = write(
+        base,
+        body='    alpha = Parameter("alpha", default=1)\n',
+        start='assert current.parameter_names == ["alpha"], current.parameter_names',
+    )
+    must_end(metaflow(flow, "run"))
+
+
+def test_a_run_keeps_what_configured_it(metaflow: Metaflow, write: Any, tmp_path: Path) -> None:
+    flow = write("BaseFlow", start="print(self.k8s_config.image, self.k8s_config['memory'])")
+    said = must_end(metaflow(flow, "run", "--run-id-file", str(tmp_path / "id"), cwd=tmp_path))
+    assert f"{SHARED['image']} 4096" in said
+    run_id = (tmp_path / "id").read_text()
+    dumped = metaflow(flow, "dump", f"{run_id}/start", cwd=tmp_path)
+    assert SHARED["image"] in must_end(dumped)
