@@ -504,10 +504,21 @@ def test_plan_against_a_revision_before_the_template(
     assert json.loads(done.stdout)["added"] == ["HelloFlow", "TrainFlow"]
 
 
+def test_a_shortened_name_is_said(k8s: Run, project: Path) -> None:
+    """A WorkflowTemplate's name has at most 45 characters, with the branch user.check here."""
+    hello = project / "flows/hello.py"
+    long = "ThisIsTheFlowThatGreetsTheWholeWorldFlow"
+    hello.write_text(hello.read_text().replace("HelloFlow", long))
+    (report,) = json.loads(k8s("check", "hello", "--format=json").stdout)["flows"]
+    (note,) = [note for note in report["notes"] if "shortens" in note]
+    assert note.startswith(f"Metaflow shortens churn_model.user.check.{long} to ")
+    assert len(note.split()[4]) <= 45
+
+
 def test_a_flow_that_is_killed(k8s: Run, project: Path) -> None:
     """As for want of memory: the check goes on, and says so at once."""
     code = "import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)\n"
-    (project / "flows/one.py").write_text(code)
+    (project / "flows/one.py").write_text(code + flow())
     done = k8s("check", "one", "hello")
     assert done.returncode == 2
     assert one_line(done).startswith("k8s: flows/one.py: its process ended with -9")

@@ -13,6 +13,7 @@ from ..complete_template import complete_template
 from ..config import Config, read_toml, shared_settings
 from ..expected_pods import expected_pods, plain_step_pod
 from ..metaflow_defaults import MetaflowDefault
+from ..ownership import annotation
 from ..project import Project
 from ..read_pods import SIZES, Manifest, Pod, without_added, workflow_pods
 from .report import Comparison, Report
@@ -20,6 +21,7 @@ from .report import Comparison, Report
 # Metaflow gives pods that do not run steps small, fixed sizes, and has no way to give them these.
 NOT_OF_HOOKS = {*SIZES, "qos", "timeout"}
 NEVER_ON_HOOKS = {"image_pull_policy", "labels", "annotations", "security_context"}
+NAME_LIMIT = 45  # of a WorkflowTemplate (resolve_workflow_name_v2 in argo_workflows_cli.py)
 # The answers that k8s.toml had at first.
 ANSWERS = ("image", "service_account", "gpu", "gpu_vendor", "shared_memory", "cpu", "memory")
 CLAIMS = "persistent_volume_claims"
@@ -85,6 +87,9 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
         report.notes.append(
             f"not on pods that do not run steps, because Metaflow cannot: {', '.join(never)}"
         )
+    name, project_flow = template["metadata"]["name"], annotation(template, "project_flow_name")
+    if len(project_flow) > NAME_LIMIT:
+        report.notes.append(f"Metaflow shortens {project_flow} to {name} on Argo Workflows")
     report.failures.extend(schema_errors(completed))
     pods = compare_pods(expected_pods(config, flow), found, config)
     return dataclasses.replace(report, pods=pods, by_deploy=by_deploy)
@@ -92,20 +97,26 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
 
 def differing_answers(config: Config, root: Path) -> list[str]:
     """Return a line that says where the template's answers differ from k8s.toml, or none."""
-    file = root / ".copier-answers.yml"
-    answers = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+    file, answers = template_answers(root)
     configured = {key: config.get(key, 0) for key in ANSWERS}
     configured[CLAIMS] = ",".join(map(":".join, config.get(CLAIMS, {}).items()))
-    answered = {
-        key: str(answers[key]).replace(" ", "") for key in configured if key in (answers or {})
-    }
+    answered = {key: str(answers[key]).replace(" ", "") for key in configured if key in answers}
     differing = [
         f"{key} ({configured[key]}, not {answer})"
         for key, answer in answered.items()
         if str(configured[key]) != answer
     ]
-    line = f"k8s.toml is used, not .copier-answers.yml: {', '.join(differing)}"
+    line = f"k8s.toml is used, not {file}: {', '.join(differing)}"
     return [line] if differing else []
+
+
+def template_answers(root: Path) -> tuple[str, Mapping[str, Any]]:
+    """Return the name of the file with the answers, and them; other templates may have theirs."""
+    for file in sorted(root.glob(".copier-answers*.yml")):
+        answers = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if isinstance(answers, dict) and {"image", "image_source"} <= answers.keys():
+            return file.name, answers
+    return "", {}
 
 
 def schema_errors(template: Manifest) -> list[str]:

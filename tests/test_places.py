@@ -1,0 +1,117 @@
+"""Where a project is: in a folder of its own or of a larger repository, beside other templates."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import copier
+import pytest
+import yaml
+from conftest import BIN, K8S, run
+from teams import commit, git
+
+
+@pytest.fixture
+def next_steps(template: Path) -> Callable[..., str]:
+    """Return a function that copies the template and returns what Copier prints in the end."""
+
+    def next_steps(destination: str, cwd: Path, ci: str = "github") -> str:
+        command = [
+            BIN / "copier",
+            "copy",
+            "--defaults",
+            "--data",
+            f"ci={ci}",
+            template,
+            destination,
+        ]
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stderr.partition("is ready. Next:")[2]
+
+    return next_steps
+
+
+COMMIT = """  uv sync
+  git add . && git commit -m "New project from mf-template"
+"""
+
+
+def test_in_a_new_folder(next_steps: Callable[..., str], tmp_path: Path) -> None:
+    said = next_steps("a b", tmp_path)
+    assert said.startswith(f"\n\n  cd 'a b'\n  git init -b main\n{COMMIT}")
+    assert "Warning" not in said
+
+
+def test_here(next_steps: Callable[..., str], tmp_path: Path) -> None:
+    assert next_steps(".", tmp_path).startswith(f"\n\n  git init -b main\n{COMMIT}")
+
+
+def test_in_a_repository_of_its_own(next_steps: Callable[..., str], tmp_path: Path) -> None:
+    git("init", "-q", cwd=tmp_path)
+    said = next_steps(".", tmp_path)
+    assert said.startswith(f"\n\n{COMMIT}") and "Warning" not in said
+
+
+@pytest.mark.parametrize("kind", ["repository", "worktree"])
+@pytest.mark.parametrize("ci", ["github", "gitlab", "none"])
+def test_in_a_folder_of_a_larger_repository(
+    next_steps: Callable[..., str], tmp_path: Path, kind: str, ci: str
+) -> None:
+    root = tmp_path / "mono [1]"
+    if kind == "repository":
+        git("init", "-q", str(root), cwd=tmp_path)
+    else:
+        git("init", "-q", "main", cwd=tmp_path)
+        git("commit", "-q", "--allow-empty", "-m", "first", cwd=tmp_path / "main")
+        git("worktree", "add", "-q", "-b", "tree", str(root), cwd=tmp_path / "main")
+    said = next_steps("teams/churn", root, ci)
+    assert said.startswith(f"\n\n  cd teams/churn\n{COMMIT}")
+    parts = {
+        "github": [
+            f"Move .github/workflows/ci.yml to {root}/.github/workflows",
+            "`defaults: {run: {working-directory: teams/churn}}`",
+        ],
+        "gitlab": [
+            f"In {root}/.gitlab-ci.yml write `include: {{local: teams/churn/.gitlab-ci.yml}}`",
+            "`default: {before_script: [cd teams/churn]}`",
+        ],
+        "none": [],
+    }
+    assert [part for part in parts[ci] if part not in said] == []
+    assert (f"Warning: this folder is inside the git repository {root}" in said) == (ci != "none")
+
+
+OTHER = ".copier-answers.k8s.yml"
+
+
+def test_beside_another_template(template: Path, tmp_path: Path) -> None:
+    """With an answers file of another name: check, README and the weekly job use it."""
+    project = tmp_path / "churn"
+    how = {"defaults": True, "quiet": True, "unsafe": False, "answers_file": OTHER}
+    copier.run_copy(str(template), project, data={"gpu": "1"}, **how)
+    other = {"_src_path": "gh:acme/docs", "_commit": "v1", "image": "acme/docs:1"}
+    (project / ".copier-answers.yml").write_text(yaml.safe_dump(other))
+    git("init", "-q", "-b", "main", cwd=project)
+    commit(project)
+
+    workflow = (project / ".github/workflows/update.yml").read_text()
+    assert f'uvx "$COPIER" check-update -a {OTHER} --quiet' in workflow
+    assert f'uvx "$COPIER" update -a {OTHER} --defaults' in workflow
+    assert (
+        f"uvx copier update -a {OTHER} --defaults && uv sync" in (project / "README.md").read_text()
+    )
+
+    k8s_toml = project / "k8s.toml"
+    k8s_toml.write_text(k8s_toml.read_text().replace("gpu = 1", "gpu = 2"))
+    (project / "flows/train.py").unlink()
+    checked = subprocess.run([K8S, "check", "--format=json"], cwd=project, capture_output=True)
+    notes = json.loads(checked.stdout)["flows"][0]["notes"]
+    assert notes == [f"k8s.toml is used, not {OTHER}: gpu (2, not 1)"]
+
+    commit(project)
+    command = [sys.executable, "-m", "copier", "update", "-a", OTHER, "--defaults", "-d", "cpu=2"]
+    run(*command, "--vcs-ref", ":current:", cwd=project)
+    assert "\ncpu = 2\n" in k8s_toml.read_text()
