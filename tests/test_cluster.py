@@ -10,12 +10,14 @@ import tomllib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from conftest import K8S
 from mf_k8s import environments
-from mf_k8s.kind import capacity
+from mf_k8s.errors import CommandError
+from mf_k8s.kind import capacity, flow_runs
 from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
@@ -511,3 +513,51 @@ def test_bump(k8s: Callable[..., Any], example: Path, old: str, new: str | None)
         assert new or "has no number to raise" in said
     finally:
         config.write_text(text)
+
+
+class Clock:
+    """Time that passes when a program sleeps or asks."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def monotonic(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def test_a_workflow_that_argo_does_not_take_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where its controller does not run, or watches another namespace."""
+    monkeypatch.setattr(flow_runs, "time", Clock())
+    workflow = {"metadata": {"name": "hello-x"}, "status": {}}
+    monkeypatch.setattr(flow_runs, "list_objects", lambda path: [workflow])
+    end = flow_runs.WorkflowEnd("team-a", "hello-x")
+    with pytest.raises(CommandError) as stopped:
+        for _ in range(1000):
+            assert end() is None
+    assert str(stopped.value) == (
+        "Argo has not taken up the workflow hello-x in 60 s: its controller may not run, or not"
+        " watch namespace team-a"
+    )
+    workflow["status"] = {"phase": "Running"}
+    late = flow_runs.WorkflowEnd("team-a", "hello-x")
+    assert [late() for _ in range(1000)] == [None] * 1000  # taken up, it may take its time
+
+
+def test_a_template_that_argo_does_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is deployed once and triggered five times at most (argoproj/argo-workflows#14615)."""
+    missing = 'workflowtemplates.argoproj.io "helloflow" not found'
+    done: list[str] = []
+    watch = SimpleNamespace(until_end=lambda end: {"phase": "Error", "message": missing})
+    flow_run: Any = SimpleNamespace(watch=lambda: watch, project=None, compiled=None, namespace="a")
+    monkeypatch.setattr(flow_runs, "time", Clock())
+    monkeypatch.setattr(flow_runs, "deploy_flows", lambda *_: done.append("deploy"))
+    monkeypatch.setattr(flow_runs, "trigger", lambda run: done.append("trigger") or "hello-x")
+    monkeypatch.setattr(flow_runs, "list_pods", lambda *_: [])
+    with pytest.raises(CommandError) as stopped:
+        flow_runs.run_on_argo(flow_run)
+    assert str(stopped.value) == f"the workflow hello-x: Error\n{missing}"
+    assert done == ["deploy"] + ["trigger"] * 5

@@ -41,7 +41,7 @@ VISION = {
 }
 SHAPES = [
     *(f"flows/{name}" for name in ("conditional", "gang", "hooked", "nested", "recursion")),
-    "kind/proof",
+    *(f"kind/{name}" for name in ("parent", "proof", "resumed")),
 ]
 PLACEMENT = {
     "node_selector": {"pool": "gpu", "example.com/zone": "eu-1"},
@@ -145,6 +145,7 @@ def seed(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) ->
         shutil.copy(FLOWS / f"{name}.py", folder / "flows")
     with open(folder / "tests/kind.toml", "a") as settings:  # every command gives it its Config
         settings.write('\n[proof]\noptions = ["--config", "sizes", "sizes.json"]\n')
+        settings.write('\n[resumed]\nskip = "fails at first"\n')
     (folder / "sizes.json").write_text('{"start": 8196, "end": 64}')
     clusters = run("kind", "get", "clusters", cwd=folder)
     try:
@@ -268,9 +269,13 @@ def test_after_a_restart_of_the_machine(seed: Project) -> None:
 
 def test_flows(seed: Project) -> None:
     """Each flow passes both ways, and each of its pods is as the answers say."""
+    seed.k8s("deploy", "hello", "--env", "kind")  # which a step of parent.py triggers
+    allow = ("create", "rolebinding", "trigger", "--clusterrole=admin")
+    seed.kubectl(*allow, "--serviceaccount=default:metaflow")
     started = time.monotonic()
     said = seed.k8s("kind", "test")
-    FIGURES["kind test of 8 flows, both ways"] = f"{time.monotonic() - started:.0f} s"
+    FIGURES["kind test of 9 flows, both ways"] = f"{time.monotonic() - started:.0f} s"
+    seed.kubectl("delete", "rolebinding", "trigger")
     print(said)
     found = lines(said)
     matches = "{} pods match k8s.toml"
@@ -286,6 +291,8 @@ def test_flows(seed: Project) -> None:
         "hooked run": matches.format(2),
         "nested argo": matches.format(6),
         "nested run": matches.format(6),
+        "parent argo": matches.format(2),
+        "parent run": matches.format(2),
         "proof argo": matches.format(2),
         "proof run": matches.format(2),
         "recursion argo": matches.format(3),
@@ -293,16 +300,37 @@ def test_flows(seed: Project) -> None:
         "train argo": matches.format(4),
         "train run": matches.format(4),
     }
-    for flow, count in {"HelloFlow": 4, "TrainFlow": 12, "NestedFlow": 18}.items():
+    seed.kubectl("wait", "workflows", "--all", "--for=condition=Completed", "--timeout=120s")
+    # two workflows of HelloFlow more were triggered by ParentFlow, whose other child made no pod
+    for flow, count in {"HelloFlow": 8, "TrainFlow": 12, "NestedFlow": 18, "ParentFlow": 4}.items():
         pods = seed.pods(flow)
         assert len(pods) == count
         assert [seen(pod) for pod in pods] == [SEED] * count
-    memory = {
+    assert memory(seed.pods("TrainFlow"), "train") == {"8192M"}
+    assert memory(seed.pods("ParentFlow"), "start") == {"5000M"}  # by a mutator
+
+
+def memory(pods: list[Any], step: str) -> set[str]:
+    """Return what the pods of a step ask for."""
+    return {
         container(pod)["resources"]["requests"]["memory"]
-        for pod in seed.pods("TrainFlow")
-        if pod["metadata"]["annotations"]["metaflow/step_name"] == "train"
+        for pod in pods
+        if pod["metadata"]["annotations"]["metaflow/step_name"] == step
     }
-    assert memory == {"8192M"}
+
+
+def test_resume_uses_what_k8s_toml_says_now(seed: Project) -> None:
+    """A step failed, and k8s.toml gives it more memory."""
+    flow = (seed.folder / ".venv/bin/python", "flows/resumed.py", "--no-pylint")
+    env = {**os.environ, **exports(seed)}
+    failed = subprocess.run([*flow, "run", "--with", "kubernetes"], cwd=seed.folder, env=env)
+    assert failed.returncode == 1
+    assert memory(seed.pods("ResumedFlow"), "end") == {"4096M"}
+    (seed.folder / ".kind/claims/metaflow-training/ready").touch()
+    seed.edit("k8s.toml", "memory = 4096", "memory = 5001")
+    run(*flow, "resume", "--with", "kubernetes", cwd=seed.folder, **env)
+    seed.edit("k8s.toml", "memory = 5001", "memory = 4096")
+    assert memory(seed.pods("ResumedFlow"), "end") == {"4096M", "5001M"}
 
 
 def test_exit_hook(seed: Project) -> None:
