@@ -288,6 +288,28 @@ def test_packages_and_prints_do_not_disturb(k8s: Run, project: Path) -> None:
     ]
 
 
+PACKAGES = """
+from metaflow import FlowMutator, pypi
+
+class Packages(FlowMutator):
+    def mutate(self, mutable_flow):
+        for _, step in mutable_flow.steps:
+            step.add_decorator(pypi, deco_kwargs={"packages": {"requests": "2.32.3"}})
+
+BaseFlow = Packages()(type("TeamFlow", (BaseFlow,), {}))
+"""
+
+
+def test_packages_that_a_mutator_adds(k8s: Run, project: Path) -> None:
+    (project / "flows/one.py").write_text(flow(more=f"\n{PACKAGES}"))
+    without = k8s("check", "one")
+    assert without.returncode == 2 and "--environment=pypi" in one_line(without)
+    with open(project / "tests/kind.toml", "a") as settings:
+        settings.write('\n[one]\noptions = ["--environment=pypi"]\n')
+    done = k8s("check", "one", HTTPS_PROXY="http://127.0.0.1:9")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_helpers_and_scripts_are_not_run(k8s: Run, project: Path) -> None:
     (project / "flows/helper.py").write_text("open('written', 'w')\n")
     done = k8s("check")
