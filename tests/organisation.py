@@ -160,7 +160,8 @@ def refused(key: str, value: Any) -> Iterator[str]:
             if key == "ci":
                 yield f"{json.dumps(value)} is not github, gitlab or none"
             else:
-                yield re.sub(rf".*?\b{question}: ", "", str(error), count=1, flags=re.DOTALL)
+                message = str(error).partition(f"question '{question}': ")[2]
+                yield f"{json.dumps(answer)}: {message}"
 
 
 def wrong_pools(pools: dict[str, Any]) -> Iterator[str]:

@@ -26,11 +26,11 @@ ADVANCED_QUESTIONS = {
 COMPUTED = {"organisation", "schema", "package_name"}
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 NAMED = "lower-case letters, digits"
-MOUNTED = "each path absolute, like /cache"
-CLAIMED = "claim:/path, like metaflow-training:/cache"
+MOUNTED = "Absolute path, like /cache"
+CLAIMED = "Write claim:/path, like data:/data"
 VOLUME = "at most 63 lower-case letters, digits and hyphens"
 ROOT_FORMS = "s3://bucket/folder, gs://bucket/folder, or container/folder for Azure"
-TAINT = "key=value:effect or key:effect"
+TAINT = "key:effect or key=value:effect"
 LABEL = "label=value, like pool=gpu"
 URL = "https://metadata.example.com"
 
@@ -210,44 +210,67 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     ],
 }
 
+# What each message begins with: a prompt shows the first 80 characters of a message.
+NAME = "Use a name like team-a"
+REMEDIES = {
+    "project_name": ("Use a name like ", "Use another name, like "),
+    "image": "Lower case, with a fixed tag, like ghcr.io/acme/churn:1.2.3",
+    "gpu": "Whole number, like 1, or 0 for none.",
+    "service_account": "Name like metaflow or team-a",
+    "shared_memory": "Whole number of MiB, like 8192 for 8 GiB, or 0",
+    "persistent_volume_claims": (
+        *("Write claim:/path, like data:/data, not ", "Absolute path, like /cache, and not /tmp"),
+        *("Claim like metaflow-training", "Name each claim once: "),
+        "Give each claim a path of its own: ",
+    ),
+    "cpu": "Number above 0, like 2 or 0.5.",
+    "memory": "Whole number of MB, like 16000 for 16 GB.",
+    "namespace": NAME,
+    "datastore_root": "Use s3://bucket/folder, gs://bucket/folder, or container/folder for Azure",
+    "image_pull_secrets": f"{NAME}, not ",
+    "secrets": f"{NAME}, not ",
+    "node_selector": ("Write label=value, like pool=gpu, not ", "Name each label once: "),
+    "tolerations": "Write key:effect or key=value:effect, like nvidia.com/gpu:NoSchedule, not ",
+    "metadata_service_url": "Use a URL like https://metadata.example.com, or leave it empty.",
+}
 # question: (answer, what its message says would be right)
 BAD: dict[str, list[tuple[Any, str]]] = {
     "project_name": [
-        ("", "like my-flows."),
-        ("Churn", "like churn."),
-        ("churn_model", "like churn-model."),
+        ("", "like my-flows:"),
+        ("Churn", "like churn:"),
+        ("churn_model", "like churn-model:"),
         ("Bad_Name", "lower-case letters, digits and single hyphens"),
-        ("2churn", "a letter first, like churn."),
-        ("-churn", "like churn."),
-        ("churn-", "like churn."),
-        ("churn--model", "like churn-model."),
+        ("2churn", "like churn:"),
+        ("-churn", "like churn:"),
+        ("churn-", "like churn:"),
+        ("churn--model", "like churn-model:"),
         ("a" * 41, "at most 40"),
-        ("churn\n", "like churn."),
-        ("churn model", "like churn-model."),
-        ("churn/model", "like churn-model."),
+        ("churn\n", "like churn:"),
+        ("churn model", "like churn-model:"),
+        ("churn/model", "like churn-model:"),
         ("chürn", "lower-case letters"),
         ("class", "a Python keyword or module"),
-        ("lambda", "like lambda-flows."),
-        ("json", "like json-flows."),
-        ("py-compile", "like py-compile-flows."),
-        ("metaflow", "like metaflow-flows."),
-        ("scikit-learn", "the project's own package would hide it"),
-        ("flows", "like flows-flows."),
+        ("lambda", "like lambda-flows:"),
+        ("json", "like json-flows:"),
+        ("py-compile", "like py-compile-flows:"),
+        ("metaflow", "like metaflow-flows:"),
+        ("scikit-learn", "which the project's own package would hide"),
+        ("flows", "like flows-flows:"),
         ("tests", "something that the project needs"),
     ],
     "image": [
-        ("", "a fixed tag or a whole sha256 digest"),
-        ("churn", "A floating tag (latest, or none) is refused"),
+        ("", "with a fixed tag"),
+        ("churn", "latest, or no tag, is refused"),
         ("ghcr.io/acme/churn", "like ghcr.io/acme/churn:1.2.3"),
-        ("localhost:5000/churn", "A floating tag (latest, or none) is refused"),
+        ("localhost:5000/churn", "latest, or no tag, is refused"),
         ("churn:latest", "a node keeps the stale image, and kind cannot load it"),
-        ("ghcr.io/acme/churn:latest\n", "A floating tag"),
+        ("ghcr.io/acme/churn:latest\n", "latest, or no tag, is refused"),
         ("churn:", "fixed tag"),
         ("churn:1\n", "like ghcr.io/acme/churn:1.2.3"),
         ("churn:1 ", "like ghcr.io/acme/churn:1.2.3"),
         ("churn:-1", "like ghcr.io/acme/churn:1.2.3"),
-        ("Image:With Caps", "a lower-case reference"),
-        ("ghcr.io/Acme/churn:1", "a lower-case reference"),
+        ("Image:With Caps", "Lower case"),
+        ("ghcr.io/Acme/churn:1", "Lower case"),
         ("https://ghcr.io/acme/churn:1", "like ghcr.io/acme/churn:1.2.3"),
         ("churn:" + "1" * 129, "fixed tag"),
         ("a" * 260 + ":1", "like ghcr.io/acme/churn:1.2.3"),
@@ -259,18 +282,18 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ("churn@sha512:" + "0" * 64, "a whole sha256 digest"),
     ],
     "gpu": [
-        (-1, "a whole number, 0 or more"),
-        ("-1", "a whole number, 0 or more"),
-        (0.5, "a GPU cannot be split; a MIG slice goes into extended_resources"),
-        ("1.0", "a whole number"),
-        (True, "a whole number"),
-        ("true", "a whole number"),
-        ("two", "a whole number"),
-        ("", "a whole number"),
-        ("1 gpu", "a whole number"),
-        ("[1]", "a whole number"),
-        ("{nvidia: 1}", "a whole number"),
-        (1025, "a whole number"),
+        (-1, "Whole number, like 1"),
+        ("-1", "Whole number, like 1"),
+        (0.5, "A GPU cannot be split: a MIG slice goes into"),
+        ("1.0", "Whole number"),
+        (True, "Whole number"),
+        ("true", "Whole number"),
+        ("two", "Whole number"),
+        ("", "Whole number"),
+        ("1 gpu", "Whole number"),
+        ("[1]", "Whole number"),
+        ("{nvidia: 1}", "Whole number"),
+        (1025, "Whole number"),
     ],
     "service_account": [
         ("Meta_Flow", NAMED),
@@ -287,17 +310,17 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         (".".join(["a" * 63] * 4), NAMED),
     ],
     "shared_memory": [
-        ("8Gi", "a whole number of MiB, 0 or more (8Gi is 8192"),
+        ("8Gi", "Whole number of MiB, like 8192"),
         ("64M", "MiB"),
-        (-1, "0 or more"),
-        ("-8192", "0 or more"),
-        (0.5, "a whole number of MiB"),
-        ("8192.0", "a whole number of MiB"),
-        (True, "a whole number of MiB"),
-        ("", "0 is the node's default"),
-        ("1,024", "a whole number of MiB"),
-        ("none", "0 is the node's default"),
-        (100_000_001, "a whole number of MiB"),
+        (-1, "Whole number of MiB"),
+        ("-8192", "Whole number of MiB"),
+        (0.5, "Whole number of MiB"),
+        ("8192.0", "Whole number of MiB"),
+        (True, "Whole number of MiB"),
+        ("", "or 0 for the node's default"),
+        ("1,024", "Whole number of MiB"),
+        ("none", "or 0 for the node's default"),
+        (100_000_001, "Whole number of MiB"),
     ],
     "persistent_volume_claims": [
         ("data", CLAIMED),
@@ -328,36 +351,36 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ("Data:/data", VOLUME),
         ("my_data:/data", VOLUME),
         ("a" * 64 + ":/data", VOLUME),
-        ("a:/x,b:/x", "/x and /x lie inside one another; give each claim a path of its own"),
+        ("a:/x,b:/x", "Give each claim a path of its own: /x and /x lie inside one another"),
         ("a:/x,b:/x/y", "/x/y and /x lie inside one another"),
         ("a:/x/y/z,b:/w,c:/x", "/x and /x/y/z lie inside one another"),
-        ("a:/x,a:/y", "a is given twice; Metaflow mounts a claim at one path"),
+        ("a:/x,a:/y", "a is given twice, and Metaflow mounts it at one path"),
     ],
     "cpu": [
-        (0, "a number above 0, like 2 or 0.5"),
-        (-1, "a number above 0"),
-        ("-0.5", "a number above 0"),
-        (0.0001, "a number above 0"),
+        (0, "Number above 0, like 2 or 0.5"),
+        (-1, "Number above 0"),
+        ("-0.5", "Number above 0"),
+        (0.0001, "Number above 0"),
         ("500m", "like 2 or 0.5"),
         ("1,5", "like 2 or 0.5"),
-        ("two", "a number above 0"),
-        (True, "a number above 0"),
-        ("", "a number above 0"),
-        (".inf", "a number above 0"),
-        (".nan", "a number above 0"),
-        (1025, "a number above 0"),
+        ("two", "Number above 0"),
+        (True, "Number above 0"),
+        ("", "Number above 0"),
+        (".inf", "Number above 0"),
+        (".nan", "Number above 0"),
+        (1025, "Number above 0"),
     ],
     "memory": [
-        (0, "a whole number of MB above 0"),
-        (-1, "a whole number of MB above 0"),
-        (0.5, "a whole number of MB"),
-        ("4096.5", "a whole number of MB"),
-        ("8Gi", "(8 GB is 8000)"),
-        ("8 GB", "(8 GB is 8000)"),
-        (True, "a whole number of MB"),
-        ("", "a whole number of MB"),
-        ("lots", "a whole number of MB"),
-        (100_000_001, "a whole number of MB"),
+        (0, "Whole number of MB"),
+        (-1, "Whole number of MB"),
+        (0.5, "Whole number of MB"),
+        ("4096.5", "Whole number of MB"),
+        ("8Gi", "like 16000"),
+        ("8 GB", "like 16000"),
+        (True, "Whole number of MB"),
+        ("", "Whole number of MB"),
+        ("lots", "Whole number of MB"),
+        (100_000_001, "Whole number of MB"),
     ],
     "namespace": [
         ("", NAMED),
@@ -429,7 +452,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ("Example.com/zone=a", LABEL),
         ("a" * 64 + "=b", LABEL),
         ("a=" + "b" * 64, LABEL),
-        ("pool=a, pool=b", "pool is given twice; a node has one value of a label"),
+        ("pool=a, pool=b", "pool is given twice, and a node has one value of it"),
     ],
     "tolerations": [
         ("gpu", TAINT),
@@ -530,8 +553,9 @@ def test_good_answers(answer, tmp_path, row):
 def test_bad_answer(answer, tmp_path, question, value, right):
     with pytest.raises(ValueError) as refusal:
         answer(tmp_path / "new", **{question: value})
-    assert f" {question}: " in str(refusal.value)
-    assert right in str(refusal.value)
+    message = str(refusal.value).partition(f"question '{question}': ")[2]
+    assert message.startswith(REMEDIES[question])
+    assert right in message
     assert not list(tmp_path.iterdir())
 
 
@@ -596,7 +620,7 @@ def test_bad_choice(answer, tmp_path, question, value):
 
 def test_every_bad_item_of_a_list_is_named(answer, tmp_path):
     """Several wrong items are corrected in one go, so their messages must not run together."""
-    with pytest.raises(ValueError, match=r'"A" .*ends\. +image_pull_secrets: "B" '):
+    with pytest.raises(ValueError, match=r'not "A": .*ends\. +Use a name like team-a, not "B": '):
         answer(tmp_path / "new", image_pull_secrets="A, b, B")
 
 

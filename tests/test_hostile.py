@@ -82,7 +82,7 @@ LISTS = {"persistent_volume_claims", "image_pull_secrets", "secrets", "node_sele
 
 # question: what its messages say would be right, any of them
 NAMED = ("lower-case letters, digits",)
-NUMBER = ("a whole number", "a number above 0")
+NUMBER = ("Whole number", "Number above 0")
 RIGHT = {
     "project_name": ("lower-case letters, digits and single hyphens", "Use another name, like"),
     "image": ("like ghcr.io/acme/churn:1.2.3",),
@@ -90,9 +90,9 @@ RIGHT = {
     "service_account": NAMED,
     "shared_memory": NUMBER,
     "persistent_volume_claims": (
-        *("claim:/path, like metaflow-training:/cache", "each path absolute, like /cache"),
-        *("lower-case letters, digits and hyphens", "give each claim a path of its own"),
-        "Metaflow mounts a claim at one path",
+        *("Write claim:/path, like data:/data", "Absolute path, like /cache"),
+        *("lower-case letters, digits and hyphens", "Give each claim a path of its own"),
+        "Metaflow mounts it at one path",
     ),
     "cpu": NUMBER,
     "memory": NUMBER,
@@ -100,9 +100,9 @@ RIGHT = {
     "datastore_root": ("s3://bucket/folder, gs://bucket/folder, or container/folder for Azure",),
     "image_pull_secrets": NAMED,
     "secrets": NAMED,
-    "node_selector": ("label=value, like pool=gpu", "a node has one value of a label"),
+    "node_selector": ("label=value, like pool=gpu", "a node has one value of it"),
     "tolerations": ("like nvidia.com/gpu:NoSchedule",),
-    "metadata_service_url": ("Use one like https://metadata.example.com",),
+    "metadata_service_url": ("Use a URL like https://metadata.example.com",),
 }
 
 COUNT: Counter[str] = Counter()

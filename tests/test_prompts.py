@@ -55,7 +55,7 @@ def terminal(template: Path, tmp_path: Path) -> Iterator[Callable[[Path], pexpec
                 "PROMPT_TOOLKIT_NO_CPR": "1",
                 "COPIER_SETTINGS_PATH": str(settings),
             },
-            dimensions=(50, 600),
+            dimensions=(50, 80),
             encoding="utf-8",
             timeout=30,
         )
@@ -117,7 +117,7 @@ def test_wrong_answer_can_be_corrected(terminal, tmp_path):
     accept(child, "project_name")
     asked(child, "image")
     child.send(CLEAR + "foo:latest" + ENTER)
-    child.expect_exact("A floating tag (latest, or none) is refused")
+    child.expect_exact("Lower case, with a fixed tag, like ghcr.io/acme/churn:1.2.3")
     child.send(CLEAR + "foo:1.0" + ENTER)
     accept(child, *SEEN_BY_DEFAULT[SEEN_BY_DEFAULT.index("image_source") :])
     assert ended(child) == 0
@@ -129,13 +129,13 @@ def test_wrong_number_can_be_corrected(terminal, tmp_path):
     child = terminal(project)
     accept(child, *SEEN_BY_DEFAULT[: SEEN_BY_DEFAULT.index("gpu")])
     asked(child, "gpu")
-    child.send(CLEAR + "two" + ENTER)
-    child.expect_exact('gpu: "two" is not possible', timeout=5)
+    child.send(CLEAR + "1 A100" + ENTER)
+    child.expect_exact("Whole number, like 1, or 0 for none", timeout=5)
     child.send(CLEAR + "1" + ENTER)
     accept(child, "gpu_vendor", "service_account")
     asked(child, "shared_memory")
     child.send(CLEAR + "8Gi" + ENTER)
-    child.expect_exact("8Gi is 8192")
+    child.expect_exact("Whole number of MiB, like 8192 for 8 GiB")
     child.send(CLEAR + "8192" + ENTER)
     accept(child, *SEEN_BY_DEFAULT[SEEN_BY_DEFAULT.index("persistent_volume_claims") :])
     assert ended(child) == 0
