@@ -178,7 +178,7 @@ def wrong_pools(pools: dict[str, Any]) -> Iterator[str]:
     settings = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(settings)
     try:
-        settings.validate(pools, settings.schema("#/properties/pools"), "gpu_pools")
+        settings.validate(pools, "gpu_pools", settings.schema()["properties"]["pools"])
     except settings.ConfigurationError as error:
         yield str(error)
 
