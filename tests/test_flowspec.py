@@ -351,7 +351,7 @@ def test_the_name_of_a_pool_may_come_from_a_config(
         assert compiled(flow)["start"] == SHARED | {"memory": 64000, "gpu": {"nvidia.com/gpu": 4}}
     else:
         done = metaflow(flow, "argo-workflows", "create", "--only-json", **s3)
-        assert "no [pools.missing] in k8s.toml; its pools are big" in done.stdout + done.stderr
+        assert "no pool missing in k8s.toml; its pools: big" in done.stdout + done.stderr
 
 
 @BASES
