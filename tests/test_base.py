@@ -398,7 +398,7 @@ def test_bad_file_stops_in_one_line(text: str, metaflow: Metaflow, tmp_path: Pat
 BAD_STEPS = {
     "@k8s(gpuu=1)": ("gpuu", "did you mean gpu?"),
     '@k8s(memory="16Gi")': ("memory", "MB"),
-    '@k8s("bigg")': ("bigg", "its pools are big"),
+    '@k8s("bigg")': ("bigg", "its pools: big"),
     "@k8s(gpu=-1)": ("gpu", "Whole number"),
     '@k8s(namespace="x")': ("namespace", "METAFLOW_KUBERNETES_NAMESPACE"),
     "@k8s(memory=1)\n    @kubernetes(memory=2)": ("memory", "keep one"),

@@ -666,6 +666,23 @@ def test_live_hook_of_an_older_run(k8s: Run, recorded: Any) -> None:
     assert set(settings(done)) == {"error-msg-capture-hook"}
 
 
+def test_live_run_by_the_name_that_argo_shows(k8s: Run, recorded: Any) -> None:
+    done = k8s("check", "one", "--live", "--run=oneflow-wfq5v", "--format=json", **recorded[1])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [report["of"] for report in json.loads(done.stdout)["flows"]] == [
+        "run argo-oneflow-wfq5v"
+    ]
+
+
+def test_live_run_that_is_not_there(k8s: Run, recorded: Any, cluster: Any) -> None:
+    annotations = {"metaflow/flow_name": "OneFlow"}
+    metadata = {"name": "oneflow", "annotations": annotations}
+    cluster[0].templates = [{"metadata": metadata, "spec": {"templates": []}}]
+    done = k8s("check", "one", "--live", "--run=oneflow-nowhere", **recorded[1])
+    assert done.returncode == 2
+    assert "no pod of run oneflow-nowhere of OneFlow in namespace team-a" in one_line(done)
+
+
 def test_live_drift_is_named(k8s: Run, recorded: Any, project: Path) -> None:
     pods, env = recorded
     replace(project / "k8s.toml", "gpu = 1", "gpu = 2")
@@ -721,14 +738,14 @@ def test_live_looks_at_this_projects_flows_only(
         pod["metadata"]["labels"]["mf-k8s/project"] = "vision"
     nothing = k8s("check", "one", "--live", **env)
     assert nothing.returncode == 2
-    assert "namespace team-a has nothing of OneFlow" in one_line(nothing)
+    assert "no WorkflowTemplate and no pod of OneFlow in namespace team-a" in one_line(nothing)
 
 
 def test_live_says_what_is_missing(k8s: Run, cluster: Any) -> None:
     handler, env = cluster
     nothing = k8s("check", "hello", "--live", **env)
     assert nothing.returncode == 2
-    assert "namespace team-a has nothing of HelloFlow" in one_line(nothing)
+    assert "no WorkflowTemplate and no pod of HelloFlow in namespace team-a" in one_line(nothing)
     handler.forbidden = "pods"
     done = k8s("check", "hello", "--live", **env)
     assert done.returncode == 2

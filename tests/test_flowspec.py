@@ -101,7 +101,8 @@ def add(step):
     if "{by}" == "name":
         step.add_decorator("kubernetes:memory=7000", duplicates=duplicates)
     else:
-        step.add_decorator(kubernetes, deco_kwargs={{"memory": 7000}}, duplicates=duplicates)
+        deco = "kubernetes" if "{by}" == "name and values" else kubernetes
+        step.add_decorator(deco, deco_kwargs={{"memory": 7000}}, duplicates=duplicates)
 
 class OfFlow(FlowMutator):
     def {phase}(self, mutable_flow):
@@ -118,7 +119,7 @@ DUPLICATES = {"IGNORE": {"cpu": 3}, "OVERRIDE": {"memory": 7000}}
 
 @pytest.mark.parametrize("mutator", ["OfFlow", "OfStep"])
 @pytest.mark.parametrize("phase", ["pre_mutate", "mutate"])
-@pytest.mark.parametrize("by", ["name", "object"])
+@pytest.mark.parametrize("by", ["name", "name and values", "object"])
 @pytest.mark.parametrize("duplicates", DUPLICATES)
 def test_kubernetes_of_a_mutator_is_the_steps_own(
     mutator: str, phase: str, by: str, duplicates: str, project: Path, write: Any
@@ -147,12 +148,57 @@ def test_kubernetes_of_a_mutator_is_the_steps_own(
     assert expected == own
 
 
+LINTER = """
+class Linter(FlowMutator):
+    def mutate(self, mutable_flow):
+        for _, step in mutable_flow.steps:
+            for name, _, _, attributes in step.decorator_specs:
+                if name == "kubernetes":
+                    attributes["memory"] = min(attributes["memory"], 16000)
+                    step.add_decorator({which}, deco_kwargs=attributes, duplicates=step.OVERRIDE)
+
+BaseFlow = Linter()(type("TeamFlow", (BaseFlow,), {{}}))
+"""
+
+
+@pytest.mark.parametrize("which", ["name", "kubernetes"])
+def test_a_mutator_that_changes_kubernetes(
+    which: str, compiled: Callable[..., Any], write: Any
+) -> None:
+    """As in https://docs.metaflow.org/metaflow/composing-flows/mutators, by name or object."""
+    head = LINTER.format(which=which)
+    flow = write("BaseFlow", head=head, decorators="@kubernetes(memory=64000, cpu=3)")
+    assert compiled(flow)["start"] == SHARED | {"memory": 16000, "cpu": 3}
+
+
+@BASES
+def test_a_mutator_given_on_the_command_line(
+    base: str, metaflow: Metaflow, write: Any, project: Path
+) -> None:
+    """And one that another mutator adds: both come after BaseFlow's own."""
+    (project / "flows/stamps.py").write_text(
+        "from metaflow import FlowMutator, StepMutator\n"
+        "class stamp(StepMutator):\n"
+        "    def mutate(self, step):\n"
+        '        step.add_decorator(\'environment:vars={"STAMP": "1"}\')\n'
+        "class Stamps(FlowMutator):\n"
+        "    def pre_mutate(self, flow):\n"
+        "        for _, step in flow.steps:\n"
+        "            step.add_decorator(stamp)\n"
+    )
+    flow = write(base, start="assert os.environ['STAMP'] == '1'")
+    must_end(metaflow(flow, "run", "--with", "stamps.stamp"))
+    head = f"from stamps import Stamps\n{base} = Stamps()(type('TeamFlow', ({base},), {{}}))"
+    must_end(metaflow(write(base, head=head, start="assert os.environ['STAMP'] == '1'"), "run"))
+    (project / "flows/stamps.py").unlink()
+
+
 @BASES
 def test_text_is_taken_where_metaflow_takes_it(
     base: str, compiled: Callable[..., Any], write: Any
 ) -> None:
-    flow = write(base, decorators='@kubernetes(memory="12000", cpu="2", gpu="2", disk=2e4)')
-    pod = compiled(flow)["start"]
+    values = 'memory="12000", cpu="2", gpu="2", disk=2e4, qos="burstable"'
+    pod = compiled(write(base, decorators=f"@kubernetes({values})"))["start"]
     assert (pod["memory"], pod["cpu"], pod["gpu"]) == (12000, 2, {"nvidia.com/gpu": 2})
 
 
@@ -219,8 +265,44 @@ def test_a_child_of_a_pod_gets_the_configuration(
 
 @BASES
 def test_a_flow_with_an_init_of_its_own(base: str, metaflow: Metaflow, write: Any) -> None:
-    body = "    def __init__(self):\n        super().__init__()\n"
-    must_end(metaflow(write(base, body=body), "run"))
+    init = "    def __init__(self):\n        super().__init__()\n"
+    said = must_end(metaflow(write(base, body=init), "run"))
+    head = f"class Mixin:\n{init}class Team({base}):\n{init}{base} = type('B', (Mixin, Team), {{}})"
+    twice = must_end(metaflow(write(base, head=head, body=init), "run"))
+    assert said.count("executing") == twice.count("executing") == 1
+
+
+def test_spin_without_decorators(metaflow: Metaflow, write: Any) -> None:
+    flow = write("BaseFlow")
+    must_end(metaflow(flow, "run"))
+    assert "failed" not in must_end(metaflow(flow, "spin", "start", "--skip-decorators"))
+
+
+def test_an_attribute_of_base_flow_is_not_replaced(metaflow: Metaflow, write: Any) -> None:
+    body = '    k8s_config = Parameter("k8s_config", default="mine")\n'
+    done = metaflow(write("BaseFlow", body=body), "run")
+    assert done.returncode == 1
+    assert "k8s_config is BaseFlow's: give this attribute another name" in done.stderr
+
+
+def test_k8s_without_parentheses_above_a_mutator(compiled: Callable[..., Any], write: Any) -> None:
+    head = "class Nothing(StepMutator):\n    pass\n"
+    flow = write("BaseFlow", head=head, decorators="@k8s\n    @Nothing")
+    assert compiled(flow) == {"start": SHARED, "end": SHARED}
+
+
+@BASES
+def test_another_file_is_found_from_another_folder(
+    base: str, metaflow: Metaflow, write: Any, tmp_path: Path
+) -> None:
+    """A step changes the folder and starts a flow, for which K8S_CONFIG is a relative path."""
+    (tmp_path / "other.toml").write_text('image = "ghcr.io/acme/other:2"\n')
+    read = (
+        "assert self.k8s_config.image == 'ghcr.io/acme/other:2'" if base == "BaseFlow" else "pass"
+    )
+    write(base, name="ChildFlow", start=read)
+    flow = write(base, start="os.chdir('/')\n        " + CHILD.format(how="", run="") + STATUS)
+    must_end(metaflow(flow, "run", cwd=tmp_path, K8S_CONFIG="other.toml"))
 
 
 @pytest.mark.parametrize("bases", ["FlowSpec", "BaseFlow, FlowSpec"])
@@ -269,7 +351,7 @@ def test_the_name_of_a_pool_may_come_from_a_config(
         assert compiled(flow)["start"] == SHARED | {"memory": 64000, "gpu": {"nvidia.com/gpu": 4}}
     else:
         done = metaflow(flow, "argo-workflows", "create", "--only-json", **s3)
-        assert "no [pools.missing] in k8s.toml; its pools are big" in done.stdout + done.stderr
+        assert "no pool missing in k8s.toml; its pools: big" in done.stdout + done.stderr
 
 
 @BASES

@@ -269,13 +269,9 @@ def test_after_a_restart_of_the_machine(seed: Project) -> None:
 
 def test_flows(seed: Project) -> None:
     """Each flow passes both ways, and each of its pods is as the answers say."""
-    seed.k8s("deploy", "hello", "--env", "kind")  # which a step of parent.py triggers
-    allow = ("create", "rolebinding", "trigger", "--clusterrole=admin")
-    seed.kubectl(*allow, "--serviceaccount=default:metaflow")
     started = time.monotonic()
     said = seed.k8s("kind", "test")
     FIGURES["kind test of 9 flows, both ways"] = f"{time.monotonic() - started:.0f} s"
-    seed.kubectl("delete", "rolebinding", "trigger")
     print(said)
     found = lines(said)
     matches = "{} pods match k8s.toml"
@@ -300,9 +296,8 @@ def test_flows(seed: Project) -> None:
         "train argo": matches.format(4),
         "train run": matches.format(4),
     }
-    seed.kubectl("wait", "workflows", "--all", "--for=condition=Completed", "--timeout=120s")
-    # two workflows of HelloFlow more were triggered by ParentFlow, whose other child made no pod
-    for flow, count in {"HelloFlow": 8, "TrainFlow": 12, "NestedFlow": 18, "ParentFlow": 4}.items():
+    # the HelloFlow that a step of ParentFlow starts makes no pod
+    for flow, count in {"HelloFlow": 4, "TrainFlow": 12, "NestedFlow": 18}.items():
         pods = seed.pods(flow)
         assert len(pods) == count
         assert [seen(pod) for pod in pods] == [SEED] * count
@@ -374,8 +369,8 @@ def test_another_projects_template_is_not_replaced(seed: Project) -> None:
     before = seed.kubectl("get", "workflowtemplate", "proofflow", "-o", "yaml")
     said = seed.k8s("deploy", "proof", "--env", "kind", code=2)
     assert (
-        "WorkflowTemplate proofflow in namespace default is of the project vision: give this flow"
-        ' another class name, or @project(name="churn_model")' in said
+        "WorkflowTemplate proofflow in namespace default belongs to the project vision:"
+        ' give this flow another class name, or @project(name="churn_model")' in said
     )
     assert seed.kubectl("get", "workflowtemplate", "proofflow", "-o", "yaml") == before
     pods = seed.pods("ProofFlow")

@@ -76,7 +76,7 @@ def test_in_a_folder_of_a_larger_repository(
         ],
         "gitlab": [
             f"In {root}/.gitlab-ci.yml write `include: {{local: teams/churn/.gitlab-ci.yml}}`",
-            "`default: {before_script: [cd teams/churn]}`",
+            "begin\n`before_script` and `after_script` with `cd teams/churn`",
         ],
         "none": [],
     }

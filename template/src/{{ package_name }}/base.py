@@ -47,6 +47,8 @@ class Command(NamedTuple):
 class SharedConfiguration(FlowMutator):
     """Gives every step its @kubernetes, in each command that makes pods of the steps."""
 
+    command = Command("", False, [])  # until `mutate`, which `spin --skip-decorators` leaves out
+
     def add_to_package(self) -> Any:
         """Ship this package beside Metaflow's own code, wherever the flow's file is.
 
@@ -58,7 +60,8 @@ class SharedConfiguration(FlowMutator):
         for path in PACKAGE.rglob("*"):
             parts = path.relative_to(PACKAGE.parent).parts
             hidden = any(part.startswith(".") for part in parts)
-            if path.is_file() and path.name.endswith(suffixes) and not hidden:
+            wanted = path.name.endswith(suffixes) and path != PACKAGE / SHIPPED
+            if path.is_file() and wanted and not hidden:
                 yield str(path), str(Path(*parts))
         self.folder = tempfile.TemporaryDirectory()  # until this process ends
         shipped = Path(self.folder.name, SHIPPED)
@@ -66,34 +69,45 @@ class SharedConfiguration(FlowMutator):
         yield str(shipped), f"{PACKAGE.name}/{SHIPPED}"
 
     def pre_mutate(self, mutable_flow: Any) -> None:
-        """Let each step be configured after all mutators, and be the first of them in `mutate`."""
-        for _, step in mutable_flow.steps:
-            step.add_decorator(StepConfiguration)
+        """Add StepConfiguration to each step, as its last mutator.
+
+        Then move this mutator to the front, so that its `mutate` runs before the team's.
+        """
         mutators = mutable_flow._flow_cls._flow_state[FlowStateItems.FLOW_MUTATORS]
-        mutators.insert(0, mutators.pop(mutators.index(self)))
+        if is_last(self, mutators):
+            for _, step in mutable_flow.steps:
+                step.add_decorator(StepConfiguration)
+            mutators.insert(0, mutators.pop())
 
     def mutate(self, mutable_flow: Any) -> None:
-        """Put back what StepConfiguration has set aside, in place of `--with kubernetes`."""
+        """Note which command runs, and what `--with kubernetes` says.
+
+        Then put each step's own @kubernetes back, for the team's mutators to see.
+        """
         self.command = current_command()
         if self.command.name in ("run", "resume", "spin"):
             os.environ[LOCAL_RUN] = "1"  # a pod that runs another flow runs its steps in itself
+        if hasattr(mutable_flow._flow_cls, "k8s_config"):
+            raise ConfigurationError("k8s_config is BaseFlow's: give this attribute another name")
         mutable_flow._flow_cls.k8s_config = ConfigValue(read_config())
         for _, step in mutable_flow.steps:
             function = step._my_step
-            configuration = function.config_decorators[-1]
+            mutators = function.config_decorators
+            (configuration,) = (each for each in mutators if isinstance(each, StepConfiguration))
+            mutators.append(mutators.pop(mutators.index(configuration)))
             configuration.command = self.command
             configuration.with_options = take_kubernetes(function)
             function.decorators += configuration.own
 
 
 class StepConfiguration(StepMutator):
-    """Puts the merged configuration on a step, in place of the @kubernetes that it has at last.
+    """Replaces a step's @kubernetes by one with the merged settings, after all other mutators.
 
-    It is the step's last mutator. The others, a team's own, see what they see on a plain FlowSpec,
-    so @kubernetes that they add or change is the step's own.
+    Those, a team's own, see what they see on a plain FlowSpec, so @kubernetes that they add or
+    change is the step's own.
     """
 
-    # Metaflow skips what it has called, and calls it too early for a flow with @pypi_base.
+    # Metaflow calls a mutator once, and too early in a flow with @pypi_base: not so this one.
     _mutate_called = property(lambda _: False, lambda *_: None)
     command: Command | None = None
     attached: Any = None
@@ -103,20 +117,24 @@ class StepConfiguration(StepMutator):
 
         It attaches that before `mutate` (_attach_decorators_to_step in metaflow/decorators.py).
         """
-        self.own = take_kubernetes(mutable_step._my_step)
+        function = mutable_step._my_step
+        if is_last(self, function.config_decorators):
+            self.own = take_kubernetes(function)
 
     def mutate(self, mutable_step: Any) -> None:
-        """Raise ConfigurationError for what cannot be honoured.
+        """Attach @kubernetes with the merged settings, where the command needs it.
 
         It is called again when Metaflow has added a decorator (_process_late_attached_decorator).
+        Raise ConfigurationError for a setting that would have no effect.
         """
-        if not self.command:
-            return
         function = mutable_step._my_step
+        if not self.command:
+            self.own = take_kubernetes(function) or self.own
+            return
         where = f"{Path(function.__code__.co_filename).name}: step {function.__name__}"
         if any(decorator.name == "batch" for decorator in function.decorators):
             raise ConfigurationError(f"{where}: @batch: BaseFlow configures @kubernetes only")
-        found = [one for one in take_kubernetes(function) if one is not self.attached]
+        found = [each for each in take_kubernetes(function) if each is not self.attached]
         if found or not self.attached:
             self.own = found
         overrides = [Override("@kubernetes", None, decorator) for decorator in self.own]
@@ -137,17 +155,20 @@ class StepConfiguration(StepMutator):
 class BaseFlow(FlowSpec):
     """The base of every flow: its steps get k8s.toml, and a plain `run` stays on this machine."""
 
-    k8s_config: Any  # what is in k8s.toml, for steps to read; Metaflow keeps it with each run
+    k8s_config: Any  # what is in k8s.toml, for steps to read; an artifact of each run
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let a flow have an `__init__(self)`: Metaflow makes one with mutators a second time."""
+        """Let a flow have an `__init__(self)`.
+
+        Metaflow makes a second instance of a flow with mutators, with `use_cli=False`.
+        """
         super().__init_subclass__(**options)
-        own = cls.__dict__.get("__init__")
-        if own and "use_cli" not in inspect.signature(own).parameters:
+        own = cls.__init__
+        if "use_cli" not in inspect.signature(own).parameters:
 
             @functools.wraps(own)
             def initialize(self: Any, use_cli: bool = True) -> None:
-                self._use_cli = use_cli
+                self.__dict__.setdefault("_use_cli", use_cli)
                 own(self)
 
             cls.__init__ = initialize  # type: ignore
@@ -173,24 +194,38 @@ def k8s(pool: Any = None, **settings: Any) -> Callable[[Step], Step]:
         function.k8s_overrides = [*earlier, Override("@k8s", pool, settings)]
         return step
 
-    if getattr(pool, "is_step", None) is True:  # @k8s without parentheses
+    if (
+        getattr(getattr(pool, "_my_step", pool), "is_step", None) is True
+    ):  # @k8s without parentheses
         return pool  # type: ignore  # Metaflow would drop the step
     return decorate
+
+
+def is_last(mutator: Any, mutators: list[Any]) -> bool:
+    """Return whether a mutator is the last; if not, let Metaflow call it again in the end.
+
+    Metaflow is iterating over the list, to which other mutators may add more.
+    """
+    if mutators[-1] is mutator:
+        mutators[:] = [*(each for each in mutators if each is not mutator), mutator]
+        return True
+    mutators.append(mutator)
+    return False
 
 
 def take_kubernetes(function: Any) -> list[Any]:
     """Return the @kubernetes decorators of a step, and take them off it."""
     found = [decorator for decorator in function.decorators if decorator.name == "kubernetes"]
     # in place, because the flow's graph has the same list
-    function.decorators[:] = [one for one in function.decorators if one not in found]
+    function.decorators[:] = [each for each in function.decorators if each not in found]
     return found
 
 
 def current_command() -> Command:
     """Return what Metaflow was asked to do; raise ConfigurationError for another back end.
 
-    Its arguments are private to Metaflow. If it no longer keeps them, rather no run than one
-    without its configuration.
+    Its arguments are private to Metaflow. If Metaflow no longer keeps them, stop: no run is better
+    than one without its configuration.
     """
     context = get_current_context(silent=True)
     arguments = context and getattr(context.find_root(), "saved_args", None)

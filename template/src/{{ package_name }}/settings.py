@@ -57,14 +57,15 @@ def config_file() -> Path:
     It is the one that K8S_CONFIG names, in a pod the one that the run has sent, else the project's.
     """
     if other := os.environ.get(OTHER_CONFIG):
-        return Path(other)
+        os.environ[OTHER_CONFIG] = os.path.abspath(other)  # a step may change the working directory
+        return Path(os.environ[OTHER_CONFIG])
     if (PACKAGE / SHIPPED).exists():
         return PACKAGE / SHIPPED
     program = Path(sys.argv[0]).resolve()  # the flow's file, for an installed package
     for folder in (*PACKAGE.parents, *program.parents, Path.cwd(), *Path.cwd().parents):
         if (folder / "pyproject.toml").exists():
             return folder / CONFIG
-    raise ConfigurationError(f"no project has this flow: {OTHER_CONFIG} may name a {CONFIG}")
+    raise ConfigurationError(f"{CONFIG} is not found: set {OTHER_CONFIG} to its path")
 
 
 def read_config() -> dict[str, Any]:
@@ -110,12 +111,13 @@ def validate(value: Any, where: str, rule: dict[str, Any] | None = None, key: st
     By default the rule is that of settings. Written here because a pod has no JSON Schema library.
     """
     rule = settings_schema() if rule is None or "allOf" in rule else rule
+    of_items = {"description": rule["description"]}  # if an item's rule has none of its own
     if not fits(value, rule):
         text = json.dumps(value, default=str, ensure_ascii=False)
         raise ConfigurationError(f"{where}: {key} = {text}: {rule['description']}")
     if isinstance(value, list):
         for index, item in enumerate(value):
-            validate(item, where, rule["items"], f"{key}[{index}]")
+            validate(item, where, {**of_items, **rule["items"]}, f"{key}[{index}]")
     if isinstance(value, dict):
         known, others = rule.get("properties", {}), rule["additionalProperties"]
         for name, item in value.items():
@@ -127,7 +129,7 @@ def validate(value: Any, where: str, rule: dict[str, Any] | None = None, key: st
                 hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
                 raise ConfigurationError(f"{where}: no key {path}; {hint}")
             if item is not None:  # TOML has no null: it is a step's own, which removes a value
-                validate(item, where, known.get(name, others), path)
+                validate(item, where, {**of_items, **known.get(name, others)}, path)
 
 
 def fits(value: Any, rule: dict[str, Any]) -> bool:
@@ -169,8 +171,8 @@ def step_settings(
     for override in overrides:
         pool = configs.resolve_delayed_evaluator(override.pool)
         if pool is not None and pool not in pools:
-            known = f"its pools are {', '.join(pools)}" if pools else "k8s.toml has no pools"
-            raise ConfigurationError(f"{where}: no [pools.{pool}] in k8s.toml; {known}")
+            known = f"its pools: {', '.join(pools)}" if pools else "it has no pools"
+            raise ConfigurationError(f"{where}: no pool {pool} in {config_file().name}; {known}")
         settings = merge(settings, pools.get(pool, {}))
     own: dict[str, Any] = {}
     for override in overrides:
@@ -179,7 +181,7 @@ def step_settings(
         for key in own.keys() & values.keys():
             if own[key] != values[key] and not isinstance(values[key], (dict, list)):
                 raise ConfigurationError(
-                    f"{where}: {key} is {own[key]} and {values[key]}; keep one"
+                    f"{where}: {key} is set twice, to {own[key]} and to {values[key]}: keep one"
                 )
         own.update(values)
         settings = merge(settings, values)
@@ -200,14 +202,22 @@ def explicit_values(values_or_decorator: Any) -> dict[str, Any]:
     A decorator's `attributes`, and so Metaflow's public `decorator_specs`, hold all the defaults as
     well, and those would wipe out the shared values (metaflow/decorators.py, Decorator.__init__).
     """
-    values = getattr(values_or_decorator, "attributes", values_or_decorator)
-    names = getattr(values_or_decorator, "_user_defined_attributes", values)
+    if isinstance(values_or_decorator, dict):
+        values, names = values_or_decorator, set(values_or_decorator)
+    else:
+        values, defaults = values_or_decorator.attributes, values_or_decorator.defaults
+        changed = {name for name in values if values[name] != defaults.get(name)}
+        names = values_or_decorator._user_defined_attributes
+        # a mutator may have given all of them, or changed some without Metaflow's notice
+        names = changed if names >= defaults.keys() else names | changed
     values, unpacked = configs.unpack_delayed_evaluator(values)
     values = {name: values[name] for name in [*names, *unpacked] if name in values}
     values = configs.resolve_delayed_evaluator(values, to_dict=True)
     for name, value in values.items():
         if isinstance(value, (str, float)) and name in NUMBERS:
             values[name] = number(value)
+        elif isinstance(value, str) and name in ("qos", "gpu_vendor"):
+            values[name] = value.capitalize() if name == "qos" else value.lower()
         elif isinstance(value, str) and name == "node_selector":
             pairs = [pair.partition("=") for pair in value.split(",")]
             values[name] = {label: wanted for label, _, wanted in pairs}

@@ -93,6 +93,10 @@ def from_text(key: str, text: str) -> Any:
         return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
     if key in ("cpu", "memory", "disk", "gpu", "tmpfs_size"):
         return json.loads(text)
+    if key == "qos":
+        return text.capitalize()
+    if key == "gpu_vendor":
+        return text.lower()
     return text
 
 

@@ -38,10 +38,10 @@ def hook_images(flow: Any) -> dict[str, str | None]:
 
 
 def watch_overrides(flow: Any) -> dict[str, list[tuple[Any, Any]]]:
-    """Return the pool of each @k8s and @kubernetes of each step, with its values or decorator.
+    """Return a dictionary that fills while the flow is compiled: the overrides of each step.
 
-    It is complete when the flow has been compiled. The team's mutators may add and change
-    @kubernetes, which BaseFlow's last mutator replaces: what is on a step is noted before that.
+    They are the pool and the values or decorator of each @k8s and @kubernetes. BaseFlow's mutator,
+    a step's last, replaces @kubernetes, so what the team's have left there is noted just before.
     """
     from metaflow import decorators
 
@@ -81,6 +81,17 @@ def explicit_values(values_or_decorator: Any) -> dict[str, Any]:
     values = getattr(values_or_decorator, "attributes", values_or_decorator)
     values, unpacked = configs.unpack_delayed_evaluator(values)
     if not isinstance(values_or_decorator, dict):  # the others are Metaflow's defaults
-        names = values_or_decorator._user_defined_attributes.union(unpacked)
+        names = given_names(values_or_decorator).union(unpacked)
         values = {name: values[name] for name in names}
     return dict(configs.resolve_delayed_evaluator(values, to_dict=True))
+
+
+def given_names(decorator: Any) -> set[str]:
+    """Return which attributes of a decorator are not Metaflow's defaults.
+
+    A mutator may have given all of them, or changed some without Metaflow's notice.
+    """
+    usual = decorator.defaults
+    changed = {key for key, value in decorator.attributes.items() if value != usual.get(key)}
+    explicit: set[str] = decorator._user_defined_attributes
+    return changed if explicit >= usual.keys() else explicit | changed

@@ -15,24 +15,31 @@ def starts_flow(file: Path) -> bool:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):
         return True  # so that it is run, and Python says what is wrong
-    flows = {name for name in imported_names(tree) if looks_like_flow(name)}
+    flows = set(imported_flows(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             bases = {last_name(base) for base in node.bases}
             if has_step(node) or bases & flows or any(map(looks_like_flow, bases)):
                 flows.add(node.name)
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return any(last_name(call.func) in flows for call in calls)
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return any(
+        last_name(name) in flows
+        or (isinstance(name, ast.Attribute) and looks_like_flow(name.attr))  # team.ScoreFlow()
+        for name in called
+    )
 
 
-def imported_names(tree: ast.AST) -> Iterator[str]:
+def imported_flows(tree: ast.AST) -> Iterator[str]:
+    """Yield the names that classes of other files have here, if they look like flows there."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (alias.asname or alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if looks_like_flow(alias.name):
+                    yield alias.asname or alias.name
 
 
 def looks_like_flow(name: str) -> bool:
-    return name.endswith(("Flow", "FlowSpec"))
+    return name.endswith(("Flow", "FlowSpec")) and name != "Flow"  # of Metaflow's client
 
 
 def has_step(node: ast.ClassDef) -> bool:

@@ -39,7 +39,7 @@ def read_flow_settings(project: Project) -> dict[str, FlowSettings]:
 
 
 def must_name_flows(settings: Iterable[str], project: Project) -> None:
-    """Raise CommandError for a table of tests/kind.toml whose flow is not there."""
+    """Raise CommandError for a table of tests/kind.toml that names no flow of flows/."""
     flows = {flow.stem for flow in project.flow_files()}
     for flow in settings:
         if flow not in flows:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..cluster_api import ARGO, list_objects
@@ -57,7 +57,7 @@ def check_live(
     cluster = read_cluster(namespace, run, templates)
     of_run, of_argo = (read_metaflow_defaults(on_argo) for on_argo in (False, True))
     for result in compiled:
-        start, flow, count = start_report(project, result), result.flow, 0
+        start, flow, names = start_report(project, result), result.flow, set()
         if start.error or start.failures or not flow:
             yield start
             continue
@@ -66,12 +66,18 @@ def check_live(
         for name, wanted, found in pods_of_flow(own, run or "", by_hand, on_argo):
             report = start_report(project, result, name)
             report.notes.extend(wanted.notes)
-            count += 1
+            names.add(name)
             pods = compare_pods(wanted.pods, found, config, wanted.defaults)
             yield dataclasses.replace(report, pods=pods)
-        if not count:
-            error = f"namespace {cluster.namespace} has nothing of {flow['name']}"
+        if error := missing(names, run, f"of {flow['name']} in namespace {cluster.namespace}"):
             yield dataclasses.replace(start, error=error)
+
+
+def missing(names: Collection[str], run: str | None, where: str) -> str:
+    """Return what was not found, where `names` are those of what was; or an empty text."""
+    if run and not any(name.startswith("run ") for name in names):
+        return f"no pod of run {run} {where}"
+    return "" if names else f"no WorkflowTemplate and no pod {where}"
 
 
 def read_cluster(
@@ -132,7 +138,7 @@ def newest_runs(pods: Sequence[Manifest], run: str) -> dict[str, list[Manifest]]
     by_run: dict[str, list[Manifest]] = {}
     for pod in sorted(pods, key=lambda pod: pod["metadata"]["creationTimestamp"]):
         name = annotation(pod, "run_id")
-        if name and run in ("", name, f"argo-{name}"):
+        if name and (not run or name in (run, f"argo-{run}")):
             by_run.setdefault(name, []).append(pod)
     newest = {name.startswith("argo-"): name for name in by_run}
     return {name: by_run[name] for name in newest.values()}

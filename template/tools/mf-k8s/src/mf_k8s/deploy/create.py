@@ -40,7 +40,9 @@ def deploy_flows(
     settings = shared_settings(read_toml(project.config_file))
     shared = json.dumps(with_defaults(settings, read_metaflow_defaults(on_argo=True)))
     requests = [request for flow in compiled for request in dry_run_create(project, flow, shared)]
-    templates = [of["body"] for _, of in requests if of["plural"] == "workflowtemplates"]
+    templates = [
+        request["body"] for _, request in requests if request["plural"] == "workflowtemplates"
+    ]
     must_be_own(project, templates)
     reports = list(check_live(project, compiled, run=None, templates=templates))
     must_match(reports)
@@ -79,8 +81,8 @@ def must_be_own(project: Project, templates: Sequence[Manifest]) -> None:
         other = owner(deployed_templates(namespace).get(name, {"metadata": {}}))
         if other not in ("", project.name):
             raise CommandError(
-                f"WorkflowTemplate {name} in namespace {namespace} is of the project {other}: give"
-                f' this flow another class name, or @project(name="{project.package}")'
+                f"WorkflowTemplate {name} in namespace {namespace} belongs to the project {other}:"
+                f' give this flow another class name, or @project(name="{project.package}")'
             )
 
 
@@ -94,7 +96,7 @@ def reason_not_created(file: str, output: str) -> str:
     """Return why Metaflow's create has failed, in one line."""
     if owner := OWNER.search(output):
         return (
-            f"it was deployed by {owner[1]}, and Metaflow lets only that user, or who has its"
+            f"it was deployed by {owner[1]}, and Metaflow lets only that user, or whoever has its"
             f" production token, deploy it again: set METAFLOW_USER={owner[1]}, or run"
             f" `python {file} argo-workflows create --authorize TOKEN` once, then deploy"
         )
