@@ -55,7 +55,7 @@ def problems(text: str) -> Iterator[str]:
         return
     for mark in ("{{", "{%", "{#"):
         if mark in text:
-            yield f"{mark} is not possible: Copier reads this file as a template"
+            yield f"{mark} is not valid: Copier reads this file as a template"
             return
     for key, value in organisation.items():
         if key not in KINDS:

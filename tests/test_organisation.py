@@ -42,7 +42,10 @@ def test_example():
     [
         ("registri: ghcr.io/a", "registri: no such key; did you mean registry?"),
         ("gpu_pool: {}", "gpu_pool: no such key; did you mean gpu_pools?"),
-        ("registry: Bad Reg", 'registry: "Bad Reg/project:0.1.0": .* like ghcr.io/acme/churn:1.2.3'),
+        (
+            "registry: Bad Reg",
+            'registry: "Bad Reg/project:0.1.0": .* like ghcr.io/acme/churn:1.2.3',
+        ),
         ("registry: [a]", r'registry: \["a"\] is not a text'),
         ("namespaces: team-a", 'namespaces: "team-a" is not a list of names'),
         ("namespaces: []", r"namespaces: \[\] is not a list of names, like \[team-a\]"),
@@ -58,7 +61,7 @@ def test_example():
         ("gpu_pools: {8: {gpu: 1}}", "gpu_pools: 8 is not a text; write it in quotes"),
         ("- registry", "a table is right, like `registry: ghcr.io/acme`"),
         ("registry: [", "not YAML: .*line"),
-        ("registry: '{{ registry }}'", "{{ is not possible: Copier reads this file as a template"),
+        ("registry: '{{ registry }}'", "{{ is not valid: Copier reads this file as a template"),
     ],
 )
 def test_wrong_value_is_named_in_one_line(tmp_path, text, message):

@@ -153,3 +153,10 @@ def test_remedy_restores_a_file(copy, tmp_path):
     subprocess.run(restore, cwd=project, check=True, capture_output=True)
     assert base.read_text() == expected
     assert readme.read_text() == "# Ours\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["kind"]], ids=["k8s", "k8s kind"])
+def test_a_group_of_commands_alone_is_help(arguments: list[str], tmp_path: Path) -> None:
+    done = subprocess.run([K8S, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: k8s" in done.stdout

@@ -381,7 +381,7 @@ def test_update_to_the_same_version_changes_nothing(project):
 
 
 def test_update_changes_answers(project):
-    """What a question's help says `copier update` changes, it does: files come and go."""
+    """What the README says `copier update` changes, it does: files come and go."""
     assert (project / "Dockerfile").exists()
     assert (project / ".github/workflows/ci.yml").exists()
     update(project, image_source="existing", ci="gitlab", python_version="3.12")

@@ -37,7 +37,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
     if other := os.environ.get("K8S_CONFIG"):  # flows start in the project's folder
         os.environ["K8S_CONFIG"] = os.path.abspath(other)
-    arguments, flow_arguments = split_arguments(sys.argv[1:] or ["--help"])
+    arguments, flow_arguments = split_arguments(sys.argv[1:])
+    if arguments in ([], ["kind"]):  # a group of commands
+        arguments.append("--help")
     try:
         sys.exit(app(arguments, obj=flow_arguments, standalone_mode=False))
     except (KeyboardInterrupt, typer.Abort):
