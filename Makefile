@@ -19,7 +19,7 @@ endif
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
 	@echo "make test       every test that needs no cluster; LONG=1 tries more"
-	@echo "make test-kind  the tests on a real cluster; needs Docker, kind and kubectl"
+	@echo "make test-kind  the tests on a real cluster; needs Docker, kind and kubectl; LONG=1 tries more"
 	@echo "make lint       check this repository's style and types"
 	@echo "make coverage   run the tests of the command k8s, and show the lines that they do not reach"
 	@echo "make package    build the command k8s, mf-k8s, as a wheel and sdist in dist/"
