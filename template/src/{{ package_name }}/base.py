@@ -69,10 +69,7 @@ class SharedConfiguration(FlowMutator):
         yield str(shipped), f"{PACKAGE.name}/{SHIPPED}"
 
     def pre_mutate(self, mutable_flow: Any) -> None:
-        """Add StepConfiguration to each step, as its last mutator.
-
-        Then move this mutator to the front, so that its `mutate` runs before the team's.
-        """
+        """Add StepConfiguration to each step. Move this to the front: its `mutate` comes first."""
         mutators = mutable_flow._flow_cls._flow_state[FlowStateItems.FLOW_MUTATORS]
         if is_last(self, mutators):
             for _, step in mutable_flow.steps:
