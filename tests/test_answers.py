@@ -26,13 +26,13 @@ ADVANCED_QUESTIONS = {
 COMPUTED = {"organisation", "schema", "package_name"}
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 NAMED = "lower-case letters, digits"
-MOUNTED = "Absolute path, like /cache"
-CLAIMED = "Write claim:/path, like data:/data"
+MOUNTED = "Like /cache: an absolute path"
+CLAIMED = "Like data:/data, not "
 VOLUME = "at most 63 lower-case letters, digits and hyphens"
-ROOT_FORMS = "s3://bucket/folder, gs://bucket/folder, or container/folder for Azure"
+ROOT_FORMS = "s3://bucket/folder, gs://bucket/folder or, for Azure, container/folder"
 TAINT = "key:effect or key=value:effect"
-LABEL = "label=value, like pool=gpu"
-URL = "https://metadata.example.com"
+LABEL = "Like pool=gpu, not "
+URL = "Like https://example.com"
 
 
 def exists(key: str, effect: str) -> dict[str, str]:
@@ -210,70 +210,68 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     ],
 }
 
-# What each message begins with: a prompt shows the first 80 characters of a message.
-NAME = "Use a name like team-a"
-REMEDIES = {
-    "project_name": ("Use a name like ", "Use another name, like "),
-    "image": "Lower case, with a fixed tag, like ghcr.io/acme/churn:1.2.3",
-    "gpu": "Whole number, like 1, or 0 for none.",
-    "service_account": "Name like metaflow or team-a",
-    "shared_memory": "Whole number of MiB, like 8192 for 8 GiB, or 0",
+# What each message says first: in a terminal of 80 columns Copier shows no more than that.
+REMEDIES: dict[str, tuple[str, ...]] = {
+    "project_name": ("Like ",),
+    "image": ("A fixed tag: ghcr.io/acme/churn:1.2.3",),
+    "gpu": ("Whole number, like 1, or 0 for none",),
+    "service_account": ("Like metaflow or team-a",),
+    "shared_memory": ("Whole number of MiB, like 8192",),
     "persistent_volume_claims": (
-        *("Write claim:/path, like data:/data, not ", "Absolute path, like /cache, and not /tmp"),
-        *("Claim like metaflow-training", "Name each claim once: "),
-        "Give each claim a path of its own: ",
+        *("Like data:/data", "Like /cache", "Like my-claim"),
+        *("Name a claim once", "Separate paths"),
     ),
-    "cpu": "Number above 0, like 2 or 0.5.",
-    "memory": "Whole number of MB, like 16000 for 16 GB.",
-    "namespace": NAME,
-    "datastore_root": "Use s3://bucket/folder, gs://bucket/folder, or container/folder for Azure",
-    "image_pull_secrets": f"{NAME}, not ",
-    "secrets": f"{NAME}, not ",
-    "node_selector": ("Write label=value, like pool=gpu, not ", "Name each label once: "),
-    "tolerations": "Write key:effect or key=value:effect, like nvidia.com/gpu:NoSchedule, not ",
-    "metadata_service_url": "Use a URL like https://metadata.example.com, or leave it empty.",
+    "cpu": ("Number above 0, like 2 or 0.5",),
+    "memory": ("Whole number of MB, like 16000",),
+    "namespace": ("Like team-a",),
+    "datastore_root": ("Like s3://bucket/folder",),
+    "image_pull_secrets": ("Like team-a",),
+    "secrets": ("Like team-a",),
+    "node_selector": ("Like pool=gpu", "Name a label once"),
+    "tolerations": ("Like nvidia.com/gpu:NoSchedule",),
+    "metadata_service_url": ("Like https://example.com",),
 }
 # question: (answer, what its message says would be right)
 BAD: dict[str, list[tuple[Any, str]]] = {
     "project_name": [
-        ("", "like my-flows:"),
-        ("Churn", "like churn:"),
-        ("churn_model", "like churn-model:"),
+        ("", "Like my-flows:"),
+        ("Churn", "Like churn:"),
+        ("churn_model", "Like churn-model:"),
         ("Bad_Name", "lower-case letters, digits and single hyphens"),
-        ("2churn", "like churn:"),
-        ("-churn", "like churn:"),
-        ("churn-", "like churn:"),
-        ("churn--model", "like churn-model:"),
+        ("2churn", "Like churn:"),
+        ("-churn", "Like churn:"),
+        ("churn-", "Like churn:"),
+        ("churn--model", "Like churn-model:"),
         ("a" * 41, "at most 40"),
-        ("churn\n", "like churn:"),
-        ("churn model", "like churn-model:"),
-        ("churn/model", "like churn-model:"),
+        ("churn\n", "Like churn:"),
+        ("churn model", "Like churn-model:"),
+        ("churn/model", "Like churn-model:"),
         ("chürn", "lower-case letters"),
         ("class", "a Python keyword or module"),
-        ("lambda", "like lambda-flows:"),
-        ("json", "like json-flows:"),
-        ("py-compile", "like py-compile-flows:"),
-        ("metaflow", "like metaflow-flows:"),
+        ("lambda", "Like lambda-flows:"),
+        ("json", "Like json-flows:"),
+        ("py-compile", "Like py-compile-flows:"),
+        ("metaflow", "Like metaflow-flows:"),
         ("scikit-learn", "which the project's own package would hide"),
-        ("flows", "like flows-flows:"),
+        ("flows", "Like flows-flows:"),
         ("tests", "something that the project needs"),
     ],
     "image": [
-        ("", "with a fixed tag"),
+        ("", "A fixed tag"),
         ("churn", "latest, or no tag, is refused"),
-        ("ghcr.io/acme/churn", "like ghcr.io/acme/churn:1.2.3"),
+        ("ghcr.io/acme/churn", "ghcr.io/acme/churn:1.2.3"),
         ("localhost:5000/churn", "latest, or no tag, is refused"),
         ("churn:latest", "a node keeps the stale image, and kind cannot load it"),
         ("ghcr.io/acme/churn:latest\n", "latest, or no tag, is refused"),
         ("churn:", "fixed tag"),
-        ("churn:1\n", "like ghcr.io/acme/churn:1.2.3"),
-        ("churn:1 ", "like ghcr.io/acme/churn:1.2.3"),
-        ("churn:-1", "like ghcr.io/acme/churn:1.2.3"),
-        ("Image:With Caps", "Lower case"),
-        ("ghcr.io/Acme/churn:1", "Lower case"),
-        ("https://ghcr.io/acme/churn:1", "like ghcr.io/acme/churn:1.2.3"),
+        ("churn:1\n", "ghcr.io/acme/churn:1.2.3"),
+        ("churn:1 ", "ghcr.io/acme/churn:1.2.3"),
+        ("churn:-1", "ghcr.io/acme/churn:1.2.3"),
+        ("Image:With Caps", "lower case"),
+        ("ghcr.io/Acme/churn:1", "lower case"),
+        ("https://ghcr.io/acme/churn:1", "ghcr.io/acme/churn:1.2.3"),
         ("churn:" + "1" * 129, "fixed tag"),
-        ("a" * 260 + ":1", "like ghcr.io/acme/churn:1.2.3"),
+        ("a" * 260 + ":1", "ghcr.io/acme/churn:1.2.3"),
         (f"churn@{DIGEST[:-1]}", "a whole sha256 digest"),
         (f"churn@{DIGEST}0", "a whole sha256 digest"),
         (f"churn@{DIGEST.upper()}", "a whole sha256 digest"),
@@ -297,7 +295,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
     ],
     "service_account": [
         ("Meta_Flow", NAMED),
-        ("", "like metaflow or team-a"),
+        ("", "Like metaflow or team-a"),
         ("meta_flow", NAMED),
         ("-metaflow", "beginning and ending with a letter or digit"),
         ("metaflow-", "beginning and ending with a letter or digit"),
@@ -351,7 +349,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ("Data:/data", VOLUME),
         ("my_data:/data", VOLUME),
         ("a" * 64 + ":/data", VOLUME),
-        ("a:/x,b:/x", "Give each claim a path of its own: /x and /x lie inside one another"),
+        ("a:/x,b:/x", "Separate paths: /x and /x lie inside one another"),
         ("a:/x,b:/x/y", "/x/y and /x lie inside one another"),
         ("a:/x/y/z,b:/w,c:/x", "/x and /x/y/z lie inside one another"),
         ("a:/x,a:/y", "a is given twice, and Metaflow mounts it at one path"),
@@ -411,7 +409,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ("Container/metaflow", ROOT_FORMS),
         ("a-" * 32 + "b/metaflow", ROOT_FORMS),
         ("container/", "without a slash at the end"),
-        (" ", "or leave it empty"),
+        (" ", "empty"),
     ],
     "image_pull_secrets": [
         ("RegCred", NAMED),
@@ -482,7 +480,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ("https://-metadata", URL),
         ("https://user:password@metadata", URL),
         ("https://metadata?token=1", URL),
-        (" ", "or leave it empty"),
+        (" ", "empty"),
     ],
 }
 
@@ -554,7 +552,8 @@ def test_bad_answer(answer, tmp_path, question, value, right):
     with pytest.raises(ValueError) as refusal:
         answer(tmp_path / "new", **{question: value})
     message = str(refusal.value).partition(f"question '{question}': ")[2]
-    assert message.startswith(REMEDIES[question])
+    remedy = next(remedy for remedy in REMEDIES[question] if message.startswith(remedy))
+    assert len(f"Validation error for question '{question}': {remedy}") < 80
     assert right in message
     assert not list(tmp_path.iterdir())
 
@@ -620,7 +619,7 @@ def test_bad_choice(answer, tmp_path, question, value):
 
 def test_every_bad_item_of_a_list_is_named(answer, tmp_path):
     """Several wrong items are corrected in one go, so their messages must not run together."""
-    with pytest.raises(ValueError, match=r'not "A": .*ends\. +Use a name like team-a, not "B": '):
+    with pytest.raises(ValueError, match=r'not "A": .*ends\. +Like team-a, not "B": '):
         answer(tmp_path / "new", image_pull_secrets="A, b, B")
 
 

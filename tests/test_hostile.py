@@ -84,25 +84,28 @@ LISTS = {"persistent_volume_claims", "image_pull_secrets", "secrets", "node_sele
 NAMED = ("lower-case letters, digits",)
 NUMBER = ("Whole number", "Number above 0")
 RIGHT = {
-    "project_name": ("lower-case letters, digits and single hyphens", "Use another name, like"),
-    "image": ("like ghcr.io/acme/churn:1.2.3",),
+    "project_name": (
+        "lower-case letters, digits and single hyphens",
+        "project's own package would hide",
+    ),
+    "image": ("ghcr.io/acme/churn:1.2.3",),
     "gpu": NUMBER,
     "service_account": NAMED,
     "shared_memory": NUMBER,
     "persistent_volume_claims": (
-        *("Write claim:/path, like data:/data", "Absolute path, like /cache"),
-        *("lower-case letters, digits and hyphens", "Give each claim a path of its own"),
+        *("Like data:/data, not", "Like /cache: an absolute path"),
+        *("lower-case letters, digits and hyphens", "lie inside one another"),
         "Metaflow mounts it at one path",
     ),
     "cpu": NUMBER,
     "memory": NUMBER,
     "namespace": NAMED,
-    "datastore_root": ("s3://bucket/folder, gs://bucket/folder, or container/folder for Azure",),
+    "datastore_root": ("s3://bucket/folder, gs://bucket/folder or, for Azure, container/folder",),
     "image_pull_secrets": NAMED,
     "secrets": NAMED,
-    "node_selector": ("label=value, like pool=gpu", "a node has one value of it"),
-    "tolerations": ("like nvidia.com/gpu:NoSchedule",),
-    "metadata_service_url": ("Use a URL like https://metadata.example.com",),
+    "node_selector": ("Like pool=gpu, not", "a node has one value of it"),
+    "tolerations": ("Like nvidia.com/gpu:NoSchedule",),
+    "metadata_service_url": ("Like https://example.com",),
 }
 
 COUNT: Counter[str] = Counter()

@@ -117,7 +117,7 @@ def test_wrong_answer_can_be_corrected(terminal, tmp_path):
     accept(child, "project_name")
     asked(child, "image")
     child.send(CLEAR + "foo:latest" + ENTER)
-    child.expect_exact("Lower case, with a fixed tag, like ghcr.io/acme/churn:1.2.3")
+    child.expect_exact("A fixed tag: ghcr.io/acme/churn:1.2.3")
     child.send(CLEAR + "foo:1.0" + ENTER)
     accept(child, *SEEN_BY_DEFAULT[SEEN_BY_DEFAULT.index("image_source") :])
     assert ended(child) == 0
@@ -135,7 +135,7 @@ def test_wrong_number_can_be_corrected(terminal, tmp_path):
     accept(child, "gpu_vendor", "service_account")
     asked(child, "shared_memory")
     child.send(CLEAR + "8Gi" + ENTER)
-    child.expect_exact("Whole number of MiB, like 8192 for 8 GiB")
+    child.expect_exact("Whole number of MiB, like 8192")
     child.send(CLEAR + "8192" + ENTER)
     accept(child, *SEEN_BY_DEFAULT[SEEN_BY_DEFAULT.index("persistent_volume_claims") :])
     assert ended(child) == 0
