@@ -368,7 +368,7 @@ BAD_FILES = {
     'secrets = "db"': ("secrets", "List of names"),
     'secrets = ["Db"]': ("secrets[0]", "lower-case"),
     'persistent_volume_claims = "a:/b"': ("persistent_volume_claims", "Table of claim = path"),
-    '[persistent_volume_claims]\na = "b"': ("persistent_volume_claims.a", "Absolute"),
+    '[persistent_volume_claims]\na = "b"': ("persistent_volume_claims.a", "absolute"),
     '[persistent_volume_claims]\na = "/dev/shm"': ("persistent_volume_claims.a", "/dev/shm"),
     '[persistent_volume_claims]\nout = "/b"': ("persistent_volume_claims", "Metaflow's"),
     '[persistent_volume_claims]\na = "/b"\nb = "/b"': ("persistent_volume_claims", "/b"),

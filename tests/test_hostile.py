@@ -86,7 +86,7 @@ NUMBER = ("Whole number", "Number above 0")
 RIGHT = {
     "project_name": (
         "lower-case letters, digits and single hyphens",
-        "project's own package would hide",
+        "own package would hide",
     ),
     "image": ("ghcr.io/acme/churn:1.2.3",),
     "gpu": NUMBER,
