@@ -464,7 +464,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ("gpu:NoSchedule-", TAINT),
         ("-gpu:NoSchedule", TAINT),
         ("a/b/c:NoSchedule", TAINT),
-        ("gpu:NoSchedule,", "like nvidia.com/gpu:NoSchedule"),
+        ("gpu:NoSchedule,", "Like nvidia.com/gpu:NoSchedule"),
         ("gpu:NoSchedule, team", TAINT),
         ("gpu:No\nSchedule", TAINT),
     ],

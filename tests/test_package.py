@@ -105,11 +105,8 @@ def test_a_quantity_has_one_spelling(text: str, spelling: str) -> None:
 
 def test_size_of_a_project(example: Path) -> None:
     """A project's own part is small enough to be read: all but tools/."""
-    files = [
-        file
-        for file in example.rglob("*")
-        if file.is_file() and not {"tools", ".venv", "__pycache__"} & {*file.parts}
-    ]
+    others = {"tools", *(line.strip("/") for line in (example / ".gitignore").read_text().split())}
+    files = [file for file in example.rglob("*") if file.is_file() and not others & {*file.parts}]
     files = [file for file in files if file.name != "uv.lock"]
     lines = sum(len(file.read_text().splitlines()) for file in files)
     FIGURES["a project's own part"] = f"{len(files)} files, {lines} lines"

@@ -70,7 +70,7 @@ class SharedConfiguration(FlowMutator):
 
     def pre_mutate(self, mutable_flow: Any) -> None:
         """Add StepConfiguration to each step. Move this to the front: its `mutate` comes first."""
-        mutators = mutable_flow._flow_cls._flow_state[FlowStateItems.FLOW_MUTATORS]
+        mutators = mutable_flow._flow_cls._flow_state[FlowStateItems["FLOW_MUTATORS"]]
         if is_last(self, mutators):
             for _, step in mutable_flow.steps:
                 step.add_decorator(StepConfiguration)
@@ -107,6 +107,8 @@ class StepConfiguration(StepMutator):
     # Metaflow calls a mutator once, and too early in a flow with @pypi_base: not so this one.
     _mutate_called = property(lambda _: False, lambda *_: None)
     command: Command | None = None
+    with_options: list[Any] = []
+    own: list[Any] = []
     attached: Any = None
 
     def pre_mutate(self, mutable_step: Any) -> None:
