@@ -345,7 +345,7 @@ def try_answer(question: str, text: str, copy: Callable[..., Any], usual: dict[s
         files = copy(**{question: text})
     except ValueError as refusal:
         COUNT["refused"] += 1
-        assert f" {question}: " in str(refusal)
+        assert f"question '{question}': " in str(refusal)
         assert any(right in str(refusal) for right in RIGHT[question]), str(refusal)
     else:
         COUNT["carried"] += 1
