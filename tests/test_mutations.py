@@ -127,8 +127,7 @@ def compiled(project: Project, files: list[Path]) -> list[CompiledFlow]:
 
 def with_config(flow: str, config: Path) -> str:
     """Give a flow's code that brings its own k8s.toml, so that one process compiles many."""
-    start = f"import sys, churn_model\nsys.argv[1:1] = ['--config', 'k8s', {str(config)!r}]\n"
-    return start + flow
+    return f"import os\nos.environ['K8S_CONFIG'] = {str(config)!r}\n{flow}"
 
 
 @pytest.fixture(scope="module")
