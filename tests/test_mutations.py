@@ -127,7 +127,7 @@ def compiled(project: Project, files: list[Path]) -> list[CompiledFlow]:
 
 def with_config(flow: str, config: Path) -> str:
     """Give a flow's code that brings its own k8s.toml, so that one process compiles many."""
-    return f"import os\nos.environ['K8S_CONFIG'] = {str(config)!r}\n{flow}"
+    return f"import os, churn_model\nos.environ['K8S_CONFIG'] = {str(config)!r}\n{flow}"
 
 
 @pytest.fixture(scope="module")
