@@ -31,6 +31,11 @@ def pod(spec: dict[str, Any], container: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def variables(container: dict[str, Any]) -> dict[str, str]:
+    """Return a container's environment; `x` stands for what the cluster fills in."""
+    return {entry["name"]: entry.get("value") or "x" for entry in container["env"]}
+
+
 def by_step(workflow: str) -> dict[str, dict[str, Any]]:
     """Give the pod of each step of a WorkflowTemplate's JSON; of a JobSet the first job's."""
     pods = {}

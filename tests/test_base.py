@@ -24,7 +24,7 @@ from mf_k8s.expected_pods import expected_pods
 from mf_k8s.project import Project
 from mf_k8s.read_pods import workflow_pods
 from moto.server import ThreadedMotoServer
-from pods import by_step, pod
+from pods import by_step, pod, variables
 
 FLOWS = Path(__file__).parent / "flows"
 # What the example answers demand of every step; cpu and memory are the questions' defaults.
@@ -488,8 +488,8 @@ def test_pod_needs_only_metaflow_and_an_old_python(
     posted("shapes/first.py", "run", "--with", "kubernetes")
     container = Api.jobs[0]["spec"]["template"]["spec"]["containers"][0]
     (tmp_path / "work").mkdir()
-    env = {one["name"]: one.get("value") or "x" for one in container["env"]}
-    env |= s3 | {"PATH": f"{old_venv}/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
+    env = variables(container) | s3 | {"HOME": str(tmp_path)}
+    env["PATH"] = f"{old_venv}/bin:/usr/bin:/bin"
     done = subprocess.run(
         container["command"],
         cwd=tmp_path / "work",

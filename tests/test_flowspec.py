@@ -12,6 +12,7 @@ from conftest import UV, run
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.config import step_settings
 from mf_k8s.project import Project
+from pods import variables
 from test_base import SHARED, Api, Metaflow, compiled, metaflow, posted, project, s3
 
 __all__ = ["compiled", "metaflow", "posted", "project", "s3"]  # fixtures
@@ -246,15 +247,15 @@ def test_a_child_of_a_pod_gets_the_configuration(
     container = Api.jobs[0]["spec"]["template"]["spec"]["containers"][0]
     set_up = container["command"][-1].partition(" && mflog 'Task is starting.'")[0]
     child = "python hello.py --no-pylint run --with kubernetes"
-    variables = {one["name"]: one.get("value") or "x" for one in container["env"]}
-    variables |= {"METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1", "PATH": f"{venv}/bin:/usr/bin:/bin"}
-    variables |= {"HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "kubeconfig")}
+    env = variables(container) | s3 | {"METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1"}
+    env |= {"HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "kubeconfig")}
+    env["PATH"] = f"{venv}/bin:/usr/bin:/bin"
     (tmp_path / "pod").mkdir()
     Api.jobs.clear()
     subprocess.run(
         ["bash", "-c", f"{set_up} && {child}"],
         cwd=tmp_path / "pod",
-        env=variables | s3,
+        env=env,
         timeout=120,
         capture_output=True,
     )
@@ -266,10 +267,10 @@ def test_a_child_of_a_pod_gets_the_configuration(
 @BASES
 def test_a_flow_with_an_init_of_its_own(base: str, metaflow: Metaflow, write: Any) -> None:
     init = "    def __init__(self):\n        super().__init__()\n"
-    said = must_end(metaflow(write(base, body=init), "run"))
+    printed = must_end(metaflow(write(base, body=init), "run"))
     head = f"class Mixin:\n{init}class Team({base}):\n{init}{base} = type('B', (Mixin, Team), {{}})"
     twice = must_end(metaflow(write(base, head=head, body=init), "run"))
-    assert said.count("executing") == twice.count("executing") == 1
+    assert printed.count("executing") == twice.count("executing") == 1
 
 
 def test_spin_without_decorators(metaflow: Metaflow, write: Any) -> None:
@@ -366,8 +367,8 @@ def test_parameter_names(base: str, metaflow: Metaflow, write: Any) -> None:
 
 def test_a_run_keeps_what_configured_it(metaflow: Metaflow, write: Any, tmp_path: Path) -> None:
     flow = write("BaseFlow", start="print(self.k8s_config.image, self.k8s_config['memory'])")
-    said = must_end(metaflow(flow, "run", "--run-id-file", str(tmp_path / "id"), cwd=tmp_path))
-    assert f"{SHARED['image']} 4096" in said
+    printed = must_end(metaflow(flow, "run", "--run-id-file", str(tmp_path / "id"), cwd=tmp_path))
+    assert f"{SHARED['image']} 4096" in printed
     run_id = (tmp_path / "id").read_text()
     dumped = metaflow(flow, "dump", f"{run_id}/start", cwd=tmp_path)
     assert SHARED["image"] in must_end(dumped)

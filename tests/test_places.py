@@ -40,9 +40,9 @@ COMMIT = """  uv sync
 
 
 def test_in_a_new_folder(next_steps: Callable[..., str], tmp_path: Path) -> None:
-    said = next_steps("a b", tmp_path)
-    assert said.startswith(f"\n\n  cd 'a b'\n  git init -b main\n{COMMIT}")
-    assert "Warning" not in said
+    printed = next_steps("a b", tmp_path)
+    assert printed.startswith(f"\n\n  cd 'a b'\n  git init -b main\n{COMMIT}")
+    assert "Warning" not in printed
 
 
 def test_here(next_steps: Callable[..., str], tmp_path: Path) -> None:
@@ -51,8 +51,8 @@ def test_here(next_steps: Callable[..., str], tmp_path: Path) -> None:
 
 def test_in_a_repository_of_its_own(next_steps: Callable[..., str], tmp_path: Path) -> None:
     git("init", "-q", cwd=tmp_path)
-    said = next_steps(".", tmp_path)
-    assert said.startswith(f"\n\n{COMMIT}") and "Warning" not in said
+    printed = next_steps(".", tmp_path)
+    assert printed.startswith(f"\n\n{COMMIT}") and "Warning" not in printed
 
 
 @pytest.mark.parametrize("kind", ["repository", "worktree"])
@@ -67,8 +67,8 @@ def test_in_a_folder_of_a_larger_repository(
         git("init", "-q", "main", cwd=tmp_path)
         git("commit", "-q", "--allow-empty", "-m", "first", cwd=tmp_path / "main")
         git("worktree", "add", "-q", "-b", "tree", str(root), cwd=tmp_path / "main")
-    said = next_steps("teams/churn", root, ci)
-    assert said.startswith(f"\n\n  cd teams/churn\n{COMMIT}")
+    printed = next_steps("teams/churn", root, ci)
+    assert printed.startswith(f"\n\n  cd teams/churn\n{COMMIT}")
     parts = {
         "github": [
             f"Move .github/workflows/ci.yml to {root}/.github/workflows",
@@ -80,8 +80,9 @@ def test_in_a_folder_of_a_larger_repository(
         ],
         "none": [],
     }
-    assert [part for part in parts[ci] if part not in said] == []
-    assert (f"Warning: this folder is inside the git repository {root}" in said) == (ci != "none")
+    assert [part for part in parts[ci] if part not in printed] == []
+    warning = f"Warning: this folder is inside the git repository {root}"
+    assert (warning in printed) == (ci != "none")
 
 
 OTHER = ".copier-answers.k8s.yml"

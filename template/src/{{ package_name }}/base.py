@@ -193,10 +193,8 @@ def k8s(pool: Any = None, **settings: Any) -> Callable[[Step], Step]:
         function.k8s_overrides = [*earlier, Override("@k8s", pool, settings)]
         return step
 
-    if (
-        getattr(getattr(pool, "_my_step", pool), "is_step", None) is True
-    ):  # @k8s without parentheses
-        return pool  # type: ignore  # Metaflow would drop the step
+    if getattr(getattr(pool, "_my_step", pool), "is_step", None) is True:
+        return pool  # type: ignore  # @k8s without parentheses: Metaflow would drop the step
     return decorate
 
 

@@ -76,9 +76,11 @@ def dry_run_create(project: Project, flow: CompiledFlow, shared: str) -> list[Re
 
 def must_be_own(project: Project, templates: Sequence[Manifest]) -> None:
     """Raise CommandError if a WorkflowTemplate would replace that of another project."""
+    namespace = templates[0]["metadata"]["namespace"]
+    deployed = deployed_templates(namespace)
     for template in templates:
-        name, namespace = (template["metadata"][key] for key in ("name", "namespace"))
-        other = owner(deployed_templates(namespace).get(name, {"metadata": {}}))
+        name = template["metadata"]["name"]
+        other = owner(deployed.get(name, {"metadata": {}}))
         if other not in ("", project.name):
             raise CommandError(
                 f"WorkflowTemplate {name} in namespace {namespace} belongs to the project {other}:"
