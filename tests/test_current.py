@@ -249,6 +249,14 @@ def test_jobs_that_may_write_run_no_code_of_the_project(place):
                 assert not re.search(r"^\s*(uv|uvx|python\S*|make) ", scripts, re.MULTILINE)
 
 
+def test_readers_of_pipes_read_to_the_end(example):
+    """A writer that is cut off fails, and with `pipefail` the whole pipe seems to."""
+    for file in (example / ".github/workflows").iterdir():
+        for job in yaml.safe_load(file.read_text())["jobs"].values():
+            scripts = "\n".join(step.get("run", "") for step in job["steps"])
+            assert not re.search(r"\| *(head|grep .*(-q|--quiet|-m))\b", scripts), scripts
+
+
 COMMENTS = """#!/bin/sh
 echo "$*" >> "$PLAYED/calls"
 case "$*" in
