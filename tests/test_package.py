@@ -77,6 +77,13 @@ def test_each_command_has_its_folder() -> None:
         assert f"mf_k8s.{folder}.command" in MODULES
 
 
+@pytest.mark.parametrize("group", [[], ["kind"]])
+def test_help_says_what_each_command_does_in_a_whole_sentence(group: list[str]) -> None:
+    """At 80 columns the help cuts longer ones off, with three dots."""
+    help = run(Path(sys.executable).with_name("k8s"), *group, "--help", cwd=ROOT)
+    assert "..." not in help.partition("Commands:")[2]
+
+
 def test_importing_does_no_work(tmp_path: Path) -> None:
     """In an empty folder: it reads no project and starts nothing."""
     names = sorted(set(MODULES) - {"mf_k8s.compile_worker"})
@@ -84,7 +91,10 @@ def test_importing_does_no_work(tmp_path: Path) -> None:
     assert json.loads(output) == []
 
 
-@pytest.mark.parametrize("module", ["metaflow", "kubernetes", "hera", "jsonschema", "moto"])
+@pytest.mark.parametrize(
+    "module",
+    ["metaflow", "kubernetes", "hera", "jsonschema", "moto", "rich.markdown", "rich.progress"],
+)
 def test_help_imports_nothing_slow(module: str) -> None:
     code = f"import sys, mf_k8s.cli; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -13,15 +13,19 @@ from .kind import command as kind
 from .plan.command import plan
 from .progress import print_error
 
+# Help in plain text: typer's boxes are drawn by rich, whose import takes longer than all else.
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, epilog="Run it anywhere inside a project."
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    epilog="Run it anywhere inside a project.",
 )
 app.command()(check)
 app.command()(plan)
 app.command()(image)
 app.command()(deploy)
 
-kind_app = typer.Typer(no_args_is_help=True)
+kind_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 kind_app.command()(kind.up)
 kind_app.command()(kind.test)
 kind_app.command()(kind.env)

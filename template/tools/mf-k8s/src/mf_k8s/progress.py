@@ -1,25 +1,30 @@
 """Shows how far long work is, and how long each part of it took."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, track
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Item = TypeVar("Item")
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 output = Console(highlight=False, soft_wrap=True)
-spinner = Progress(
-    SpinnerColumn(),
-    TextColumn("{task.description}"),
-    TimeElapsedColumn(),
-    console=output,
-    transient=True,
-)
+
+
+@functools.cache
+def shared_spinner() -> "Progress":
+    """Return the one display of all stages, imported late: it takes as long as a short command."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    return Progress(*columns, console=output, transient=True)
 
 
 @dataclass
@@ -35,7 +40,7 @@ def stage(name: str) -> Iterator[Stage]:
 
     Stages may run side by side.
     """
-    started, current = time.monotonic(), Stage()
+    started, current, spinner = time.monotonic(), Stage(), shared_spinner()
     task = spinner.add_task(name)
     if output.is_terminal:
         spinner.start()
@@ -50,6 +55,8 @@ def stage(name: str) -> Iterator[Stage]:
 
 def with_progress(work: Iterable[Item], title: str, total: int | None) -> Iterator[Item]:
     """Yield from `work`; on a terminal's stderr, show how far it is and how long it took."""
+    from rich.progress import track
+
     started, is_terminal = time.monotonic(), errors.is_terminal
     yield from track(work, title, total, console=errors, transient=True, disable=not is_terminal)
     if is_terminal:

@@ -30,7 +30,7 @@ def check(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Compare every pod of flows with k8s.toml and with what their steps override.
+    """Compare each pod of the flows with k8s.toml and the overrides.
 
     Exit codes: 0 every pod matches, 1 one does not, 2 something could not be checked.
     """

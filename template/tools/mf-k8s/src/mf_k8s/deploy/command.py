@@ -22,9 +22,10 @@ def deploy(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Deploy flows to Argo Workflows, with every pod configured: checked before and after.
+    """Check flows, and deploy them to Argo Workflows.
 
-    Nothing is written unless all flows pass the check and the server accepts all of it.
+    Every pod is checked before and after. Nothing is written unless all flows pass the check and
+    the server accepts all of it.
     """
     project = find_project()
     apply_environment(project, env)

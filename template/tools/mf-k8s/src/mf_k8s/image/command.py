@@ -18,7 +18,7 @@ def image(
         bool, typer.Option("--bump", help="Give it the next tag, and write that into k8s.toml.")
     ] = False,
 ) -> None:
-    """Build the image of the pods from the Dockerfile, under its name in k8s.toml."""
+    """Build the image that k8s.toml names, from the Dockerfile."""
     project = find_project()
     require_programs(["docker"])
     name, new_text = str(read_toml(project.config_file).get("image", "")), ""

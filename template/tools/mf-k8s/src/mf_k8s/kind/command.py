@@ -18,7 +18,9 @@ from .up import bring_up
 
 
 def up(debug: Debug = False) -> None:
-    """Make the cluster, or bring it in line with k8s.toml and the flows, which takes seconds.
+    """Make the cluster, or bring it in line with k8s.toml.
+
+    It has what the flows ask for; when it is there already, this takes seconds.
 
     Without internet, these name what it downloads: K8S_KIND_NODE_IMAGE, K8S_S3_IMAGE and, as a file
     or URL, K8S_ARGO_MANIFEST, K8S_JOBSET_MANIFEST, K8S_EVENTS_MANIFEST. K8S_KIND_CLUSTER gives the
@@ -30,7 +32,9 @@ def up(debug: Debug = False) -> None:
 
 
 def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> None:
-    """Run flows by `run --with kubernetes` and on Argo Workflows, and check the pods they make.
+    """Run flows on the cluster in both ways, and check their pods.
+
+    Each flow runs by `run --with kubernetes` and, deployed, on Argo Workflows.
 
     tests/kind.toml has the flows' parameters, and says which flows are left out. What follows -- is
     used instead: k8s kind test hello -- --who=me.
@@ -44,7 +48,7 @@ def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> N
 
 
 def env() -> None:
-    """Print shell exports that point Metaflow and kubectl at the cluster.
+    """Print shell exports that point this shell at the cluster.
 
     eval "$(uv run k8s kind env)"
     """
@@ -59,7 +63,10 @@ def env() -> None:
 def logs(
     folder: Annotated[Path, typer.Argument(help="Where to write them; made if it is missing.")],
 ) -> None:
-    """Collect logs of pods and runs, events and workflows in FOLDER, to see why a flow failed."""
+    """Collect logs, events and workflows in FOLDER.
+
+    They show why a flow failed.
+    """
     cluster = find_running_cluster(find_project())
     folder.mkdir(parents=True, exist_ok=True)
     everything = ("--all-namespaces",)

@@ -23,7 +23,7 @@ def plan(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Show what changes in the pods between another revision and this tree.
+    """Show what changes in the pods since another revision.
 
     Exit codes: 0, or with --exit-code 2 if something changes.
     """
