@@ -17,7 +17,7 @@ import pytest
 from conftest import K8S
 from mf_k8s import environments
 from mf_k8s.errors import CommandError
-from mf_k8s.kind import capacity, flow_runs
+from mf_k8s.kind import capacity, flow_runs, installs
 from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
@@ -287,6 +287,38 @@ def test_up_again_needs_no_internet(
         assert (example / ".kind/brought").read_text().split() == brought
     finally:
         shutil.rmtree(example / ".kind", ignore_errors=True)
+
+
+ARGO_URLS = {
+    "": "argoproj/argo-workflows/releases/download/v3.7.12/install.yaml",
+    'argo = "3.7"': "argoproj/argo-workflows/releases/download/v3.7.12/install.yaml",
+    'argo = "4"': "argoproj/argo-workflows/releases/download/v4.0.5/install.yaml",
+}
+
+
+def project_with_argo(folder: Path, line: str) -> Project:
+    (folder / "pyproject.toml").write_text(f"[tool.mf-k8s]\npackage = 'churn_model'\n{line}\n")
+    return Project(folder, "churn_model")
+
+
+@pytest.mark.parametrize("line", ARGO_URLS)
+def test_argo_is_the_projects_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(installs, "download", lambda _, name, path: asked.append(path) or "")
+    monkeypatch.setattr(installs, "apply", lambda *_: None)
+    cluster = Cluster("churn-model", tmp_path)
+    installs.install(project_with_argo(tmp_path, line), cluster, "ARGO")
+    assert asked == [ARGO_URLS[line]]
+
+
+@pytest.mark.parametrize("value", ['"5"', "4", '["4"]'])
+def test_unknown_argo(tmp_path: Path, value: str) -> None:
+    with pytest.raises(CommandError) as error:
+        installs.argo_release(project_with_argo(tmp_path, f"argo = {value}"))
+    message = 'pyproject.toml: [tool.mf-k8s] argo must be one of "3.7", "4", not '
+    assert str(error.value).endswith(message + value)
 
 
 def test_another_cluster_than_the_projects_own(k8s: Callable[..., Any], example: Path) -> None:

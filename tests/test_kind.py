@@ -52,17 +52,17 @@ PLACEMENT = {
 
 
 class Project:
-    """A project and its cluster."""
+    """A project and its cluster. `env` holds variables for its command `k8s`."""
 
-    def __init__(self, folder: Path, namespace: str) -> None:
-        self.folder, self.namespace = folder, namespace
+    def __init__(self, folder: Path, namespace: str, **env: str) -> None:
+        self.folder, self.namespace, self.env = folder, namespace, env
         run(UV, "sync", "--quiet", cwd=folder)
 
     def k8s(self, *command: str, code: int = 0, **env: str) -> str:
         """Run `k8s`, which must end with `code`, and give all that it prints."""
         done = subprocess.run(
             [self.folder / ".venv/bin/k8s", *command],
-            cwd=self.folder, env={**os.environ, **env}, timeout=1800, text=True,
+            cwd=self.folder, env={**os.environ, **self.env, **env}, timeout=1800, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert done.returncode == code, f"k8s {command}: {done.returncode}\n{done.stdout[-6000:]}"
@@ -165,13 +165,18 @@ def seed(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) ->
 def vision(
     copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
-    """Give the project with every answer, whose image exists: here it is the seed's, if built."""
+    """Return the project with every answer, on Argo 4. Its image exists: the seed's, if built.
+
+    K8S_ARGO_4_MANIFEST may name Argo 4's manifest, where K8S_ARGO_MANIFEST names another one's.
+    """
     folder = copy(tmp_path_factory.mktemp("vision") / "vision", **ADVANCED)
-    shutil.copy(FLOWS / "kind/failing.py", folder / "flows")
-    failing = folder / "flows/failing.py"
-    failing.write_text(failing.read_text().replace("churn_model", "vision"))
-    project = Project(folder, "team-a")
+    for name in ("kind/failing.py", "flows/conditional.py"):
+        flow = folder / "flows" / Path(name).name
+        flow.write_text((FLOWS / name).read_text().replace("churn_model", "vision"))
+    manifest = os.environ.get("K8S_ARGO_4_MANIFEST")
+    project = Project(folder, "team-a", **({"K8S_ARGO_MANIFEST": manifest} if manifest else {}))
     project.edit("tests/kind.toml", "[hello]", '[failing]\nskip = "fails on purpose"\n\n[hello]')
+    project.edit("pyproject.toml", "[tool.mf-k8s]", '[tool.mf-k8s]\nargo = "4"')
     context = folder / "image"
     context.mkdir()
     (context / "Dockerfile").write_text(
@@ -535,8 +540,15 @@ def test_logs(seed: Project, tmp_path: Path) -> None:
 
 def test_everything_advanced(vision: Project) -> None:
     """AMD, taints, selectors, pull secrets and an image that exists, with its namespace."""
-    said = vision.k8s("kind", "test", "hello")
-    assert set(lines(said).values()) == {"2 pods match k8s.toml"}
+    controller = ("deployment", "workflow-controller", "--namespace", "argo", "--output", "yaml")
+    assert "workflow-controller:v4." in vision.kubectl("get", *controller)
+    output = vision.k8s("kind", "test", "hello", "conditional")
+    assert lines(output) == {
+        "conditional argo": "4 pods match k8s.toml",  # of five steps one is skipped
+        "conditional run": "4 pods match k8s.toml",
+        "hello argo": "2 pods match k8s.toml",
+        "hello run": "2 pods match k8s.toml",
+    }
     pods = vision.pods("HelloFlow")
     assert [seen(pod) for pod in pods] == [VISION] * 4
     assert [placed(pod) for pod in pods] == [PLACEMENT] * 4

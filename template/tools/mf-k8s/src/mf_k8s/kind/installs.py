@@ -11,12 +11,14 @@ from urllib.parse import quote
 import yaml
 
 from ..errors import CommandError
+from ..project import TABLE, Project, read_table, shown_path
 from .cluster import Cluster
 from .objects import manifest
 from .waiting import reason_not_started
 
+ARGO_RELEASES = {"3.7": "v3.7.12", "4": "v4.0.5"}  # by what [tool.mf-k8s] argo may be
 INSTALLS = {  # on github.com, and the namespace in which each runs
-    "ARGO": ("argoproj/argo-workflows/releases/download/v3.7.12/install.yaml", "argo"),
+    "ARGO": ("argoproj/argo-workflows/releases/download/ARGO_RELEASE/install.yaml", "argo"),
     "JOBSET": (
         "kubernetes-sigs/jobset/releases/download/v0.10.1/manifests.yaml",
         "jobset-system",
@@ -29,10 +31,26 @@ S3_IMAGE = (
 )
 
 
-def install(cluster: Cluster, name: str) -> None:
+def argo_release(project: Project) -> str:
+    """Return the release of Argo Workflows that the project has chosen, like v3.7.12.
+
+    Raise CommandError if there is no such choice.
+    """
+    file = project.root / "pyproject.toml"
+    choice = (read_table(file) or {}).get("argo", "3.7")
+    if not isinstance(choice, str) or choice not in ARGO_RELEASES:
+        raise CommandError(
+            f"{shown_path(file)}: [tool.{TABLE}] argo must be one of"
+            f" {', '.join(json.dumps(known) for known in ARGO_RELEASES)}, not {json.dumps(choice)}"
+        )
+    return ARGO_RELEASES[choice]
+
+
+def install(project: Project, cluster: Cluster, name: str) -> None:
     """Apply the manifest of ARGO, JOBSET or EVENTS."""
-    _, namespace = INSTALLS[name]
-    manifests = yaml.safe_load_all(download(cluster, name))
+    path, namespace = INSTALLS[name]
+    path = path.replace("ARGO_RELEASE", argo_release(project))
+    manifests = yaml.safe_load_all(download(cluster, name, path))
     apply(cluster, [manifest("v1", "Namespace", namespace), *manifests], namespace)
 
 
@@ -55,10 +73,12 @@ def apply(cluster: Cluster, manifests: Iterable[Any], namespace: str) -> None:
     cluster.kubectl("apply", *options, stdin=text)
 
 
-def download(cluster: Cluster, name: str) -> str:
-    """Return a manifest; one from the internet is kept, so that the next `kind up` needs none."""
+def download(cluster: Cluster, name: str, path: str) -> str:
+    """Return the manifest at a path of github.com, or the one that K8S_<name>_MANIFEST names.
+
+    One from the internet is kept, so that the next `kind up` needs none.
+    """
     variable = f"K8S_{name}_MANIFEST"
-    path, _ = INSTALLS[name]
     place = os.environ.get(variable, f"https://github.com/{path}")
     kept = cluster.folder / quote(place, safe="")
     try:
@@ -86,6 +106,9 @@ def await_deployments(cluster: Cluster) -> None:
             if (reason := reason_not_started(pod, {}))
         }
         raise CommandError("; ".join(sorted(reasons)) or str(error)) from error
+    # While Argo is replaced by another release, the old controller stays available.
+    controller = ("deployment/workflow-controller", "--namespace", INSTALLS["ARGO"][1])
+    cluster.kubectl("rollout", "status", *controller, "--timeout=3m")
     # A claim that the cluster could not bind yet waits for the next sync of
     # kube-controller-manager (pvclaimbinder-sync-period, 15 s), or for a change of the claim.
     change = f"asked={time.time()}"

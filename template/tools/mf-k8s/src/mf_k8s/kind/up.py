@@ -20,7 +20,7 @@ from ..read_pods import Pod
 from .capacity import advertise, node_capacity, placements, real_cores
 from .cluster import Cluster, read_json
 from .images import Needed, load_images
-from .installs import apply, await_deployments, install, kind_yaml
+from .installs import apply, argo_release, await_deployments, install, kind_yaml
 from .nodes import cluster_config, configure_nodes, create_cluster, is_up_to_date
 from .objects import needed_objects
 
@@ -36,6 +36,7 @@ class Needs:
 def bring_up(project: Project, cluster: Cluster) -> None:
     """Make or change the cluster, and print what is done; raise CommandError if it fails."""
     started = time.monotonic()
+    argo_release(project)  # a wrong choice is reported before anything is made
     for folder in ("claims", "images"):
         (cluster.folder / folder).mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as pool:
@@ -126,7 +127,7 @@ def apply_objects(project: Project, cluster: Cluster, needs: Needs) -> int:
     apply(cluster, objects, namespace)
     make_claim_folders(cluster, needs.pods)
     for name in needs.installs:
-        install(cluster, name)
+        install(project, cluster, name)
     return len(objects)
 
 
