@@ -18,8 +18,7 @@ STEPS = {
         "--data-file", str(ROOT / "tests/example-answers.yml"), str(ROOT), str(PROJECT),
     ),
     "make its environment": (str(BIN / "uv"), "sync", "--quiet"),
-    "run its tests": (*UV, "pytest", "--quiet"),
-    "check every pod of its flows": (*UV, "k8s", "check"),
+    "test it as CI does, with the check of every pod": (*UV, "k8s", "test"),
     "run flows/train.py on this machine": (*UV, "python", "flows/train.py", "--quiet", "run"),
 }  # fmt: skip
 

@@ -37,15 +37,15 @@ TEAM_CI: dict[str, Edits] = {
     "github": [
         (
             ".github/workflows/ci.yml",
-            "      - run: uv run pytest\n",
-            "      - run: uv run pytest\n      - run: uv run python scripts/lint.py\n",
+            "      - run: uv run k8s test\n",
+            "      - run: uv run k8s test\n      - run: uv run python scripts/lint.py\n",
         ),
     ],
     "gitlab": [
         (
             ".gitlab-ci.yml",
-            "    - uv run pytest\n",
-            "    - uv run pytest\n    - uv run python scripts/lint.py\n",
+            "    - uv run k8s test\n",
+            "    - uv run k8s test\n    - uv run python scripts/lint.py\n",
         ),
     ],
     "none": [],
@@ -64,13 +64,13 @@ RELEASE: Edits = [
     ("src/{{ package_name }}/base.py", '"""', '"""Newer. '),
     (
         "{% if ci == 'github' %}.github{% endif %}/workflows/ci.yml.jinja",
-        "uv run ruff check\n",
-        "uv run ruff check --quiet\n",
+        "uv run k8s kind up\n",
+        "uv run k8s kind up --newer\n",
     ),
     (
         "{% if ci == 'gitlab' %}.gitlab-ci.yml{% endif %}.jinja",
-        "uv run ruff check\n",
-        "uv run ruff check --quiet\n",
+        "uv run k8s kind up\n",
+        "uv run k8s kind up --newer\n",
     ),
 ]
 

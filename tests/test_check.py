@@ -338,7 +338,7 @@ def write(name: str, text: str) -> Callable[[Path], None]:
 
 LINT = flow().replace("self.next(self.end)", "pass", 1)
 BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
-    "no flows": (empty, ("check",), "flows/ has no flow"),
+    "no flows": (empty, ("check", "hello"), "no flow is called hello; flows/ has no flow"),
     "no such flow": (None, ("check", "trian"), "train"),
     "not a flow": (
         write("flows/one.py", "x = 1\n"),

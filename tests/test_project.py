@@ -1,6 +1,8 @@
 """What the command says where it cannot work: one line with the remedy, and exit code 2."""
 
 import importlib.metadata
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from mf_k8s.errors import CommandError
+from mf_k8s.flow_settings import tables_without_flow
 from mf_k8s.project import find_project
 
 K8S = Path(sys.executable).with_name("k8s")
@@ -85,6 +88,24 @@ BROKEN = {
 }
 
 
+WRONG_PATTERNS = {
+    "a text": 'flows = "*.py"',
+    "none": "flows = []",
+    "a folder": 'flows = ["."]',
+    "outside": 'flows = ["../*.py"]',
+    "absolute": 'flows = ["/flows/*.py"]',
+    "a number": "flows = [1]",
+}
+BROKEN |= {
+    f"flows: {name}": (
+        {"pyproject.toml": f"{PYPROJECT}{line}\n"},
+        "pyproject.toml: [tool.mf-k8s] flows must be a list of patterns in the project, like"
+        ' ["*.py"] for the files of its top folder',
+    )
+    for name, line in WRONG_PATTERNS.items()
+}
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "churn"
@@ -139,6 +160,90 @@ def test_paths_are_those_of_the_working_directory(project, monkeypatch):
     monkeypatch.chdir(project / "flows")
     with pytest.raises(CommandError, match=r"^\.\./src/churn/base\.py is missing, .* -- \.\./src"):
         find_project()
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+FILES_OF_FLOWS = ("flows/b.py", "flows/nested/a.py", "c.py", "jobs/d.py", "jobs/.venv/e.py")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected", "place"),
+    [
+        ("", ["flows/b.py", "flows/nested/a.py"], "flows/"),
+        ('flows = ["*.py"]', ["c.py"], "*.py"),
+        ('flows = ["*.py", "jobs/**/*.py"]', ["c.py", "jobs/d.py"], "*.py, jobs/"),
+        ('flows = ["flows/b.py"]', ["flows/b.py"], "flows/b.py"),
+    ],
+)
+def test_where_flows_are(project, line, expected, place):
+    touch(project, *FILES_OF_FLOWS)
+    (project / "pyproject.toml").write_text(f"{PYPROJECT}{line}\n")
+    found = find_project(project)
+    assert [str(file.relative_to(project)) for file in found.flow_files()] == expected
+    assert found.flows_place == place
+    with pytest.raises(CommandError, match=f"; {re.escape(place)} has {Path(expected[0]).stem}"):
+        found.flow_files(["nothing"])
+
+
+def test_pattern_that_no_file_fits(project, monkeypatch):
+    monkeypatch.chdir(project)
+    (project / "pyproject.toml").write_text(f'{PYPROJECT}flows = ["jobs/*.py"]\n')
+    with pytest.raises(CommandError) as raised:
+        find_project().flow_files()
+    expected = "no file fits flows = ['jobs/*.py'] of [tool.mf-k8s] in pyproject.toml"
+    assert str(raised.value) == expected
+
+
+def test_tables_of_flows_that_are_gone(project):
+    """Whoever deletes an example need not know of tests/kind.toml; a misspelt name is an error."""
+    touch(project, "flows/hello.py", "flows/score.py")
+    settings = {"train": {}, "score": {}}
+    assert tables_without_flow(settings, find_project(project)) == ["train"]
+    with pytest.raises(CommandError, match="no flow is called helo; did you mean hello?"):
+        tables_without_flow({**settings, "helo": {}}, find_project(project))
+
+
+def k8s_test(project: Path, *commands: str) -> subprocess.CompletedProcess[str]:
+    (project / "pyproject.toml").write_text(f"{PYPROJECT}test = {json.dumps(commands)}\n")
+    return subprocess.run([K8S, "test"], cwd=project, capture_output=True, text=True, timeout=60)
+
+
+FAILING = "python -c 'raise SystemExit(3)'"
+
+
+def test_every_listed_command_is_run(project):
+    """In the project's folder; the second is run although the first one fails."""
+    done = k8s_test(project, FAILING, """python -c 'open("here", "w")'""")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert (project / "here").exists()
+    assert done.stdout.splitlines()[0] == f"$ {FAILING}"
+    assert re.search(r"^python -c 'raise .* FAILED, exit code 3 +\d", done.stdout, re.MULTILINE)
+    assert re.search(r"^python -c 'open.* passed +\d", done.stdout, re.MULTILINE)
+    assert done.stdout.splitlines()[-1] == f"failed: uv run {FAILING}"
+    done = k8s_test(project, "python -c 'print(6 * 7)'")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\n42\n" in done.stdout and "failed" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("commands", "message"),
+    [
+        ([], "pyproject.toml: [tool.mf-k8s] must list what `k8s test` runs, like test = ["),
+        ([7], "pyproject.toml: [tool.mf-k8s] must list what `k8s test` runs, like test = ["),
+        (["'"], 'pyproject.toml: [tool.mf-k8s] test: "\'" is not a command, like mypy'),
+        (["no-such"], "no-such is not installed: uv add --dev no-such, or take `no-such` out of"),
+    ],
+)
+def test_nothing_is_run_if_one_cannot_be(project, commands, message):
+    done = k8s_test(project, "python -c 1", *commands) if commands else k8s_test(project)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"k8s: {message}")
+    assert done.stderr.count("\n") == 1
 
 
 def test_remedy_restores_a_file(copy, tmp_path):

@@ -13,7 +13,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from conftest import ADVANCED, EXAMPLE, QUESTIONS, ROOT, run
+from conftest import ADVANCED, EXAMPLE, QUESTIONS, ROOT, UV, run
 from metaflow.metaflow_environment import MetaflowEnvironment
 
 BIN = Path(sys.executable).parent
@@ -85,7 +85,7 @@ NAMES = {"example": "churn-model", "advanced": "vision"}
 PYTHON = {"advanced": "3.12", "python_version=3.11": "3.11", "python_version=3.12": "3.12"}
 CI = {"advanced": "gitlab", "ci=gitlab": "gitlab", "ci=none": None}
 SYNC = "uv sync --locked"
-TEST = [SYNC, "uv run ruff check", "uv run ruff format --check", "uv run mypy", "uv run pytest"]
+TEST = [SYNC, "uv run k8s test"]
 KIND = [SYNC, "uv run k8s kind up", "uv run k8s kind test"]
 PLAN = 'uv run k8s plan --against "${}" --format markdown > plan.md'
 JOBS = {
@@ -96,7 +96,7 @@ JOBS = {
         "comment": ["gh run download"],
     },
     "gitlab": {
-        "test": [*TEST, "uv run k8s check"],
+        "test": TEST,
         "kind": [
             *KIND,
             "uv run k8s kind logs kind-logs || true",
@@ -450,5 +450,89 @@ def test_workflows_pass_actionlint(case):
     run("go", "run", ACTIONLINT, *workflows(case), cwd=case.path)
 
 
+# A first flow as people write it. The stubs of requests and yaml are known to mypy, which asks for
+# them more strictly than for those of other libraries.
+TEAM_FLOW = '''"""The team's own flow."""
+
+import boto3
+import requests
+import yaml
+from metaflow import kubernetes, step
+
+from churn_model import BaseFlow
+
+
+class ScoreFlow(BaseFlow):
+    @kubernetes
+    @step
+    def start(self):
+        self.table = open("data/customers.csv").read()
+        print(boto3.__name__, requests.__name__, yaml.__name__)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print(self.table)
+
+
+if __name__ == "__main__":
+    ScoreFlow()
+'''
+
+
 def test_type_checker(example: Path, venv: Path) -> None:
-    run(venv / "bin/mypy", cwd=example)
+    """Libraries without types pass; a type that is wrong does not, wherever the flow is."""
+    (example / "score.py").write_text(TEAM_FLOW)
+    try:
+        run(venv / "bin/mypy", cwd=example)
+        (example / "score.py").write_text(f"{TEAM_FLOW}\nlimit: int = 'two'\n")
+        wrong = subprocess.run([venv / "bin/mypy"], cwd=example, capture_output=True, text=True)
+        assert wrong.stdout.startswith("score.py:"), wrong.stdout
+        assert "Found 1 error in 1 file" in wrong.stdout
+    finally:
+        (example / "score.py").unlink()
+
+
+def test_what_ci_runs(example: Path, venv: Path, tmp_path: Path) -> None:
+    """Green without the examples, and with a flow of the team's in the top folder that reads data.
+
+    And with no flow at all, before the team has one.
+    """
+    project = tmp_path / "churn-model"
+    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    shutil.rmtree(project / "flows")
+    (project / ".venv").symlink_to(venv)
+
+    def k8s_test() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [venv / "bin/k8s", "test"],
+            cwd=project,
+            env={"PATH": "/usr/bin:/bin", "UV": str(UV), "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    nothing = k8s_test()
+    assert nothing.returncode == 0, nothing.stdout + nothing.stderr
+    assert "k8s: flows/ has no flow yet; flows under [tool.mf-k8s] in" in nothing.stderr
+    passed = re.findall(r"^(.*?) +passed ", nothing.stdout, re.MULTILINE)
+    assert passed == [
+        *("uv lock --check", "ruff check", "ruff format --check", "mypy", "k8s check", "pytest")
+    ]
+
+    pyproject = project / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("\ntest = ", '\nflows = ["*.py"]\ntest = '))
+    (project / "score.py").write_text(TEAM_FLOW)
+    without_data = k8s_test()
+    assert without_data.returncode == 1
+    assert without_data.stdout.endswith("\nfailed: uv run pytest\n"), without_data.stdout
+    assert "No such file or directory: 'data/customers.csv'" in without_data.stdout
+    assert "It was run as tests/kind.toml says: python score.py run\n" in without_data.stdout
+
+    (project / "data").mkdir()
+    (project / "data/customers.csv").write_text("age\n30\n")
+    done = k8s_test()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ScoreFlow (compiled): every pod matches k8s.toml" in done.stdout
+    assert "1 passed" in done.stdout

@@ -52,7 +52,7 @@ def test_edits_survive(source, tmp_path, answers):
     assert "\nA newer line.\n" in (project / "README.md").read_text()
     assert '"joblib>=1.5"' in (project / "pyproject.toml").read_text()
     workflow = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}[ci]
-    assert "uv run ruff check --quiet\n" in (project / workflow).read_text()
+    assert "uv run k8s kind up --newer\n" in (project / workflow).read_text()
     (base,) = project.glob("src/*/base.py")
     assert base.read_text().startswith('"""Newer. ')
 

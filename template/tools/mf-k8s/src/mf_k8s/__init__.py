@@ -3,6 +3,7 @@
 Nothing in here runs in a pod. Each command has a folder of its name, whose `command.py` has its
 options and says what it does:
 
+    test      runs what CI runs: linters, types and tests
     check     compares every pod of a flow with k8s.toml, compiled or on the cluster (live.py)
     plan      shows what a change does to each pod
     deploy    writes flows to Argo Workflows, with every pod configured
@@ -22,7 +23,7 @@ deploy and image, deploy uses plan and check.
     expected_pods       the pods that a flow must have
     read_pods           the pods that a WorkflowTemplate or a cluster has
     cluster_api         asks the Kubernetes API
-    programs            runs docker, kind and kubectl
+    programs            runs docker, kind, kubectl and git
     progress, tables    what is printed on the way and at the end
 
 Imports that are slow (metaflow, kubernetes, hera, …) stand in the functions that need them, so that

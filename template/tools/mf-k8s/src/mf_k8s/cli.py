@@ -12,6 +12,7 @@ from .image.command import image
 from .kind import command as kind
 from .plan.command import plan
 from .progress import print_error
+from .test.command import test
 
 # Help in plain text: typer's boxes are drawn by rich, whose import takes longer than all else.
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     epilog="Run it anywhere inside a project.",
 )
+app.command()(test)
 app.command()(check)
 app.command()(plan)
 app.command()(image)

@@ -1,5 +1,6 @@
-"""tests/kind.toml: how each flow of flows/ is run, here and on a cluster."""
+"""tests/kind.toml: how each flow is run, here and on a cluster."""
 
+import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypedDict
@@ -38,13 +39,26 @@ def read_flow_settings(project: Project) -> dict[str, FlowSettings]:
     return settings
 
 
-def must_name_flows(settings: Iterable[str], project: Project) -> None:
-    """Raise CommandError for a table of tests/kind.toml that names no flow of flows/."""
+def tables_without_flow(settings: Iterable[str], project: Project) -> list[str]:
+    """Return the tables of tests/kind.toml whose flow is gone.
+
+    Raise CommandError for one that looks like a misspelt name.
+    """
     flows = {flow.stem for flow in project.flow_files()}
-    for flow in settings:
-        if flow not in flows:
-            known = ", ".join(sorted(flows))
-            raise CommandError(f"tests/kind.toml: no flow is called {flow}; flows/ has {known}")
+    unknown = [name for name in settings if name not in flows]
+    for name in unknown:
+        if near := difflib.get_close_matches(name, flows - {*settings}, 1):
+            raise CommandError(
+                f"tests/kind.toml: no flow is called {name}; did you mean {near[0]}?"
+            )
+    return unknown
+
+
+def how_to_run(error: str) -> str:
+    """Return the remedy for a run on a cluster that ended with an error."""
+    if "FileNotFoundError" in error:
+        return "pods get a flow's Python files and no data: README.md says how to send some"
+    return "tests/kind.toml says how it is run: with which options and parameters, or why not"
 
 
 def flow_options(settings: dict[str, FlowSettings], file: Path) -> list[str]:

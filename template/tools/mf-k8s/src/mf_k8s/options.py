@@ -12,7 +12,7 @@ from .tables import Format
 
 Flows = Annotated[
     list[str] | None,
-    typer.Argument(help="Files, or their names in flows/; all flows by default."),
+    typer.Argument(help="Files, or flows by their names; all flows by default."),
 ]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How to print the result.")]
 Env = Annotated[

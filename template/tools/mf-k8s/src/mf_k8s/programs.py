@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from .errors import CommandError
 
+UV = os.environ.get("UV", "uv")  # which `uv run` sets to itself
 OLDEST = {"docker": "20.10", "kind": "0.27", "kubectl": "1.28"}  # kind: its nodes have containerd 2
 VERSION_OF = {
     "docker": ("docker", "version", "--format", "{{.Server.Version}}"),

@@ -35,22 +35,30 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(name: str) -> Iterator[Stage]:
+def stage(name: str, spin: bool = True) -> Iterator[Stage]:
     """Show on a terminal that a part is at work, then print its result and how long it took.
 
-    Stages may run side by side.
+    Stages may run side by side. `spin` is False for a part that prints by itself.
     """
-    started, current, spinner = time.monotonic(), Stage(), shared_spinner()
+    started, current = time.monotonic(), Stage()
+    with spinning(name) if spin else contextlib.nullcontext():
+        yield current
+    print(f"{name:<16} {current.result:<60} {time.monotonic() - started:6.1f} s", flush=True)
+
+
+@contextlib.contextmanager
+def spinning(name: str) -> Iterator[None]:
+    """Show on a terminal that a part is at work."""
+    spinner = shared_spinner()
     task = spinner.add_task(name)
     if output.is_terminal:
         spinner.start()
     try:
-        yield current
+        yield
     finally:
         spinner.remove_task(task)
         if output.is_terminal and not spinner.tasks:
             spinner.stop()
-    print(f"{name:<16} {current.result:<60} {time.monotonic() - started:6.1f} s", flush=True)
 
 
 def with_progress(work: Iterable[Item], title: str, total: int | None) -> Iterator[Item]:

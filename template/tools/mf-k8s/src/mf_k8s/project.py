@@ -17,15 +17,17 @@ from .errors import CommandError
 # `k8s_overrides` on a step's function, and k8s.schema.json beside them.
 CONTRACT = 1
 TABLE = "mf-k8s"  # [tool.mf-k8s] in the project's pyproject.toml
+FLOWS = ("flows/**/*.py",)
 UPDATE_TOOL = "run `uv sync --upgrade-package mf-k8s`"
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project's folder and the name of its package."""
+    """A project's folder, the name of its package, and patterns of its flows' files."""
 
     root: Path
     package: str
+    flows: Sequence[str] = FLOWS
 
     @property
     def name(self) -> str:
@@ -44,15 +46,24 @@ class Project:
     def settings_file(self) -> Path:
         return self.source / self.package / "settings.py"
 
-    def flow_files(self, names: Sequence[str] = ()) -> list[Path]:
-        """Return the files that `names` stand for, or every Python file in flows/.
+    @property
+    def flows_place(self) -> str:
+        """Return where the flows are, as messages say it: `flows/`, or `*.py`."""
+        return ", ".join(pattern.removesuffix("**/*.py") or pattern for pattern in self.flows)
 
-        A name is a path, or the name of a file in flows/ with or without `.py`. Raise CommandError
-        for a name that fits no file, or more than one.
+    def flow_files(self, names: Sequence[str] = ()) -> list[Path]:
+        """Return the files that `names` stand for, or every Python file where the flows are.
+
+        A name is a path, or the name of such a file with or without `.py`. Raise CommandError for a
+        name that fits no file, or more than one, and for patterns of the project that fit none.
         """
-        files = sorted(self.root.glob("flows/**/*.py"))
-        if not names and not files:
-            raise CommandError("flows/ has no flow: add one, or name a file")
+        found = {file for pattern in self.flows for file in self.root.glob(pattern)}
+        files = sorted(file for file in found if not self._is_hidden(file))
+        if not files and self.flows != FLOWS:
+            raise CommandError(
+                f"no file fits flows = {[*self.flows]} of [tool.{TABLE}] in"
+                f" {shown_path(self.root / 'pyproject.toml')}"
+            )
         return list(dict.fromkeys(self._flow_file(name, files) for name in names)) or files
 
     def _flow_file(self, name: str, files: Sequence[Path]) -> Path:
@@ -65,7 +76,10 @@ class Project:
             paths = ", ".join(str(file.relative_to(self.root)) for file in matches)
             raise CommandError(f"{name} is the name of more than one flow: use a path, of {paths}")
         known = ", ".join(file.stem for file in files) or "no flow"
-        raise CommandError(f"no flow is called {name}; flows/ has {known}")
+        raise CommandError(f"no flow is called {name}; {self.flows_place} has {known}")
+
+    def _is_hidden(self, file: Path) -> bool:
+        return any(part.startswith(".") for part in file.relative_to(self.root).parts)
 
 
 def shown_path(file: str | Path) -> str:
@@ -83,7 +97,7 @@ def find_project(start: Path | None = None) -> Project:
         file = root / "pyproject.toml"
         table = read_table(file) if file.is_file() else None
         if table is not None:
-            project = Project(root, package_name(table, file))
+            project = Project(root, package_name(table, file), flow_patterns(table, file))
             must_be_whole(project)
             must_fit(project, str(table.get("required-version", "")))
             return project
@@ -114,6 +128,20 @@ def package_name(table: dict[str, Any], file: Path) -> str:
             ' like package = "churn_model" for src/churn_model'
         )
     return name
+
+
+def flow_patterns(table: dict[str, Any], file: Path) -> Sequence[str]:
+    """Return what [tool.mf-k8s] says of where the flows are; raise CommandError if it is wrong."""
+    given = table.get("flows", FLOWS)
+    patterns: Sequence[Any] = given if given and isinstance(given, list | tuple) else [None]
+    for pattern in patterns:
+        path = Path(pattern) if isinstance(pattern, str) else Path("..")
+        if path.suffix != ".py" or path.is_absolute() or ".." in path.parts:
+            raise CommandError(
+                f"{shown_path(file)}: [tool.{TABLE}] flows must be a list of patterns in the"
+                ' project, like ["*.py"] for the files of its top folder'
+            )
+    return patterns
 
 
 def must_be_whole(project: Project) -> None:

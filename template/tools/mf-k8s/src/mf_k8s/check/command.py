@@ -45,6 +45,11 @@ def check(
     work = check_live(project, compiled, namespace, run) if live else check_flows(project, compiled)
     reports = list(with_progress(work, "Comparing", None if live else len(files)))
     reports = without_helpers(reports, strict=bool(flows))
+    if not reports:
+        print_error(
+            f"k8s: {project.flows_place} has no flow yet; flows under [tool.mf-k8s] in"
+            " pyproject.toml says where else they are"
+        )
     if not live:
         clashes = name_clashes(project, reports)
         for report in reports:

@@ -15,7 +15,7 @@ from .create import change_by, deploy_flows, must_match
 
 
 def deploy(
-    flows: Annotated[list[str], typer.Argument(help="Files, or their names in flows/.")],
+    flows: Annotated[list[str], typer.Argument(help="Files, or flows by their names.")],
     env: Env = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would change.")

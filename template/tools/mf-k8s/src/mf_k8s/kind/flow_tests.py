@@ -9,8 +9,8 @@ from ..compile_flows import CompiledFlow, compile_flows
 from ..deploy.create import must_match
 from ..environments import read_environment
 from ..errors import CommandError
-from ..flow_settings import FlowSettings, must_name_flows, read_flow_settings
-from ..progress import stage
+from ..flow_settings import FlowSettings, how_to_run, read_flow_settings, tables_without_flow
+from ..progress import print_error, stage
 from ..project import Project
 from .cluster import Cluster
 from .flow_runs import FlowRun, run_on_argo, run_with_kubernetes
@@ -25,11 +25,12 @@ def test_flows(
 ) -> bool:
     """Test flows, and return whether all of them pass.
 
-    `names` are files or flows; without any, all of flows/ that tests/kind.toml does not leave out.
+    `names` are files or flows; without any, all that tests/kind.toml does not leave out.
     `parameters` are used instead of those of tests/kind.toml.
     """
     settings = read_flow_settings(project)
-    must_name_flows(settings, project)
+    for name in tables_without_flow(settings, project):
+        print_error(f"k8s: tests/kind.toml: [{name}] names no flow: delete it")
     files = project.flow_files(names)
     if not names:
         files = [file for file in files if not is_skipped(file, settings)]
@@ -65,10 +66,9 @@ def is_skipped(file: Path, settings: dict[str, FlowSettings]) -> bool:
 
 
 def flow_title(project: Project, file: Path) -> str:
-    """Return a name that no other flow has: two folders of flows/ may have a file of one name."""
-    flows = project.root / "flows"
-    path = file.relative_to(flows) if file.is_relative_to(flows) else Path(file.name)
-    return "-".join(path.with_suffix("").parts)
+    """Return a name that no other flow has: two folders may have a file of one name."""
+    path = file.relative_to(project.root) if file.is_relative_to(project.root) else Path(file.name)
+    return "-".join(path.with_suffix("").parts).removeprefix("flows-")
 
 
 def passes_by(way: str, run: FlowRun) -> bool:
@@ -84,6 +84,7 @@ def passes_by(way: str, run: FlowRun) -> bool:
             testing.result = f"{len(reports[-1].pods)} pods match k8s.toml"
         except CommandError as error:
             print(error)
+            print(f"{run.compiled.file.name}: {how_to_run(str(error))}")
             testing.result = "FAILED"
             return False
     return True

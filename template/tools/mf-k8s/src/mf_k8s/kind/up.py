@@ -115,6 +115,8 @@ def compile_needs(project: Project) -> Needs:
                 installs.add("JOBSET")
             if "metaflow/triggers" in result.template["metadata"]["annotations"]:
                 installs.add("EVENTS")
+    if not pods:
+        raise CommandError(f"{project.flows_place} has no flow to run on a cluster: add one")
     return Needs(pods, sorted(installs))
 
 

@@ -1,7 +1,6 @@
 """Compares this tree with another revision of it."""
 
 import contextlib
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,11 +12,9 @@ from ..compile_flows import compile_flows
 from ..complete_template import complete_template
 from ..config import read_toml, shared_settings
 from ..errors import CommandError
-from ..programs import run_program
-from ..project import Project
+from ..programs import UV, run_program
+from ..project import Project, flow_patterns, read_table
 from .differences import Plan, differences, planned_settings
-
-UV = os.environ.get("UV", "uv")  # which `uv run` sets to itself
 
 
 def plan_against(project: Project, reference: str) -> Plan:
@@ -37,10 +34,10 @@ def plan_against(project: Project, reference: str) -> Plan:
 
 def older_settings(older: Project, python: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Return the planned settings of another revision, which may be from before the template."""
-    files = sorted(older.root.glob("flows/**/*.py"))
-    if not files or not older.config_file.exists():
-        return {}, ["no flow, or no k8s.toml, so each flow is new"]
     try:
+        files = older.flow_files()
+        if not files or not older.config_file.exists():
+            return {}, ["no flow, or no k8s.toml, so each flow is new"]
         return compiled_settings(older, files, python)
     except CommandError as error:
         return {}, [str(error)]
@@ -83,9 +80,16 @@ def revision(project: Project, reference: str) -> Iterator[tuple[str, Project, l
     with tempfile.TemporaryDirectory() as folder:
         try:
             git(root, "worktree", "add", "--detach", folder, commit)
-            yield name, Project(Path(folder, inside).resolve(), project.package), python
+            yield name, older_project(Path(folder, inside).resolve(), project.package), python
         finally:
             git_or_nothing(root, "worktree", "remove", "--force", folder)
+
+
+def older_project(root: Path, package: str) -> Project:
+    """Return the project of another revision, whose flows may be elsewhere."""
+    file = root / "pyproject.toml"
+    table = read_table(file) if file.exists() else None
+    return Project(root, package, flow_patterns(table or {}, file))
 
 
 def git(root: Path, *arguments: str) -> str:

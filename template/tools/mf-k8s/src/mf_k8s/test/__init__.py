@@ -1,0 +1,1 @@
+"""`k8s test`: runs what CI runs."""
