@@ -1,15 +1,19 @@
-"""Prints tables for people: on a terminal, or as Markdown for a pull request."""
+"""Prints tables for people: on a terminal, in a log, or as Markdown for a pull request."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 Format = Literal["table", "json", "markdown"]
+ANY_WIDTH = 100_000
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Printer:
     @property
     def console(self) -> Console:
         if self.markdown:
-            return Console(width=100_000, color_system=None, highlight=False)
+            return Console(width=ANY_WIDTH, color_system=None, highlight=False)
         return Console(highlight=False)
 
     @property
@@ -33,18 +37,65 @@ class Printer:
         """Return a value for a table's cell, a line for each item of a list or table."""
         return escape(as_text(value, self.line_break))
 
-    def lines(self, *lines: str) -> None:
-        """Print lines as they are."""
-        self.console.print(*lines, sep="\n", markup=False)
+    def names(self, names: Iterable[str], width: int) -> str:
+        """Return names as one text; on a terminal, in lines of `width` columns if they can be."""
+        text = ", ".join(names)
+        if not self.markdown:
+            text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+        return escape(text)
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table of cells that may hold rich's markup; nothing if it has no rows."""
-        table = Table(box=box.MARKDOWN if self.markdown else box.ROUNDED)
-        for number, head in enumerate(heads):
-            table.add_column(head, overflow="fold", no_wrap=number == 0)
+    def lines(self, *lines: str) -> None:
+        """Print lines as they are, wrapped between words."""
+        if lines:
+            self.console.print(*lines, sep="\n", markup=False)
+
+    def heading(self, text: str) -> None:
+        """Print a line that may hold rich's markup, and an empty one below it."""
+        self.console.print(f"{'## ' if self.markdown else ''}{text}\n")
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+        """Print a table of cells that may hold rich's markup; nothing if it has no rows.
+
+        Return whether it fits the terminal. If not, nothing is printed: its words would be broken.
+        """
+        console, style = self.console, box.MARKDOWN if self.markdown else box.SIMPLE_HEAD
+        table = Table(box=style, show_edge=self.markdown)
+        for head in heads:
+            table.add_column(head, no_wrap=True)
         for row in rows:
             table.add_row(*(cell.replace("|", "\\|") if self.markdown else cell for cell in row))
-        self.console.print(table if rows else "")
+        unbroken = console.measure(table, options=console.options.update_width(ANY_WIDTH))
+        fits = unbroken.maximum <= console.width
+        if rows and fits:
+            console.print(table)
+            if not self.markdown:  # whose tables end with an empty line
+                console.print()
+        return fits
+
+    def block(self, title: str, cells: Mapping[str, str], width: int = 0) -> None:
+        """Print a title and, below it, each cell beside its name, or below it if it is too long.
+
+        `width` is that of the names, by default as wide as they are.
+        """
+        if self.markdown:
+            self.table(["", title], [*cells.items()])
+            return
+        console = self.console
+        width = max(width, *(len(line) for name in cells for line in name.split("\n")))
+        console.print(f"[bold]{title}[/]", soft_wrap=True)
+        for name, cell in cells.items():
+            names, lines = name.split("\n"), Text.from_markup(cell).split("\n")
+            if 4 + width + max(map(len, lines)) <= console.width:
+                for label, line in zip_longest(names, lines, fillvalue=""):
+                    text = Text(f"  {label:<{width}}  ").append(line)
+                    text.rstrip()
+                    console.print(text)
+            else:
+                console.print(*(f"  {label}" for label in names), sep="\n", soft_wrap=True)
+                console.print(
+                    *(Text("    ").append(line) for line in lines), sep="\n", soft_wrap=True
+                )
+        console.print()
 
 
 def as_text(value: Any, separator: str = "\n") -> str:

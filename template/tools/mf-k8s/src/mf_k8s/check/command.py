@@ -11,7 +11,8 @@ from ..progress import print_error, with_progress
 from ..project import find_project, shown_path
 from .compare import check_flows, name_clashes
 from .live import check_live
-from .report import Report, as_json, show_reports
+from .report import Report, as_json
+from .show import show_reports
 
 
 def check(

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..check.compare import check_flows
 from ..check.live import check_live
-from ..check.report import Report, show_reports
+from ..check.report import Report
+from ..check.show import show_reports
 from ..cluster_api import ARGO, list_objects
 from ..compile_flows import CompiledFlow
 from ..config import read_toml, shared_settings
@@ -119,4 +120,4 @@ def change_by(template: Manifest) -> Plan:
     name, namespace = (template["metadata"][key] for key in ("name", "namespace"))
     deployed = deployed_templates(namespace)
     old = {name: planned_settings(deployed[name])} if name in deployed else {}
-    return differences(old, {name: planned_settings(template)}, "deployed")
+    return differences(old, {name: planned_settings(template)}, "the cluster")

@@ -113,17 +113,37 @@ def own_variables(container: Mapping[str, Any]) -> dict[str, Hidden]:
 def show_plan(plan: Plan, markdown: bool) -> None:
     """Print a plan for people."""
     printer = Printer(markdown)
-    rows = [[flow, "", "", "—", "added"] for flow in plan["added"]]
-    rows += [[flow, "", "", "removed", "—"] for flow in plan["removed"]]
-    for change in plan["changes"]:
-        names = [change["flow"], change["pod"], change["setting"]]
-        rows.append([*names, printer.cell(change["old"]), printer.cell(change["new"])])
-    for flow, pods in plan["unchanged"].items():
-        rows.append([flow, ", ".join(pods), "", "unchanged", ""])
     if not has_changes(plan):
         printer.lines(f"No pod changes between {plan['against']} and this tree.")
-    printer.table(["flow", "pod", "setting", f"at {plan['against']}", "now"], rows)
+    for flow in plan["added"]:
+        printer.heading(f"{flow}: added")
+    for flow in plan["removed"]:
+        printer.heading(f"{flow}: removed")
+    for flow in sorted({*plan["unchanged"], *(change["flow"] for change in plan["changes"])}):
+        show_flow(flow, plan, printer)
     printer.lines(*plan["notes"])
+
+
+def show_flow(flow: str, plan: Plan, printer: Printer) -> None:
+    """Print what changes in a flow: once for all pods in which the same changes."""
+    changes = [change for change in plan["changes"] if change["flow"] == flow]
+    unchanged = plan["unchanged"].get(flow, [])
+    printer.heading(f"{flow}: {'changed' if changes else 'unchanged'}")
+    every_pod = {change["pod"] for change in changes} - {WORKFLOW} | {*unchanged}
+    pods: dict[tuple[str, str, str], list[str]] = {}
+    for change in changes:
+        old, new = printer.cell(change["old"]), printer.cell(change["new"])
+        pods.setdefault((change["setting"], old, new), []).append(change["pod"])
+    heads = [f"at {plan['against']}", "now"]
+    rows = [
+        [key, "every pod" if {*names} == every_pod else printer.names(names, 24), old, new]
+        for (key, old, new), names in pods.items()
+    ]
+    if rows and not printer.table(["", "pods", *heads], rows):
+        for key, names, *values in rows:
+            printer.block(f"{key}: {names}", dict(zip(heads, values, strict=True)))
+    if unchanged and changes:
+        printer.lines(f"unchanged: {', '.join(unchanged)}", "")
 
 
 def has_changes(plan: Plan) -> bool:

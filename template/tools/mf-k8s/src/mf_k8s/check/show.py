@@ -1,0 +1,106 @@
+"""Prints the reports of `check` for people."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from rich.markup import escape
+
+from ..tables import Printer, as_text
+from .report import Comparison, Report
+
+MARK = "†"
+Pods = Mapping[str, Mapping[str, Comparison]]  # by pod and setting
+RIGHT_BY_DEPLOY = "right when `k8s deploy` writes it; `argo-workflows create` by hand leaves off"
+
+
+def show_reports(reports: Sequence[Report], markdown: bool) -> None:
+    """Print reports for people."""
+    printer = Printer(markdown)
+    for report in reports:
+        if markdown or not report.error:  # which stderr says
+            show_report(report, printer)
+    cells = [
+        setting for report in reports for pod in report.pods.values() for setting in pod.values()
+    ]
+    if any(setting["override"] and setting["equal"] for setting in cells):
+        printer.lines("* differs from k8s.toml: the step or its pool says so")
+
+
+def show_report(report: Report, printer: Printer) -> None:
+    result = "[green]every pod matches k8s.toml[/]"
+    if not report.matches:
+        result = "[bold red]does not match k8s.toml[/]"
+    printer.heading(f"{escape(report.title)}: {result}")
+    if report.pods:
+        names = (f"{name} {MARK}" if name in report.by_deploy else name for name in report.pods)
+        printer.lines(f"Pods: {', '.join(names)}", "")
+        if printer.markdown:
+            printer.lines(*mermaid(report), "")
+        show_pods(report.pods, printer)
+    lines = [*by_deploy_lines(report), report.error, *report.failures, *report.notes]
+    if found := [f"- {line}" for line in lines if line]:
+        printer.lines(*found, "")
+
+
+def show_pods(pods: Pods, printer: Printer) -> None:
+    """Print what all pods share, then what all steps share, then a table of the rest."""
+    every_pod = [name for name, pod in pods.items() if "pod" not in pod]  # not those that miss
+    every_step = [name for name, pod in pods.items() if "cpu" in pod]  # of others not compared
+    settings = sorted({key for pod in pods.values() for key in pod})
+    width = max(map(len, settings))
+    for title, names in {"every pod": every_pod, "every step": every_step}.items():
+        shared = [key for key in settings if names and alike_pods(pods, [key]) == [names]]
+        settings = [key for key in settings if key not in shared]
+        if shared:
+            printer.block(title, {key: cell(pods[names[0]][key], printer) for key in shared}, width)
+    groups = alike_pods(pods, settings)
+    heads = ["every step" if names == every_step else printer.names(names, 24) for names in groups]
+    columns = [pods[names[0]] for names in groups]
+    rows = [[key, *(cell(column.get(key), printer) for column in columns)] for key in settings]
+    if not printer.table(["", *heads], rows):
+        for key in settings:
+            alike = alike_pods(pods, [key])
+            printer.block(
+                key,
+                {printer.names(names, 60): cell(pods[names[0]][key], printer) for names in alike},
+            )
+
+
+def alike_pods(pods: Pods, settings: Sequence[str]) -> list[list[str]]:
+    """Return the names of pods that have any of some settings, in groups that compare the same."""
+    groups: dict[str, list[str]] = {}
+    for name, pod in pods.items():
+        if compared := {key: pod[key] for key in settings if key in pod}:
+            groups.setdefault(json.dumps(compared, sort_keys=True), []).append(name)
+    return list(groups.values())
+
+
+def by_deploy_lines(report: Report) -> list[str]:
+    """Return the line that explains the mark; none if no pod has it."""
+    pods_by_settings: dict[str, list[str]] = {}
+    for name, settings in report.by_deploy.items():
+        pods_by_settings.setdefault(", ".join(settings), []).append(name)
+    parts = [f"{settings} ({', '.join(names)})" for settings, names in pods_by_settings.items()]
+    left_off = "; ".join(parts if len(parts) > 1 else pods_by_settings)
+    return [f"{MARK} {RIGHT_BY_DEPLOY}: {left_off}"] if left_off else []
+
+
+def cell(comparison: Comparison | None, printer: Printer) -> str:
+    if not comparison:
+        return ""
+    expected, found = (printer.cell(comparison[key]) for key in ("expected", "found"))
+    if not comparison["equal"]:
+        return f"[red]expected[/] {expected}{printer.line_break}[bold red]found[/] {found}"
+    return f"[cyan]{found} *[/]" if comparison["override"] else found
+
+
+def mermaid(report: Report) -> list[str]:
+    """Return the flow's graph, with the GPUs and memory of each step's pod."""
+    lines = ["```mermaid", "flowchart LR"]
+    for step, following in report.next.items():
+        pod = report.pods.get(step) or report.pods.get(f"{step}/worker") or {}
+        sizes = [as_text(pod[key]["found"], "<br>") for key in ("gpu", "memory") if key in pod]
+        label = "<br>".join([step, *sizes])
+        lines.append(f'  s_{step}["{label}"]')  # a step's own name may be a keyword, like `end`
+        lines += [f"  s_{step} --> s_{other}" for other in following]
+    return [*lines, "```"]
