@@ -47,7 +47,9 @@ ADVANCED = {
 }
 
 
+SCREENS = ROOT / "tests/screens"
 FIGURES: dict[str, Any] = {}
+Compare = Callable[[str, str], None]
 
 
 def how_many(name: str, short: int, long: int) -> int:
@@ -70,6 +72,25 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what the tests measured, which a passing test would not show."""
     for name, figure in FIGURES.items():
         terminalreporter.write_line(f"{name}: {figure}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-screens", action="store_true", help="write tests/screens anew")
+
+
+@pytest.fixture
+def compare(request: pytest.FixtureRequest) -> Compare:
+    """Return a function that compares a text with a file of tests/screens, without its `.txt`."""
+
+    def compare(name: str, text: str) -> None:
+        file = SCREENS / f"{name}.txt"
+        text = "".join(f"{line.rstrip()}\n" for line in text.strip("\n").splitlines())
+        if request.config.getoption("--write-screens"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        assert text == file.read_text(encoding="utf-8"), "`make screens` writes it anew: read it"
+
+    return compare
 
 
 def run(*command: str | Path, cwd: Path, timeout: float = 600, **env: str) -> str:
