@@ -24,7 +24,14 @@ ANSWERS: dict[str, tuple[list[str], str]] = {
     "service_account": (["Metaflow", "system:serviceaccount:ml:metaflow"], "metaflow"),
     "shared_memory": (["8Gi", "-1"], "8192"),
     "persistent_volume_claims": (
-        ["metaflow-training", "data:data", "Data:/data", "a:/x, a:/y", "a:/x, b:/x/y", "a:/dev/shm"],
+        [
+            "metaflow-training",
+            "data:data",
+            "Data:/data",
+            "a:/x, a:/y",
+            "a:/x, b:/x/y",
+            "a:/dev/shm",
+        ],
         "metaflow-training:/cache",
     ),
     "cpu": (["0", "500m"], "2"),
