@@ -26,21 +26,39 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "template/src/{{ package_name }}"
-TEXT, LIST, TABLE = (str, "a text"), (list, "a list of names, like [team-a]"), (dict, "a table")
-KINDS: dict[str, tuple[type, str]] = {
+SERVICE_URL, INTERNAL_URL = "metadata_service_url", "metadata_service_internal_url"
+Kind = tuple[type | tuple[type, ...], str]
+TEXT: Kind = (str, "a text; write it in quotes")
+NUMBER: Kind = ((int, float), "a number")
+LIST: Kind = (list, "a list of names, like [team-a]")
+TABLE: Kind = (dict, "a table")
+KINDS: dict[str, Kind] = {
     "registry": TEXT,
     "namespaces": LIST,
+    "environments": TABLE,
     "service_accounts": LIST,
+    "cpu": NUMBER,
+    "memory": NUMBER,
+    "image_pull_secrets": TEXT,
     "persistent_volume_claims": TEXT,
     "datastore_root": TEXT,
+    SERVICE_URL: TEXT,
+    INTERNAL_URL: TEXT,
     "ci": TEXT,
+    "python_version": TEXT,
     "tool": TEXT,
     "tool_index": TEXT,
     "gpu_pools": TABLE,
 }
 TOOL = "mf-k8s"
 PYPROJECT = ROOT / "template/pyproject.toml.jinja"
-QUESTION = {"registry": "image", "namespaces": "namespace", "service_accounts": "service_account"}
+QUESTION = {
+    "registry": "image",
+    "namespaces": "namespace",
+    "service_accounts": "service_account",
+    INTERNAL_URL: SERVICE_URL,
+}
+CHOICES = {"ci": "github, gitlab or none", "python_version": "3.11, 3.12 or 3.13"}
 
 
 def problems(text: str) -> Iterator[str]:
@@ -63,6 +81,10 @@ def problems(text: str) -> Iterator[str]:
             yield f"{key}: no such key; did you mean {near[0]}?"
         elif not isinstance(value, KINDS[key][0]) or value == []:
             yield f"{key}: {json.dumps(value, default=str)} is not {KINDS[key][1]}"
+        elif key == "environments":
+            yield from wrong_environments(value)
+        elif key == INTERNAL_URL and value and not organisation.get(SERVICE_URL):
+            yield f"{key}: has no effect without {SERVICE_URL}"
         elif key == "gpu_pools":
             yield from wrong_pools(value)
         elif key == "tool":
@@ -72,6 +94,20 @@ def problems(text: str) -> Iterator[str]:
         else:
             for item in value if isinstance(value, list) else [value]:
                 yield from (f"{key}: {message}" for message in refused(key, item))
+
+
+def wrong_environments(environments: dict[Any, Any]) -> Iterator[str]:
+    """Yield what is wrong with the environments, whose names are those of files."""
+    for name, namespace in environments.items():
+        if not re.fullmatch("[a-z][a-z0-9-]*", str(name)) or name == "kind":
+            yield (
+                f"environments: {json.dumps(name)} is not a name, like dev: lower-case letters,"
+                " digits and hyphens; kind is the template's"
+            )
+        else:
+            yield from (
+                f"environments: {name}: {message}" for message in refused("namespaces", namespace)
+            )
 
 
 def wrong_tool(tool: str) -> Iterator[str]:
@@ -154,11 +190,12 @@ def refused(key: str, value: Any) -> Iterator[str]:
         shutil.copy(ROOT / "copier.yml", template)
         (template / "hooks/organisation.yml").write_text("{}\n")  # so that one value is tried
         how = {"defaults": True, "quiet": True, "pretend": True}
+        data = {"advanced": True, question: answer}  # which asks every question
         try:
-            copier.run_copy(str(template), Path(folder, "new"), data={question: answer}, **how)
+            copier.run_copy(str(template), Path(folder, "new"), data=data, **how)
         except ValueError as error:
-            if key == "ci":
-                yield f"{json.dumps(value)} is not github, gitlab or none"
+            if key in CHOICES:
+                yield f"{json.dumps(value)} is not {CHOICES[key]}"
             else:
                 message = str(error).partition(f"question '{question}': ")[2]
                 yield f"{json.dumps(answer)}: {message}"

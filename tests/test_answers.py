@@ -23,7 +23,7 @@ ADVANCED_QUESTIONS = {
     "tolerations",
     "metadata_service_url",
 }
-COMPUTED = {"organisation", "schema", "package_name"}
+COMPUTED = {"organisation", "schema", "package_name", "environments"}
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 NAMED = "lower-case letters, digits"
 MOUNTED = "Like /cache: an absolute path"

@@ -1,5 +1,6 @@
 """The one file that a fork changes: checked, merged with newer releases, and what it makes."""
 
+import json
 import re
 import shutil
 import socket
@@ -53,6 +54,25 @@ def test_example():
         ("service_accounts: [Bad_One]", 'service_accounts: "Bad_One": Like metaflow or team-a'),
         ("persistent_volume_claims: data", 'persistent_volume_claims: "data": Like data:/data'),
         ("datastore_root: s3://a/", "datastore_root: .* without a slash at the end"),
+        ("environments: [dev]", r'environments: \["dev"\] is not a table'),
+        ("environments: {Dev: ml-dev}", 'environments: "Dev" is not a name, like dev: lower-case'),
+        ("environments: {kind: a}", 'environments: "kind" is not a name, .* is the template\'s'),
+        ("environments: {dev: ML}", 'environments: dev: "ML": Like team-a: at most 63'),
+        ("cpu: two", 'cpu: "two" is not a number'),
+        ("cpu: 0", "cpu: 0: Number above 0"),
+        ("memory: 0.5", "memory: 0.5: Whole number of MB"),
+        ("image_pull_secrets: Reg", 'image_pull_secrets: "Reg": Like team-a'),
+        ("metadata_service_url: meta", 'metadata_service_url: "meta": Like https://example.com'),
+        (
+            "metadata_service_url: http://a\nmetadata_service_internal_url: meta",
+            'metadata_service_internal_url: "meta": Like https://example.com',
+        ),
+        (
+            "metadata_service_internal_url: http://a",
+            "metadata_service_internal_url: has no effect without metadata_service_url",
+        ),
+        ("python_version: 3.12", "python_version: 3.12 is not a text; write it in quotes"),
+        ("python_version: '3.9'", 'python_version: "3.9" is not 3.11, 3.12 or 3.13'),
         ("ci: jenkins", 'ci: "jenkins" is not github, gitlab or none'),
         ("gpu_pools: [a100]", r'gpu_pools: \["a100"\] is not a table'),
         ("gpu_pools: {a: {gpus: 1}}", "gpu_pools: no key a.gpus; did you mean gpu?"),
@@ -179,6 +199,41 @@ def test_example_makes_what_the_docs_show(template, tmp_path):
     project = render(tmp_path / "fork", tmp_path / "churn")
     assert tomllib.loads((project / "k8s.toml").read_text()) == tomllib.loads(SHOWN)
     assert (project / ".github/workflows/ci.yml").exists()
+    assert "FROM python:3.12-slim\n" in (project / "Dockerfile").read_text()
+    places = {
+        file.stem: json.loads(file.read_text())
+        for file in (project / "environments").glob("*.json")
+        if file.stem != "kind"
+    }
+    shared = {
+        "METAFLOW_DATASTORE_SYSROOT_S3": "s3://acme-metaflow/flows",
+        "METAFLOW_DEFAULT_DATASTORE": "s3",
+        "METAFLOW_DEFAULT_METADATA": "service",
+        "METAFLOW_SERVICE_INTERNAL_URL": "http://metadata.metaflow:8080",
+        "METAFLOW_SERVICE_URL": "https://metadata.acme.example",
+    }
+    assert places == {
+        "dev": {**shared, "METAFLOW_KUBERNETES_NAMESPACE": "ml-dev"},
+        "prod": {
+            **shared,
+            "METAFLOW_KUBERNETES_NAMESPACE": "ml-prod",
+            "METAFLOW_PRODUCTION": "1",
+        },
+    }
+
+
+def test_answers_of_a_team_in_an_organisation(template, tmp_path):
+    """A namespace of its own is that of prod; the internal URL is of the organisation's service."""
+    shutil.copytree(template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
+    (tmp_path / "fork" / FILE).write_text(EXAMPLE)
+    own = {"namespace": "churn", "advanced": True, "metadata_service_url": "https://own.example"}
+    how = {"defaults": True, "quiet": True, "unsafe": False}
+    copier.run_copy(str(tmp_path / "fork"), tmp_path / "churn", data=own, **how)
+    for name, namespace in (("dev", "ml-dev"), ("prod", "churn")):
+        settings = json.loads((tmp_path / f"churn/environments/{name}.json").read_text())
+        assert settings["METAFLOW_KUBERNETES_NAMESPACE"] == namespace
+        assert settings["METAFLOW_SERVICE_URL"] == "https://own.example"
+        assert "METAFLOW_SERVICE_INTERNAL_URL" not in settings
 
 
 def test_any_text_in_a_pool(template, tmp_path):

@@ -106,7 +106,7 @@ JOBS = {
     },
 }
 NO_DOCKERFILE = {"advanced", "image_source=existing"}
-UNASKED = {"organisation", "schema", "package_name", "gpu_vendor"}
+UNASKED = {"organisation", "schema", "package_name", "environments", "gpu_vendor"}
 ADVANCED_ONLY = {
     "image_pull_secrets",
     "secrets",
