@@ -5,13 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import copier
 import pytest
 import yaml
+from kubernetes_api import Api
+from mf_k8s import cluster_api
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = {
@@ -115,6 +119,22 @@ def write_kubeconfig(file: Path, port: int) -> Path:
     }
     file.write_text(json.dumps(config))
     return file
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
+    """Serve an empty Kubernetes API, to which KUBECONFIG and its context `fake` lead."""
+    Api.objects, Api.tried, Api.refused, Api.lost = {}, [], set(), set()
+    Api.has_argo = Api.logged_in = True
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    config = write_kubeconfig(tmp_path / "kubeconfig", server.server_port)
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    cluster_api.api_client.cache_clear()
+    yield Api
+    cluster_api.api_client.cache_clear()
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -753,7 +753,9 @@ def test_organisation_file_reaches_every_default(plain, answer, tmp_path):
     }
     assert load(project, "environments/prod.json") == {
         "METAFLOW_KUBERNETES_NAMESPACE": "ml-prod",
-        "METAFLOW_PRODUCTION": "1",
+        "$schema": "../tools/mf-k8s/src/mf_k8s/environment.schema.json",
+        "production": True,
+        "user": "churn",
         "METAFLOW_DEFAULT_DATASTORE": "gs",
         "METAFLOW_DATASTORE_SYSROOT_GS": "gs://acme/metaflow",
     }

@@ -15,14 +15,12 @@ from typing import Any
 
 import pytest
 from conftest import K8S
-from mf_k8s import environments
 from mf_k8s.errors import CommandError
 from mf_k8s.kind import capacity, flow_runs, installs
 from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
 from mf_k8s.kind.objects import needed_objects
-from mf_k8s.project import Project
 
 GPU_NODE = {
     "node_selector": {"pool": "a100"},
@@ -427,43 +425,6 @@ def test_deploy_wants_a_flow_and_an_environment_that_exist(
     assert said.endswith("k8s: flows/helper.py starts no flow, so there is nothing to deploy\n")
     code, said = k8s("deploy", "hello", "--env", "staging")
     assert (code, said) == (2, "k8s: no environment staging; environments/ has kind, prod\n")
-
-
-@pytest.fixture
-def project(example: Path) -> Project:
-    return Project(example, "churn_model")
-
-
-def test_environment_says_what_it_overrides(
-    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The user's own configuration is laid under, not replaced."""
-    (tmp_path / "config.json").write_text(
-        json.dumps({"METAFLOW_DEFAULT_DATASTORE": "azure", "METAFLOW_SERVICE_URL": "https://hers"})
-    )
-    monkeypatch.setattr(os, "environ", {"METAFLOW_HOME": str(tmp_path)})
-    assert environments.use_environment(project, "kind") == ["METAFLOW_DEFAULT_DATASTORE"]
-    assert environments.metaflow_setting("SERVICE_URL") == "https://hers"
-    assert environments.metaflow_setting("DEFAULT_DATASTORE") == "s3"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('["a"]', "environments/dev.json must be an object"),
-        ('{"a": "b"}', "environments/dev.json: a: a key must begin with METAFLOW_ or AWS_"),
-        ('{"METAFLOW_X": 1}', 'environments/dev.json: METAFLOW_X: a value must be text, like "1"'),
-        ("{", "environments/dev.json is not JSON"),
-    ],
-)
-def test_environment_that_is_not_valid(
-    k8s: Callable[..., Any], example: Path, text: str, message: str
-) -> None:
-    file = example / "environments/dev.json"
-    file.write_text(text)
-    code, output = k8s("deploy", "hello", "--env", "dev")
-    file.unlink()
-    assert code == 2 and message in output
 
 
 def test_env_prints_no_value(k8s: Callable[..., Any], tmp_path: Path) -> None:

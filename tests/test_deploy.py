@@ -1,87 +1,26 @@
 """What `k8s deploy` writes, and puts back: a server that keeps objects as Kubernetes does."""
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_kubeconfig
-from mf_k8s import cluster_api
+from conftest import K8S
+from kubernetes_api import Api
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.complete_template import complete_template
 from mf_k8s.deploy.create import reason_not_created
 from mf_k8s.deploy.write import write_all
+from mf_k8s.environments import OWN, Environment
 from mf_k8s.errors import CommandError
 from mf_k8s.project import Project
+from test_base import s3  # noqa: F401  # a fixture
 
 WHERE = {"group": "argoproj.io", "version": "v1alpha1", "namespace": "team-a"}
-
-
-class Api(BaseHTTPRequestHandler):
-    """Custom objects by `plural/name`; refuses to write the names in `refused`."""
-
-    objects: dict[str, dict[str, Any]] = {}
-    refused: set[str] = set()
-    version = 0
-
-    def answer(self, status: int, body: Any) -> None:
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def key(self, body: Any = None) -> str:
-        plural, _, name = self.path.partition("/team-a/")[2].partition("/")
-        return f"{plural}/{name or body['metadata']['name']}"
-
-    def do_GET(self) -> None:
-        found = self.objects.get(self.key())
-        self.answer(200 if found else 404, found or {})
-
-    def do_POST(self) -> None:
-        self.store(must_be_new=True)
-
-    def do_PUT(self) -> None:
-        self.store(must_be_new=False)
-
-    def store(self, must_be_new: bool) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        key = self.key(body)
-        present = self.objects.get(key)
-        version = body["metadata"].get("resourceVersion")
-        stale = present and version != present["metadata"]["resourceVersion"]
-        if key in self.refused or (must_be_new == bool(present)) or (not must_be_new and stale):
-            self.answer(409, {"reason": "Conflict"})
-            return
-        Api.version += 1
-        body["metadata"]["resourceVersion"] = str(Api.version)
-        self.objects[key] = body
-        self.answer(200, body)
-
-    def do_DELETE(self) -> None:
-        self.objects.pop(self.key())
-        self.answer(200, {})
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
-    Api.objects, Api.refused = {}, set()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    config = write_kubeconfig(tmp_path / "kubeconfig", server.server_port)
-    monkeypatch.setenv("KUBECONFIG", str(config))
-    cluster_api.api_client.cache_clear()
-    yield Api
-    cluster_api.api_client.cache_clear()
-    server.shutdown()
 
 
 def request(verb: str, plural: str, name: str, value: str) -> Any:
@@ -147,6 +86,42 @@ def test_what_cannot_be_put_back_is_named(api: type[Api], monkeypatch: Any) -> N
     assert values(api) == {"workflowtemplates/a": "new"}
 
 
+def test_a_write_whose_answer_is_lost_is_put_back(api: type[Api]) -> None:
+    """The API server has written it, and goes away before it says so."""
+    write_all([request("create", "workflowtemplates", "a", "old")])
+    api.lost = {"workflowtemplates/a", "workflowtemplates/b"}
+    for verb, name in (("replace", "a"), ("create", "b")):
+        with pytest.raises(CommandError) as stopped:
+            write_all([request(verb, "workflowtemplates", name, "new")])
+        assert str(stopped.value).startswith("no cluster answers: ")
+        assert str(stopped.value).endswith(f"; workflowtemplates/{name} was put back as it was")
+        assert values(api) == {"workflowtemplates/a": "old"}
+
+
+def test_what_argo_has_written_meanwhile_does_not_hinder(api: type[Api]) -> None:
+    """It writes the time of its last run into a CronWorkflow, which changes its version."""
+    write_all([request("create", "cronworkflows", "a", "old")])
+    api.refused = {"cronworkflows/b"}
+    store = api.store
+
+    def and_argo(self: Any, must_be_new: bool) -> None:
+        if "cronworkflows/a" in api.objects:
+            api.objects["cronworkflows/a"]["metadata"]["resourceVersion"] += "0"
+            api.objects["cronworkflows/a"]["status"] = {"lastScheduledTime": "now"}
+        store(self, must_be_new)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(CommandError) as stopped:
+        patch.setattr(api, "do_POST", lambda self: and_argo(self, must_be_new=True))
+        write_all(
+            [
+                request("replace", "cronworkflows", "a", "new"),
+                request("create", "cronworkflows", "b", "new"),
+            ]
+        )
+    assert "cronworkflows/a was put back as it was" in str(stopped.value)
+    assert values(api) == {"cronworkflows/a": "old"}
+
+
 def compiled(project: Path, flow: str) -> dict[str, Any]:
     """Return the WorkflowTemplate of a flow of tests/flows."""
     file = Path(__file__).parent / "flows" / f"{flow}.py"
@@ -170,7 +145,7 @@ def test_a_conditional_join_names_no_skipped_output(example: Path) -> None:
     """Argo from 3.7.11 on does not start a task whose arguments name one that is missing."""
     template = compiled(example, "conditional")
     before = input_paths(template)
-    after = input_paths(complete_template(template, {}))
+    after = input_paths(complete_template(template, {}, {}))
     assert "{{tasks.right-hand.outputs.parameters.task-id}}" in before["meet"]
     assert after.pop("meet") == (
         "argo-{{workflow.name}}/:"
@@ -188,7 +163,7 @@ def test_a_conditional_join_names_no_skipped_output(example: Path) -> None:
 @pytest.mark.parametrize("flow", ["branch", "nested", "recursion"])
 def test_other_flows_are_not_rewritten(example: Path, flow: str) -> None:
     template = compiled(example, flow)
-    assert input_paths(complete_template(template, {})) == input_paths(template)
+    assert input_paths(complete_template(template, {}, {})) == input_paths(template)
 
 
 METAFLOW = """
@@ -202,7 +177,147 @@ Try again with the correct production token.
 
 def test_the_owner_of_a_deployment_is_named() -> None:
     """And both ways out: Metaflow's last lines have neither."""
-    message = reason_not_created("flows/train.py", METAFLOW)
+    message = reason_not_created("flows/train.py", METAFLOW, OWN)
     assert "deployed by ann.lee, and" in message
     assert "METAFLOW_USER=ann.lee" in message
-    assert "python flows/train.py argo-workflows create --authorize TOKEN" in message
+    assert "`k8s deploy flows/train.py -- --authorize TOKEN`" in message
+    message = reason_not_created("flows/train.py", METAFLOW, Environment("prod"))
+    assert 'write "user": "ann.lee" into environments/prod.json' in message
+    assert "`k8s deploy flows/train.py --env prod -- --authorize TOKEN`" in message
+
+
+PROD = {
+    "METAFLOW_KUBERNETES_NAMESPACE": "team-a",
+    "context": "fake",
+    "production": True,
+    "user": "churn-ci",
+    "tags": ["team:churn risk"],
+    "max_workers": 7,
+}
+FOREIGN = {  # what nobody may prune: another project's, another branch's, and what has no mark
+    "workflowtemplates/theirs": ("vision", {"flow_name": "GoneFlow"}),
+    "workflowtemplates/churnmodel.test.new.goneflow": (
+        "churn-model",
+        {"flow_name": "GoneFlow", "branch_name": "test.new"},
+    ),
+    "workflowtemplates/byhand": ("", {"flow_name": "GoneFlow"}),
+    "cronworkflows/theirs": ("vision", {}),
+}
+GONE = {
+    "workflowtemplates/churnmodel.prod.goneflow": (
+        "churn-model",
+        {"flow_name": "GoneFlow", "branch_name": "prod"},
+    ),
+    "cronworkflows/churnmodel.prod.goneflow": ("churn-model", {}),
+    "sensors/churnmodel-prod-goneflow": ("churn-model", {}),
+}
+
+
+def put(api: type[Api], present: dict[str, tuple[str, dict[str, str]]]) -> None:
+    """Give the cluster objects: the project that marked each, and Metaflow's annotations."""
+    for key, (project, annotations) in present.items():
+        metadata = {
+            "name": key.partition("/")[2],
+            "namespace": "team-a",
+            "labels": {"mf-k8s/project": project} if project else {},
+            "annotations": {f"metaflow/{name}": text for name, text in annotations.items()},
+            "resourceVersion": "1",
+        }
+        api.objects[key] = {"metadata": metadata, "spec": {}}
+
+
+Deploy = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def project(example: Path, tmp_path: Path) -> Path:
+    """Return a project with one flow, which has @project and @schedule."""
+    project = tmp_path / "churn-model"
+    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv", ".metaflow"))
+    (project / "flows/train.py").unlink()
+    hello = project / "flows/hello.py"
+    text = hello.read_text().replace("import Par", "import schedule, Par")
+    hello.write_text(text.replace("class Hello", "@schedule(hourly=True)\nclass Hello"))
+    (project / "environments/prod.json").write_text(json.dumps(PROD))
+    return project
+
+
+@pytest.fixture
+def deploy(project: Path, api: type[Api], s3: dict[str, str]) -> Deploy:  # noqa: F811
+    """Return a function that deploys as a person does, and gives the exit code and all output."""
+
+    def deploy(*arguments: str, **env: str) -> tuple[int, str]:
+        own = {"METAFLOW_HOME": str(project / ".home"), "METAFLOW_USER": "ann"}
+        path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(project / "src")}
+        done = subprocess.run(
+            [K8S, "deploy", *arguments],
+            cwd=project,
+            env={**path, **s3, **own, "KUBECONFIG": os.environ["KUBECONFIG"], **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        return done.returncode, done.stdout
+
+    return deploy
+
+
+def test_from_first_deploy_to_pruned(project: Path, api: type[Api], deploy: Deploy) -> None:
+    """By an environment: what it gives, who may deploy again, a schedule that goes, a flow too."""
+    code, output = deploy("--env", "prod", "--", "--workflow-priority=3", "--tag", "by:hand")
+    assert code == 0, output
+    first, *_ = [line for line in output.splitlines() if not line.startswith("k8s: ")]
+    assert first.startswith("cluster          http://127.0.0.1:")
+    assert first.endswith(" (context fake), namespace team-a, account ann@example.com")
+    name = "churnmodel.prod.helloflow"
+    assert {*api.objects} == {f"workflowtemplates/{name}", f"cronworkflows/{name}"}
+    template = api.objects[f"workflowtemplates/{name}"]
+    assert template["metadata"]["annotations"]["metaflow/owner"] == "churn-ci"
+    assert (template["spec"]["parallelism"], template["spec"]["priority"]) == (7, 3)
+    assert "--tag team:churn risk --tag by:hand" in json.dumps(template).replace("'", "")
+    cron = api.objects[f"cronworkflows/{name}"]["spec"]
+    assert cron["schedules"] == ["0 * * * ?"]
+    assert "schedule" not in cron  # Argo 4 knows no such key
+
+    environment = project / "environments/prod.json"
+    environment.write_text(json.dumps(PROD | {"user": "bob"}))
+    before = json.dumps(api.objects)
+    code, output = deploy("hello", "--env", "prod", METAFLOW_HOME=str(project / ".home-of-bob"))
+    assert code == 2  # one who has its production token may
+    assert "it was deployed by churn-ci, and Metaflow lets only that user" in output
+    assert 'write "user": "churn-ci" into environments/prod.json, or give the token' in output
+    assert json.dumps(api.objects) == before
+
+    environment.write_text(json.dumps(PROD))
+    hello = project / "flows/hello.py"
+    hello.write_text(hello.read_text().replace("@schedule(hourly=True)\n", ""))
+    put(api, GONE | FOREIGN)
+    code, output = deploy("--env", "prod", "--prune", "--yes")
+    assert code == 0, output
+    assert {*api.objects} == {f"workflowtemplates/{name}", *FOREIGN}
+    assert "deleted          WorkflowTemplate churnmodel.prod.goneflow\n" in output
+    assert "deleted          CronWorkflow churnmodel.prod.goneflow\n" in output
+    assert "deleted          Sensor churnmodel-prod-goneflow\n" in output
+
+
+def test_a_branch_must_be_chosen(project: Path, api: type[Api], deploy: Deploy) -> None:
+    """Metaflow's default would be a branch of the user's own. A dry run shows what is gone."""
+    environment = project / "environments/prod.json"
+    environment.write_text(json.dumps({"METAFLOW_KUBERNETES_NAMESPACE": "team-a"}))
+    code, output = deploy("--env", "prod")
+    assert code == 2
+    assert (
+        "flows/hello.py has @project, and nothing says whether it goes to production or to which"
+        ' branch: write "production": true or "branch": "NAME" into environments/prod.json'
+        in output
+    )
+    put(api, GONE | FOREIGN)
+    everything = {*api.objects}
+    command = ("--env", "prod", "--dry-run", "--prune", "--", "--branch", "new")
+    code, output = deploy(*command)
+    assert code == 0, output
+    assert "churnmodel.test.new.helloflow in namespace team-a of http://127.0.0.1:" in output
+    assert "gone             WorkflowTemplate churnmodel.test.new.goneflow\n" in output
+    assert "goneflow\n" not in output.replace("churnmodel.test.new.goneflow\n", "")
+    assert {*api.objects} == everything

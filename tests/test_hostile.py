@@ -210,6 +210,8 @@ def expected_k8s(question: str, text: str, usual: dict[str, Any]) -> dict[str, A
 
 def expected_environment(question: str, text: str, usual: dict[str, Any]) -> dict[str, Any]:
     changed: dict[str, Any] = {}
+    if question == "project_name":
+        changed = {"user": text}
     if question == "namespace":
         changed = {"METAFLOW_KUBERNETES_NAMESPACE": text}
     if question == "metadata_service_url":

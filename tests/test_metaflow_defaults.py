@@ -5,14 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import K8S, write_kubeconfig
+from conftest import K8S
+from kubernetes_api import Api
 from metaflow.plugins.aws.aws_utils import get_docker_registry
 from metaflow.plugins.kubernetes import kubernetes_decorator
 from mf_k8s.errors import CommandError
@@ -173,43 +171,10 @@ def test_a_bad_value_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
         read_metaflow_defaults(on_argo=False)
 
 
-class Api(BaseHTTPRequestHandler):
-    """A Kubernetes API that has nothing, and keeps what it is to create as a dry run."""
-
-    created: list[dict[str, Any]] = []
-
-    def answer(self, status: int, body: Any) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(json.dumps(body).encode())
-
-    def do_GET(self) -> None:
-        is_list = self.path.partition("?")[0].endswith("s")
-        self.answer(200 if is_list else 404, {"items": []})
-
-    def do_POST(self) -> None:
-        assert "dryRun=All" in self.path
-        self.created.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.answer(201, self.created[-1])
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def kubeconfig(tmp_path: Path) -> Iterator[Path]:
-    Api.created = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield write_kubeconfig(tmp_path / "kubeconfig", server.server_port)
-    server.shutdown()
-
-
 def test_deploy_expects_and_names_all_of_it(
     example: Path,
     home: Path,
-    kubeconfig: Path,
+    api: type[Api],
     s3: dict[str, str],  # noqa: F811
 ) -> None:
     """With Metaflow's own create. Pods that do not run steps get what they can have of it, too."""
@@ -225,10 +190,14 @@ def test_deploy_expects_and_names_all_of_it(
     del texts["METAFLOW_KUBERNETES_SHARED_MEMORY"]  # crashes Metaflow as a variable
     config = {"METAFLOW_KUBERNETES_SHARED_MEMORY": 64}
     (home / "config.json").write_text(json.dumps(config))
-    where = {"METAFLOW_HOME": str(home), "KUBECONFIG": str(kubeconfig), "METAFLOW_USER": "tests"}
+    where = {
+        "METAFLOW_HOME": str(home),
+        "KUBECONFIG": os.environ["KUBECONFIG"],
+        "METAFLOW_USER": "tests",
+    }
     where["PYTHONPATH"] = str(project / "src")
     done = subprocess.run(
-        [K8S, "deploy", "hello", "--dry-run"],
+        [K8S, "deploy", "hello", "--dry-run", "--", "--branch=tests"],
         cwd=project,
         env={"PATH": os.environ["PATH"], "HOME": str(home), **s3, **texts, **where},
         capture_output=True,
@@ -236,7 +205,7 @@ def test_deploy_expects_and_names_all_of_it(
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    title = "HelloFlow (WorkflowTemplate churnmodel.user.tests.helloflow): "
+    title = "HelloFlow (WorkflowTemplate churnmodel.test.tests.helloflow): "
     noted = {one.removeprefix(title) for one in done.stdout.splitlines() if one.startswith(title)}
     of_settings = {f"{key}: from METAFLOW_{name}" for name, (key, _, _) in GIVEN.items()}
     assert noted == of_settings | {
@@ -244,7 +213,7 @@ def test_deploy_expects_and_names_all_of_it(
         "secrets: from METAFLOW_KUBERNETES_SECRETS",
         "secrets: from METAFLOW_ARGO_WORKFLOWS_KUBERNETES_SECRETS",
     }
-    (created,) = Api.created
+    (created,) = api.tried
     assert created["metadata"]["labels"]["mf-k8s/project"] == "churn-model"
     assert created["spec"]["podMetadata"]["labels"]["mf-k8s/project"] == "churn-model"
     spec = created["spec"]

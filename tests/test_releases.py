@@ -26,6 +26,9 @@ WITH_OPS = ["0.1.0", "0.2.0"]  # whose command k8s was in src/<package>/ops/
 NEXT = "v99.0.0"
 URL = "https://github.com/org/mf-template.git"
 
+PROD = "environments/prod.json"
+OWN_PROD = '{\n    "METAFLOW_KUBERNETES_NAMESPACE": "ours",\n    "METAFLOW_OURS": "1"\n}\n'
+
 # A team's edits that no later version touches. File, lines in it, lines in their place.
 APART: Edits = [
     ("pyproject.toml", 'version = "0.1.0"\n', 'version = "1.4.0"\n'),
@@ -114,12 +117,16 @@ def missing(project: Path, edits: Edits) -> list[str]:
 @pytest.mark.parametrize("answers", [{"project_name": "a"}, EXAMPLE, ADVANCED], ids=len)
 @pytest.mark.parametrize("version", HEADINGS[1:])
 def test_released_version_to_this_one(history, tmp_path, version, answers):
-    """An updated project is a fresh one: no file of the older version stays, none is missing."""
+    """An updated project is a fresh one: no file of the older version stays, none is missing.
+
+    But for environments/prod.json, which is the team's alone.
+    """
     project = project_of(history, version, tmp_path / "old", answers)
+    older = {PROD: (project / PROD).read_bytes()}
     update(project)
     fresh = make(history, tmp_path / "fresh", **answers)
     assert answers_of(project)["_commit"] == NEXT
-    assert tree(project) == tree(fresh)
+    assert tree(project) == tree(fresh) | older
     assert not list(project.glob("src/*/ops"))
 
 
@@ -129,6 +136,7 @@ def test_edits_apart_merge_alone(history, tmp_path, version):
     project = project_of(history, version, tmp_path / "churn-model", EXAMPLE)
     teams.replace(project, APART)
     (project / "flows/train.py").unlink()
+    (project / PROD).write_text(OWN_PROD)
     for name in ("tests/test_ours.py", "src/churn_model/ours.py", "tools/ours.py"):
         (project / name).parent.mkdir(exist_ok=True)
         (project / name).write_text("OURS = 1\n")
@@ -139,6 +147,7 @@ def test_edits_apart_merge_alone(history, tmp_path, version):
     assert conflicts(project) == []
     assert missing(project, APART) == []
     assert not (project / "flows/train.py").exists()
+    assert (project / PROD).read_text() == OWN_PROD
     for name in ("tests/test_ours.py", "src/churn_model/ours.py", "tools/ours.py"):
         assert (project / name).read_text() == "OURS = 1\n"
 

@@ -74,7 +74,6 @@ K8S: dict[str, dict[str, Any]] = {
 PROD = {
     "advanced": {
         "METAFLOW_KUBERNETES_NAMESPACE": "team-a",
-        "METAFLOW_PRODUCTION": "1",
         "METAFLOW_DEFAULT_DATASTORE": "s3",
         "METAFLOW_DATASTORE_SYSROOT_S3": "s3://acme-metaflow/team-a",
         "METAFLOW_DEFAULT_METADATA": "service",
@@ -166,9 +165,12 @@ def test_k8s_toml_is_annotated_with_its_schema(case):
 
 
 def test_environment(case):
-    usual = {"METAFLOW_KUBERNETES_NAMESPACE": "default", "METAFLOW_PRODUCTION": "1"}
-    expected = PROD.get(case.name, usual)
-    assert json.loads(case.read("environments/prod.json")) == expected
+    expected = PROD.get(case.name, {"METAFLOW_KUBERNETES_NAMESPACE": "default"})
+    assert json.loads(case.read("environments/prod.json")) == expected | {
+        "$schema": "../tools/mf-k8s/src/mf_k8s/environment.schema.json",
+        "production": True,
+        "user": case.project_name,
+    }
 
 
 def test_pyproject(case):

@@ -58,7 +58,7 @@ def test_schema_is_one() -> None:
 
 def test_each_parameter_of_kubernetes_has_a_rule() -> None:
     decorator = importlib.import_module("metaflow.plugins.kubernetes.kubernetes_decorator")
-    assert RULES.keys() - {"pools"} == decorator.KubernetesDecorator.defaults.keys()
+    assert RULES.keys() - {"pools", "workflow"} == decorator.KubernetesDecorator.defaults.keys()
 
 
 @given(config=CONFIGS)

@@ -25,6 +25,7 @@ CONFIG = "k8s.toml"
 OTHER_CONFIG = "K8S_CONFIG"  # the variable that names another file
 SHIPPED = "k8s.json"  # what a run sends to its pods, beside this file
 SCHEMA = "k8s.schema.json"
+NOT_OF_STEPS = ("pools", "workflow")  # tables of k8s.toml
 # Metaflow reads these in the pod too, and a pod does not know the options of `run --with`.
 LOST_BY_WITH = ("hostname_resolution_timeout", "tmpfs_path", "tmpfs_tempdir")
 # Of these Metaflow takes text, too (step_init in plugins/kubernetes/kubernetes_decorator.py).
@@ -100,8 +101,9 @@ def schema() -> dict[str, Any]:
 
 
 def settings_schema() -> dict[str, Any]:
-    """Return the schema without pools: that of a pool, or of what a step overrides."""
-    properties = {key: rule for key, rule in schema()["properties"].items() if key != "pools"}
+    """Return the schema of a pool, or of what a step overrides."""
+    rules = schema()["properties"].items()
+    properties = {key: rule for key, rule in rules if key not in NOT_OF_STEPS}
     return {**schema(), "properties": properties}
 
 
@@ -167,7 +169,7 @@ def step_settings(
     Raise ConfigurationError, which begins with `where`, for a value that is not valid.
     """
     pools = config.get("pools", {})
-    settings = {key: value for key, value in config.items() if key != "pools"}
+    settings = {key: value for key, value in config.items() if key not in NOT_OF_STEPS}
     for override in overrides:
         pool = configs.resolve_delayed_evaluator(override.pool)
         if pool is not None and pool not in pools:

@@ -15,7 +15,8 @@ deploy and image, deploy uses plan and check.
 
     project             where the project is, and whether this version fits it
     config              k8s.toml, and a step's settings in it
-    environments        environments/NAME.json, laid over the user's own Metaflow configuration
+    environments        environments/NAME.json, one place where flows run
+    place               the cluster, namespace and account that a command works with
     metaflow_defaults   what that configuration gives to pods, below k8s.toml
     compile_flows       compiles flows with Metaflow itself: compile_worker is the program that does
                         it, flow_facts reads what the flows' code says

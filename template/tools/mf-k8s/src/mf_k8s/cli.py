@@ -59,8 +59,9 @@ def main() -> None:
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Return the command's own arguments, and those after `--` of `kind test`, for the flow."""
-    if arguments[:2] == ["kind", "test"] and "--" in arguments:
+    """Return the command's own arguments, and those after `--`, which are Metaflow's."""
+    takes_others = arguments[:2] == ["kind", "test"] or arguments[:1] == ["deploy"]
+    if takes_others and "--" in arguments:
         end = arguments.index("--")
         return arguments[:end], arguments[end + 1 :]
     return arguments, []

@@ -4,27 +4,36 @@ import contextlib
 import functools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .errors import CommandError
 
 TIMEOUT = (5, 60)  # seconds, to connect and to read
 ARGO = "/apis/argoproj.io/v1alpha1/namespaces"
+EMPTY: Mapping[str, str] = {}
 
 
 @functools.cache
 def api_client() -> Any:
-    """Return a kubernetes.client.ApiClient for the current context."""
+    """Return a kubernetes.client.ApiClient for the cluster that Metaflow would use.
+
+    The rules are those of KubernetesClient in metaflow/plugins/kubernetes/kubernetes_client.py.
+    """
     from kubernetes import client, config
 
-    if file := os.environ.get("KUBECONFIG"):
-        config.load_kube_config(file)  # by itself it knows the one of when it was imported
-    else:
-        config.load_config()
-    api = client.ApiClient()
-    api.configuration.retries = False
-    return api
+    if in_a_pod():
+        config.load_incluster_config()
+    else:  # by itself the library knows the KUBECONFIG of when it was imported
+        config.load_kube_config(os.environ.get("KUBECONFIG") or None)
+    configuration = client.Configuration.get_default_copy()
+    configuration.retries = False
+    return client.ApiClient(configuration)
+
+
+def in_a_pod() -> bool:
+    """Return whether the cluster is the one that this process runs in."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get("KUBECONFIG")
 
 
 def list_objects(path: str, **query: str) -> list[Any]:
@@ -34,16 +43,25 @@ def list_objects(path: str, **query: str) -> list[Any]:
     """
     *_, namespace, plural = path.split("/")
     with refusals(f"list {plural} in namespace {namespace}"):
-        answer = api_client().call_api(
-            path,
-            "GET",
-            query_params=[*query.items()],
-            auth_settings=["BearerToken"],
-            _preload_content=False,
-            _request_timeout=TIMEOUT,
-        )
-        items: list[Any] = json.loads(answer.data)["items"]
+        items: list[Any] = ask("GET", path, query=query)["items"]
         return items
+
+
+def ask(
+    method: str, path: str, body: dict[str, Any] | None = None, query: Mapping[str, str] = EMPTY
+) -> Any:
+    """Return the answer to one request, from JSON."""
+    answer = api_client().call_api(
+        path,
+        method,
+        query_params=[*query.items()],
+        header_params={"Accept": "application/json", "Content-Type": "application/json"},
+        body=body,
+        auth_settings=["BearerToken"],
+        _preload_content=False,
+        _request_timeout=TIMEOUT,
+    )
+    return json.loads(answer.data)
 
 
 @contextlib.contextmanager
@@ -55,6 +73,11 @@ def refusals(work: str) -> Iterator[None]:
     try:
         yield
     except client.ApiException as error:
+        if error.status == 401:
+            raise CommandError(
+                f"cannot {work}: the cluster does not accept your credentials, which may have"
+                " expired: log in to it again, until `kubectl auth whoami` names you"
+            ) from error
         if error.status == 403:
             raise CommandError(f"no right to {work}") from error
         raise CommandError(f"cannot {work}: {error.status} {error.reason}") from error

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .read_pods import OF_WORKFLOW, Manifest, step_name
+from .config import argo_spelling
+from .read_pods import OF_WORKFLOW, WHOLE_WORKFLOW, Manifest, step_name
 
 CONDITIONAL_JOIN = "metaflow.plugins.argo.conditional_input_paths"  # in the command of its pod
 TASK_ID = re.compile(r"\{\{tasks\.([\w-]+)\.outputs\.parameters\.task-id\}\}")
@@ -17,10 +18,13 @@ OR_SKIPPED = (
 )
 
 
-def complete_template(workflow_template: Manifest, shared: Mapping[str, Any]) -> dict[str, Any]:
+def complete_template(
+    workflow_template: Manifest, shared: Mapping[str, Any], workflow: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return a WorkflowTemplate in which every pod is configured by k8s.toml's `shared` settings.
 
-    And in which joins of conditional branches start on every Argo.
+    `workflow` is k8s.toml's [workflow], which it gets too. In it joins of conditional branches
+    start on every Argo.
 
     Metaflow configures only the pods that run steps. What the whole workflow has, Argo gives to
     each pod whose template has none: hooks, the creators of JobSets, the agent of HTTP hooks
@@ -28,7 +32,7 @@ def complete_template(workflow_template: Manifest, shared: Mapping[str, Any]) ->
     """
     completed = let_conditional_joins_start(workflow_template)
     of_workflow = workflow_fields(shared)
-    completed["spec"] |= of_workflow
+    completed["spec"] |= of_workflow | whole_workflow_fields(workflow)
     for template in completed["spec"]["templates"]:
         correct_secrets(template.get("container") or {})
         if step_name(template):
@@ -63,6 +67,11 @@ def workflow_fields(shared: Mapping[str, Any]) -> dict[str, Any]:
     if "imagePullSecrets" in fields:
         fields["imagePullSecrets"] = [{"name": name} for name in fields["imagePullSecrets"]]
     return fields
+
+
+def whole_workflow_fields(workflow: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a WorkflowSpec that k8s.toml's [workflow] names."""
+    return {WHOLE_WORKFLOW[key]: argo_spelling(value) for key, value in workflow.items()}
 
 
 def correct_secrets(container: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 from .errors import CommandError
 
+NOT_OF_STEPS = ("pools", "workflow")  # tables of k8s.toml
+
 Config = dict[str, Any]  # what is in a k8s.toml
 Settings = dict[str, Any]  # the parameters of one @kubernetes
 
@@ -42,10 +44,15 @@ def validate(value: Any, schema: dict[str, Any], where: str) -> None:
     rule: Any = error.schema
     path = ".".join(map(str, error.absolute_path))
     if error.validator == "additionalProperties":
-        known = rule.get("properties", {})
-        unknown = next(name for name in error.instance if name not in known)
-        near = difflib.get_close_matches(unknown, known, 1, 0.4)
-        hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
+        known, patterns = rule.get("properties", {}), rule.get("patternProperties", {})
+        unknown = next(
+            name
+            for name in error.instance
+            if name not in known and not any(re.search(pattern, name) for pattern in patterns)
+        )
+        near = difflib.get_close_matches(unknown, known, 1, 0.6 if patterns else 0.4)
+        keys = ", ".join([*known, *(others["title"] for others in patterns.values())])
+        hint = f"did you mean {near[0]}?" if near else f"the keys are {keys}"
         raise CommandError(f"{where}: no key {unknown}; {hint}")
     at = f"{where}: {path}" if path else where
     found = json.dumps(error.instance, default=str, ensure_ascii=False)
@@ -54,7 +61,7 @@ def validate(value: Any, schema: dict[str, Any], where: str) -> None:
 
 def shared_settings(config: Mapping[str, Any]) -> Settings:
     """Return what k8s.toml gives to every step."""
-    return {key: value for key, value in config.items() if key != "pools"}
+    return {key: value for key, value in config.items() if key not in NOT_OF_STEPS}
 
 
 def step_settings(config: Mapping[str, Any], step: Mapping[str, Any]) -> Settings:
@@ -103,3 +110,10 @@ def from_text(key: str, text: str) -> Any:
 def camel_case(name: str) -> str:
     """Return `runAsUser` for `run_as_user`: Kubernetes' spelling of a key of @kubernetes."""
     return re.sub("_(.)", lambda match: match[1].upper(), name)
+
+
+def argo_spelling(value: Any) -> Any:
+    """Return a value of [workflow] with the keys of its tables as Argo spells them."""
+    if isinstance(value, dict):
+        return {camel_case(key): argo_spelling(item) for key, item in value.items()}
+    return [argo_spelling(item) for item in value] if isinstance(value, list) else value

@@ -1,36 +1,90 @@
-"""environments/NAME.json: Metaflow's configuration for one place where flows run."""
+"""environments/NAME.json: one place where flows run, and how they are deployed there."""
 
 import json
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .config import validate
 from .errors import CommandError
 from .project import Project
 
+SCHEMA = Path(__file__).with_name("environment.schema.json")
+# Keys that are variables of Metaflow's: it takes an option of its own from METAFLOW_… and its name.
+VARIABLES = {"production": "METAFLOW_PRODUCTION", "branch": "METAFLOW_BRANCH"}
+VARIABLES |= {"user": "METAFLOW_USER"}
 
-def read_environment(project: Project, name: str) -> dict[str, str]:
-    """Return an environment's settings; raise CommandError if it is unknown or not valid."""
+
+@dataclass(frozen=True)
+class Environment:
+    """One place where flows run; without a name, the one of the user's own configuration."""
+
+    name: str = ""
+    context: str = ""  # of kubectl; empty for whichever is the current one
+    variables: tuple[tuple[str, str], ...] = ()  # of Metaflow and the AWS client
+    create_options: tuple[str, ...] = ()  # of Metaflow's `argo-workflows create`
+
+    @property
+    def file(self) -> str:
+        return f"environments/{self.name}.json"
+
+    @property
+    def namespace(self) -> str:
+        """Return the Kubernetes namespace of the runs, `default` where none is set."""
+        return dict(self.variables).get("METAFLOW_KUBERNETES_NAMESPACE", "default")
+
+
+OWN = Environment()  # the user's own configuration
+
+
+def read_environment(project: Project, name: str) -> Environment:
+    """Return an environment; raise CommandError if it is unknown or not valid."""
     file = project.root / "environments" / f"{name}.json"
+    where = f"environments/{file.name}"
+    if name not in (known := sorted(environment_names(project))):
+        raise CommandError(f"no environment {name}; environments/ has {', '.join(known) or 'none'}")
     try:
         settings = json.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError:
-        known = ", ".join(sorted(other.stem for other in file.parent.glob("*.json")))
-        raise CommandError(f"no environment {name}; environments/ has {known or 'none'}") from None
+    except OSError as error:
+        raise CommandError(f"{where} cannot be read: {error}") from None
     except ValueError as error:
-        raise CommandError(f"environments/{file.name} is not JSON: {error}") from None
-    if not isinstance(settings, dict):
-        raise CommandError(
-            f"environments/{file.name} must be an object,"
-            ' like {"METAFLOW_KUBERNETES_NAMESPACE": "team-a"}'
-        )
-    for key, value in settings.items():
-        where = f"environments/{file.name}: {key}"
-        if not key.startswith(("METAFLOW_", "AWS_")):
-            raise CommandError(f"{where}: a key must begin with METAFLOW_ or AWS_")
-        if not isinstance(value, str):
-            raise CommandError(f'{where}: a value must be text, like "{value}"')
-    return settings
+        raise CommandError(f"{where} is not JSON: {error}") from None
+    validate(settings, json.loads(SCHEMA.read_text(encoding="utf-8")), where)
+    return Environment(
+        name,
+        settings.get("context", ""),
+        tuple(variables(settings, where).items()),
+        tuple(create_options(settings)),
+    )
+
+
+def environment_names(project: Project) -> Iterable[str]:
+    """Return the names of a project's environments; a schema may lie beside them, for editors."""
+    files = (project.root / "environments").glob("*.json")
+    return {file.stem for file in files if not file.name.endswith(".schema.json")}
+
+
+def variables(settings: dict[str, Any], where: str) -> dict[str, str]:
+    """Return the variables that an environment sets; raise CommandError if it sets one twice."""
+    found = {key: value for key, value in settings.items() if key.startswith(("METAFLOW_", "AWS_"))}
+    for key, variable in VARIABLES.items():
+        if key in settings:
+            if variable in found:
+                raise CommandError(f"{where}: {key} and {variable} are the same setting: keep one")
+            value = settings[key]
+            found[variable] = str(int(value)) if isinstance(value, bool) else value
+    return found
+
+
+def create_options(settings: dict[str, Any]) -> list[str]:
+    """Return the options of Metaflow's `argo-workflows create` that an environment gives."""
+    options = [f"--tag={tag}" for tag in settings.get("tags", ())]
+    options += [f"--notify-on-{end}" for end in settings.get("notify", ())]
+    if "max_workers" in settings:
+        options.append(f"--max-workers={settings['max_workers']}")
+    return options
 
 
 def metaflow_setting(name: str) -> str:
@@ -44,7 +98,7 @@ def metaflow_setting(name: str) -> str:
     return str(metaflow.from_conf(name, "") or "")
 
 
-def use_environment(project: Project, name: str) -> list[str]:
+def use_environment(environment: Environment) -> list[str]:
     """Lay an environment over the user's own configuration, for this process and what it starts.
 
     Return the keys whose values change. As variables, the settings win over every file that
@@ -52,9 +106,8 @@ def use_environment(project: Project, name: str) -> list[str]:
     metaflow/metaflow_config_funcs.py).
     """
     configured = user_configuration() | os.environ
-    settings = read_environment(project, name)
-    os.environ.update(settings)
-    return [key for key, value in settings.items() if configured.get(key, value) != value]
+    os.environ.update(environment.variables)
+    return [key for key, value in environment.variables if configured.get(key, value) != value]
 
 
 def user_configuration() -> dict[str, Any]:

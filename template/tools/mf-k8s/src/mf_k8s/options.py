@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from .environments import use_environment
+from .environments import OWN, Environment, read_environment, use_environment
 from .kind.environment import use_cluster
+from .place import must_be_context
 from .progress import print_error
 from .project import Project
 from .tables import Format
@@ -21,10 +22,18 @@ Env = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
-def apply_environment(project: Project, name: str) -> None:
-    """Do what --env NAME says, and print what of the user's own configuration it overrides."""
+def apply_environment(project: Project, name: str) -> Environment:
+    """Do what --env NAME says, print what of the user's own configuration it overrides, return it.
+
+    Raise CommandError if it is not valid, or if kubectl's current context is not the environment's.
+    """
+    if not name:
+        return OWN
+    environment = read_environment(project, name)
     if name == "kind":
         use_cluster(project)
-    elif name:
-        if keys := use_environment(project, name):
-            print_error(f"k8s: environments/{name}.json overrides your own {', '.join(keys)}")
+        return environment
+    must_be_context(environment)
+    if keys := use_environment(environment):
+        print_error(f"k8s: {environment.file} overrides your own {', '.join(keys)}")
+    return environment

@@ -27,6 +27,15 @@ OF_WORKFLOW = {
     "tolerations": "tolerations",
     "image_pull_secrets": "imagePullSecrets",
 }
+WORKFLOW = "(workflow)"  # stands in a pod's place for what the whole workflow has
+# What [workflow] of k8s.toml calls the fields of a WorkflowSpec.
+WHOLE_WORKFLOW = {
+    "ttl": "ttlStrategy",
+    "pod_gc": "podGC",
+    "parallelism": "parallelism",
+    "priority_class": "podPriorityClassName",
+    "synchronization": "synchronization",
+}
 # Labels and annotations that Metaflow and Argo add to pods: names, and how names begin.
 ADDED_NAMES = {"app.kubernetes.io/name", "app.kubernetes.io/part-of", "num_parallel"}
 ADDED_PREFIXES = ("metaflow/", "workflows.argoproj.io/", "task_id_")
@@ -80,6 +89,12 @@ def step_name(template: Manifest) -> str | None:
     annotations: dict[str, str] = (template.get("metadata") or {}).get("annotations") or {}
     name: str | None = annotations.get("metaflow/step_name")
     return name
+
+
+def workflow_settings(workflow_template: Manifest) -> dict[str, Any]:
+    """Return the settings of [workflow] that a WorkflowTemplate has, in Argo's spelling."""
+    spec = workflow_template["spec"]
+    return {key: spec[field] for key, field in WHOLE_WORKFLOW.items() if spec.get(field)}
 
 
 def workflow_pods(workflow_template: Manifest) -> dict[str, Pod]:

@@ -10,12 +10,20 @@ import yaml
 
 from ..compile_flows import CompiledFlow, FlowFacts
 from ..complete_template import complete_template
-from ..config import Config, read_toml, shared_settings
+from ..config import Config, argo_spelling, read_toml, shared_settings
 from ..expected_pods import expected_pods, plain_step_pod
 from ..metaflow_defaults import MetaflowDefault
 from ..ownership import annotation
 from ..project import Project
-from ..read_pods import SIZES, Manifest, Pod, without_added, workflow_pods
+from ..read_pods import (
+    SIZES,
+    WORKFLOW,
+    Manifest,
+    Pod,
+    without_added,
+    workflow_pods,
+    workflow_settings,
+)
 from .report import Comparison, Report
 
 # Metaflow gives pods that do not run steps small, fixed sizes, and has no way to give them these.
@@ -77,7 +85,7 @@ def start_report(project: Project, result: CompiledFlow, of: str = "compiled") -
 def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Config) -> Report:
     """Return the report on one compiled WorkflowTemplate, compared as `deploy` would write it."""
     shared = shared_settings(config)
-    completed = complete_template(template, shared)
+    completed = complete_template(template, shared, config.get("workflow", {}))
     bare, found = workflow_pods(template), workflow_pods(completed)
     by_deploy = {}
     for name, pod in found.items():
@@ -92,6 +100,9 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
         report.notes.append(f"Metaflow shortens {project_flow} to {name} on Argo Workflows")
     report.failures.extend(schema_errors(completed))
     pods = compare_pods(expected_pods(config, flow), found, config)
+    if whole := compare_workflow(config, completed):
+        pods[WORKFLOW] = whole
+        by_deploy[WORKFLOW] = [*config["workflow"]]
     return dataclasses.replace(report, pods=pods, by_deploy=by_deploy)
 
 
@@ -160,6 +171,26 @@ def compare_pods(
                 )
             }
     return compared
+
+
+def compare_workflow(config: Config, template: Manifest) -> dict[str, Comparison]:
+    """Return the comparison of each setting that [workflow] of k8s.toml or the template has.
+
+    Metaflow sets parallelism itself, by --max-workers, so it counts only where k8s.toml has it.
+    """
+    expected = {key: argo_spelling(value) for key, value in config.get("workflow", {}).items()}
+    found = workflow_settings(template)
+    if "parallelism" not in expected:
+        found.pop("parallelism", None)
+    return {
+        key: Comparison(
+            expected=expected.get(key),
+            found=found.get(key),
+            equal=expected.get(key) == found.get(key),
+            override=False,
+        )
+        for key in sorted({*expected, *found})
+    }
 
 
 def own_settings(found: Pod) -> Pod:

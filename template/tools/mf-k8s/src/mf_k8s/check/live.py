@@ -13,8 +13,16 @@ from ..expected_pods import expected_pods
 from ..metaflow_defaults import MetaflowDefault, origins, read_metaflow_defaults
 from ..ownership import annotation, is_own
 from ..project import Project
-from ..read_pods import Manifest, Pod, normalized, read_pod, step_name, workflow_pods
-from .compare import compare_pods, start_report
+from ..read_pods import (
+    WORKFLOW,
+    Manifest,
+    Pod,
+    normalized,
+    read_pod,
+    step_name,
+    workflow_pods,
+)
+from .compare import compare_pods, compare_workflow, start_report
 from .report import Report
 
 METAFLOW_LABEL = "app.kubernetes.io/part-of=metaflow"
@@ -68,6 +76,9 @@ def check_live(
             report.notes.extend(wanted.notes)
             names.add(name)
             pods = compare_pods(wanted.pods, found, config, wanted.defaults)
+            for template in own.templates:
+                if name == of_template(template) and (whole := compare_workflow(config, template)):
+                    pods[WORKFLOW] = whole
             yield dataclasses.replace(report, pods=pods)
         if error := missing(names, run, f"of {flow['name']} in namespace {cluster.namespace}"):
             yield dataclasses.replace(start, error=error)
@@ -125,12 +136,16 @@ def pods_of_flow(
     `by_hand` is for `run --with kubernetes`.
     """
     for template in own.templates:
-        name = template["metadata"]["name"]
-        yield f"WorkflowTemplate {name}", on_argo, workflow_pods(template)
+        yield of_template(template), on_argo, workflow_pods(template)
     for name, pods in newest_runs(own.pods, run).items():
         of_run = on_argo if name.startswith("argo-") else by_hand
         expected, found = pods_of_run(of_run.pods, pods)
         yield f"run {name}", dataclasses.replace(of_run, pods=expected), found
+
+
+def of_template(template: Manifest) -> str:
+    """Return what a report says it is of, for a WorkflowTemplate."""
+    return f"WorkflowTemplate {template['metadata']['name']}"
 
 
 def newest_runs(pods: Sequence[Manifest], run: str) -> dict[str, list[Manifest]]:

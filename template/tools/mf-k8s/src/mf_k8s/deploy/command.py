@@ -1,52 +1,82 @@
 """The options of `k8s deploy`."""
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
 from ..check.live import check_live
-from ..cluster_api import api_client
 from ..compile_flows import compile_flows
-from ..options import Debug, Env, apply_environment
+from ..errors import CommandError
+from ..options import Debug, Env, Flows, apply_environment
+from ..place import find_place
 from ..plan.differences import show_plan
 from ..progress import stage
 from ..project import find_project, shown_path
-from .create import change_by, deploy_flows, must_match
+from ..read_pods import WORKFLOW
+from .branch import must_choose_branch, use_branch_options
+from .create import change_by, deploy_flows, files_to_deploy, must_match
+from .prune import delete_gone, find_gone, object_name
 
 
 def deploy(
-    flows: Annotated[list[str], typer.Argument(help="Files, or flows by their names.")],
+    context: typer.Context,
+    flows: Flows = None,
     env: Env = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would change.")
     ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="List what is deployed of flows that are gone.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --prune: delete it.")] = False,
     debug: Debug = False,
 ) -> None:
     """Check flows, and deploy them to Argo Workflows.
 
     Every pod is checked before and after. Nothing is written unless all flows pass the check and
     the server accepts all of it.
+
+    What follows -- goes to Metaflow's `argo-workflows create`, and --branch NAME or --production
+    to @project: k8s deploy train -- --tag=team:churn.
     """
+    if prune and flows:
+        raise CommandError("--prune compares the cluster with all flows: name none")
+    if yes and not prune:
+        raise CommandError("--yes needs --prune")
     project = find_project()
-    apply_environment(project, env)
+    environment = apply_environment(project, env)
+    files = files_to_deploy(project, flows or ())
+    options = (*environment.create_options, *use_branch_options(context.obj or ()))
+    environment = dataclasses.replace(environment, create_options=options)
+    place = find_place()
+    print(f"{'cluster':<16} {place}", flush=True)
     with stage("compile") as compiling:
-        compiled = list(compile_flows(project, project.flow_files(flows)))
+        compiled = list(compile_flows(project, files))
         compiling.result = ", ".join(shown_path(flow.file) for flow in compiled)
+    if env != "kind":  # whose only user is kind
+        must_choose_branch(compiled, environment)
     with stage("dry run" if dry_run else "deploy") as deploying:
-        templates = deploy_flows(project, compiled, dry_run)
+        templates = deploy_flows(project, compiled, dry_run, environment)
         names = [template["metadata"]["name"] for template in templates]
-        namespace = templates[0]["metadata"]["namespace"]
-        cluster = api_client().configuration.host
-        deploying.result = f"{', '.join(names)} in namespace {namespace} of {cluster}"
+        deploying.result = f"{', '.join(names)} in namespace {place.namespace} of {place.cluster}"
     if dry_run:
         for template in templates:
             show_plan(change_by(template), markdown=False)
-        return
-    with stage("check --live") as checking:
-        written = {f"WorkflowTemplate {name}" for name in names}
-        reports = [
-            report for report in check_live(project, compiled, run=None) if report.of in written
-        ]
-        must_match(reports)
-        pods = sum(len(report.pods) for report in reports)
-        checking.result = f"{pods} pods match k8s.toml"
+    else:
+        with stage("check --live") as checking:
+            written = {f"WorkflowTemplate {name}" for name in names}
+            reports = [
+                report for report in check_live(project, compiled, run=None) if report.of in written
+            ]
+            must_match(reports)
+            pods = sum(len(report.pods.keys() - {WORKFLOW}) for report in reports)
+            checking.result = f"{pods} pods match k8s.toml"
+    if prune:
+        gone = find_gone(project, compiled, templates)
+        if yes and not dry_run:
+            delete_gone(gone)
+        for found in gone:
+            print(f"{'deleted' if yes and not dry_run else 'gone':<16} {object_name(found)}")
+        if gone and not yes:
+            print("`k8s deploy --prune --yes` deletes what is gone")

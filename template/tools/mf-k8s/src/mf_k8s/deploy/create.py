@@ -16,7 +16,9 @@ from ..check.show import show_reports
 from ..cluster_api import ARGO, list_objects
 from ..compile_flows import CompiledFlow
 from ..config import read_toml, shared_settings
+from ..environments import OWN, Environment
 from ..errors import CommandError
+from ..flow_files import starts_flow
 from ..metaflow_defaults import read_metaflow_defaults, with_defaults
 from ..ownership import owner
 from ..plan.differences import Plan, differences, planned_settings
@@ -24,11 +26,15 @@ from ..project import Project, shown_path
 from ..read_pods import Manifest
 from .write import Request, write_all
 
+NO_FLOW = "starts no flow, so there is nothing to deploy"
 OWNER = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
 
 
 def deploy_flows(
-    project: Project, compiled: Sequence[CompiledFlow], dry_run: bool = False
+    project: Project,
+    compiled: Sequence[CompiledFlow],
+    dry_run: bool = False,
+    environment: Environment = OWN,
 ) -> list[dict[str, Any]]:
     """Write the WorkflowTemplate, CronWorkflow and Sensor of each flow.
 
@@ -38,9 +44,22 @@ def deploy_flows(
     """
     must_match(check_flows(project, compiled))
     # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
-    settings = shared_settings(read_toml(project.config_file))
-    shared = json.dumps(with_defaults(settings, read_metaflow_defaults(on_argo=True)))
-    requests = [request for flow in compiled for request in dry_run_create(project, flow, shared)]
+    config = read_toml(project.config_file)
+    workflow, options = config.get("workflow", {}), environment.create_options
+    if "parallelism" in workflow and any(option.startswith("--max-workers") for option in options):
+        raise CommandError(
+            "max_workers of the environment, or --max-workers, is parallelism of [workflow] in"
+            f" {project.config_file.name}: keep one"
+        )
+    job = {
+        "project": project.name,
+        "shared": with_defaults(shared_settings(config), read_metaflow_defaults(on_argo=True)),
+        "workflow": workflow,
+        "create_options": options,
+    }
+    requests = [
+        request for flow in compiled for request in dry_run_create(project, flow, job, environment)
+    ]
     templates = [
         request["body"] for _, request in requests if request["plural"] == "workflowtemplates"
     ]
@@ -55,22 +74,39 @@ def deploy_flows(
     return templates
 
 
-def dry_run_create(project: Project, flow: CompiledFlow, shared: str) -> list[Request]:
+def files_to_deploy(project: Project, names: Sequence[str]) -> list[Path]:
+    """Return the files that `names` stand for, or every one of flows/ that starts a flow.
+
+    Raise CommandError for a name that is not such a file, or if there is none.
+    """
+    files = project.flow_files(names)
+    starting = [file for file in files if starts_flow(file)]
+    for file in files:
+        if file not in starting and (names or not starting):
+            raise CommandError(f"{shown_path(file)} {NO_FLOW}")
+    if not starting:
+        raise CommandError(f"{project.flows_place} has no flow to deploy: add one")
+    return starting
+
+
+def dry_run_create(
+    project: Project, flow: CompiledFlow, job: dict[str, Any], environment: Environment
+) -> list[Request]:
     """Return what Metaflow would write of a flow, completed, once the server has tried it.
 
-    `shared`, as JSON, are the settings that all pods have in common.
+    `job` has the parts of dry_run.Job that all flows have in common.
     """
     file = shown_path(flow.file)
     if not flow.flow:
-        raise CommandError(f"{file} starts no flow, so there is nothing to deploy")
+        raise CommandError(f"{file} {NO_FLOW}")
     with tempfile.TemporaryDirectory() as folder:
         requests_file = Path(folder, "requests.json")
-        script = [sys.executable, "-P", "-m", "mf_k8s.deploy.dry_run"]
-        place = [str(flow.file), str(requests_file), project.name]
-        command = [*script, *place, shared, *flow.options]
+        own = {"file": str(flow.file), "requests_file": str(requests_file), "options": flow.options}
+        command = [sys.executable, "-P", "-m", "mf_k8s.deploy.dry_run", json.dumps(job | own)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=project.root)
         if done.returncode:
-            raise CommandError(f"{file}: {reason_not_created(file, done.stdout + done.stderr)}")
+            reason = reason_not_created(file, done.stdout + done.stderr, environment)
+            raise CommandError(f"{file}: {reason}")
         requests: list[Request] = json.loads(requests_file.read_text())
         return requests
 
@@ -95,13 +131,17 @@ def deployed_templates(namespace: str) -> dict[str, Manifest]:
     return {manifest["metadata"]["name"]: manifest for manifest in listed}
 
 
-def reason_not_created(file: str, output: str) -> str:
+def reason_not_created(file: str, output: str, environment: Environment) -> str:
     """Return why Metaflow's create has failed, in one line."""
     if owner := OWNER.search(output):
+        setting, env = f"set METAFLOW_USER={owner[1]}", ""
+        if environment.name:
+            setting = f'write "user": "{owner[1]}" into {environment.file}'
+            env = f" --env {environment.name}"
         return (
             f"it was deployed by {owner[1]}, and Metaflow lets only that user, or whoever has its"
-            f" production token, deploy it again: set METAFLOW_USER={owner[1]}, or run"
-            f" `python {file} argo-workflows create --authorize TOKEN` once, then deploy"
+            f" production token, deploy it again: {setting}, or give the token once,"
+            f" `k8s deploy {file}{env} -- --authorize TOKEN`"
         )
     lines = [line.strip() for line in output.splitlines()]
     return " ".join(list(filter(None, lines))[-4:])

@@ -4,54 +4,95 @@ A script, because a process can create one flow only (see compile_worker).
 """
 
 import json
+import os
 import runpy
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from ..cluster_api import TIMEOUT
 from ..complete_template import complete_template
 from ..ownership import mark
 
 VERBS = ("create", "replace", "delete")
 
 
-def dry_run(file: str, requests_file: str, project: str, shared: str, *options: str) -> None:
-    """Create the flow in `file` as a dry run, and write its requests to `requests_file`, as JSON.
+class Job(TypedDict):
+    """What the script is given, as JSON."""
+
+    file: str  # of the flow
+    requests_file: str  # where the result goes
+    project: str  # the name that all is marked with
+    shared: dict[str, Any]  # the settings that all pods have in common
+    workflow: dict[str, Any]  # [workflow] of k8s.toml
+    options: list[str]  # before Metaflow's command
+    create_options: list[str]  # behind it
+
+
+def dry_run(job: Job) -> None:
+    """Create a flow as a dry run, and write its requests to the job's file, as JSON.
 
     They are a list of [method of kubernetes.client.CustomObjectsApi, its arguments]. The server
-    tries each and keeps nothing. All is marked with `project`, a name. `shared`, as JSON, are the
-    settings that all pods have in common. `options` go before Metaflow's command.
+    tries each and keeps nothing.
     """
     from kubernetes import client
 
     api: Any = client.CustomObjectsApi
     requests: list[tuple[str, dict[str, Any]]] = []
-    settings = json.loads(shared)
 
-    def without_effect(name: str, method: Any) -> Any:
+    def without_effect(verb: str, method: Any) -> Any:
         def send(this: Any, **request: Any) -> Any:
+            if takes_schedule_away(request):
+                del request["body"]
+                return this.delete_namespaced_custom_object(**request)
             if "body" in request:
                 if request["plural"] == "workflowtemplates":
-                    request["body"] = complete_template(request["body"], settings)
-                mark(request["body"], project)
+                    request["body"] = complete_template(
+                        request["body"], job["shared"], job["workflow"]
+                    )
+                mark(request["body"], job["project"])
             answer = method(this, **request, dry_run="All")
-            requests.append((name, request))
+            requests.append((f"{verb}_namespaced_custom_object", request))
             return answer
 
         return send
 
     for verb in VERBS:
         name = f"{verb}_namespaced_custom_object"
-        setattr(api, name, without_effect(name, getattr(api, name)))
-    sys.argv = [file, "--no-pylint", *options, "argo-workflows", "create"]
-    sys.path.insert(0, str(Path(file).parent))
+        setattr(api, name, without_effect(verb, getattr(api, name)))
+    bound_requests(client.rest.RESTClientObject)
+    # The one key of a CronWorkflow that Argo 4 knows; Argo 3.6 and later know it too.
+    os.environ["METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES"] = "1"
+    create = ["argo-workflows", "create", *job["create_options"]]
+    sys.argv = [job["file"], "--no-pylint", *job["options"], *create]
+    sys.path.insert(0, str(Path(job["file"]).parent))
     try:
-        runpy.run_path(file, run_name="__main__")
+        runpy.run_path(job["file"], run_name="__main__")
     except SystemExit as end:
         if end.code:
             raise
-    Path(requests_file).write_text(json.dumps(requests))
+    Path(job["requests_file"]).write_text(json.dumps(requests))
+
+
+def takes_schedule_away(request: dict[str, Any]) -> bool:
+    """Return whether a request only suspends a CronWorkflow, because its flow has no @schedule.
+
+    Metaflow leaves it with no schedule, which Argo 4.1 does not accept.
+    """
+    spec = request.get("body", {}).get("spec", {})
+    return request["plural"] == "cronworkflows" and bool(spec) and not spec.get("schedules")
+
+
+def bound_requests(rest_client: Any) -> None:
+    """Give each request of the Kubernetes library a timeout: it has none of its own."""
+    request = rest_client.request
+
+    def bounded(this: Any, *positional: Any, **named: Any) -> Any:
+        named["_request_timeout"] = named.get("_request_timeout") or TIMEOUT
+        return request(this, *positional, **named)
+
+    rest_client.request = bounded
 
 
 if __name__ == "__main__":
-    dry_run(*sys.argv[1:])
+    dry_run(json.loads(sys.argv[1]))

@@ -1,85 +1,108 @@
 """Writes objects to the cluster: all of them, or what was there before."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ..cluster_api import api_client, refusals
+from ..cluster_api import TIMEOUT, api_client, refusals
 from ..errors import CommandError
 
 Request = tuple[str, dict[str, Any]]  # a method of CustomObjectsApi, and its arguments
-Written = tuple[str, Callable[[], None]]  # what was written, and a function that puts it back
 
 OF_THE_SERVER = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 
 
 def write_all(requests: Sequence[Request]) -> None:
-    """Send requests in their order. If one is refused, put back what the others have changed.
+    """Send requests in their order. If one fails, put back what was there before.
 
     Raise CommandError with the reason, and with what was put back or could not be.
     """
-    written: list[Written] = []
+    from kubernetes.client import ApiException
+
+    sent: list[Write] = []
     for method, request in requests:
+        sent.append(Write(method, request))
         try:
-            written.append(write(method, request))
+            sent[-1].send()
         except CommandError as error:
-            raise CommandError(f"{error}; {put_back(written)}") from error
+            # one that was refused had no effect; one whose answer was lost may have had
+            if isinstance(error.__cause__, ApiException) or not sent[-1].started:
+                sent.pop()
+            raise CommandError(f"{error}; {put_back(sent)}") from error
 
 
-def put_back(written: Sequence[Written]) -> str:
+def put_back(sent: Sequence["Write"]) -> str:
     """Undo what was written, the last first, and return a line that says what came of it."""
     lines = []
-    for what, undo in reversed(written):
+    for write in reversed(sent):
         try:
-            undo()
-            lines.append(f"{what} was put back as it was")
+            write.undo()
+            lines.append(f"{write.what} was put back as it was")
         except CommandError as error:
-            lines.append(f"{what} IS CHANGED, because it could not be put back: {error}")
+            lines.append(f"{write.what} IS CHANGED, because it could not be put back: {error}")
     return "; ".join(lines) or "nothing was written"
 
 
-def write(method: str, request: dict[str, Any]) -> Written:
-    """Send one request; raise CommandError if it is refused."""
-    from kubernetes import client
+class Write:
+    """One request, which can be undone."""
 
-    verb = method.partition("_")[0]
-    where = {key: request[key] for key in ("group", "version", "namespace", "plural")}
-    name = request.get("name") or request["body"]["metadata"]["name"]
-    what = f"{where['plural']}/{name}"
-    custom = client.CustomObjectsApi(api_client())
-    with refusals(f"write {what} in namespace {where['namespace']}"):
-        present = read_present(custom, where, name)
-        if verb == "replace" and present:
-            # Argo writes into a CronWorkflow at each run, so the dry run may have read an older one
-            version = present["metadata"]["resourceVersion"]
-            request["body"]["metadata"]["resourceVersion"] = version
-        answer = getattr(custom, method)(**request)
+    def __init__(self, method: str, request: dict[str, Any]) -> None:
+        from kubernetes import client
 
-    def undo() -> None:
-        with refusals(f"put back {what}"):
-            if verb == "create":
-                custom.delete_namespaced_custom_object(**where, name=name)
-            elif verb == "replace" and present:
-                version = answer["metadata"]["resourceVersion"]
-                body = present | {"metadata": own_metadata(present) | {"resourceVersion": version}}
-                custom.replace_namespaced_custom_object(**where, name=name, body=body)
-            elif present:
-                body = present | {"metadata": own_metadata(present)}
-                custom.create_namespaced_custom_object(**where, body=body)
+        self.method, self.request = method, request
+        self.where = {key: request[key] for key in ("group", "version", "namespace", "plural")}
+        self.name = request.get("name") or request["body"]["metadata"]["name"]
+        self.what = f"{self.where['plural']}/{self.name}"
+        self.started = False
+        self.before: dict[str, Any] | None = None  # the object that was there
+        with refusals(f"write {self.what} in namespace {self.where['namespace']}"):
+            self.api: Any = client.CustomObjectsApi(api_client())
 
-    return what, undo
+    def send(self) -> None:
+        """Raise CommandError if the request is refused, or if no answer comes."""
+        with refusals(f"write {self.what} in namespace {self.where['namespace']}"):
+            self.before = self.read()
+            if self.method.startswith("replace") and self.before:
+                # Argo writes into a CronWorkflow at each run, so the dry run may have read an older
+                version = self.before["metadata"]["resourceVersion"]
+                self.request["body"]["metadata"]["resourceVersion"] = version
+            self.started = True
+            getattr(self.api, self.method)(**self.request, _request_timeout=TIMEOUT)
+
+    def undo(self) -> None:
+        """Put back the object that was there; raise CommandError if that cannot be done."""
+        with refusals(f"put back {self.what}"):
+            now = self.read()
+            if version_of(now) == version_of(self.before):
+                return
+            if now and now.get("spec") != self.request.get("body", {}).get("spec"):
+                raise CommandError("somebody else has changed it since")
+            named: dict[str, Any] = {**self.where, "_request_timeout": TIMEOUT}
+            if not self.before:
+                self.api.delete_namespaced_custom_object(**named, name=self.name)
+                return
+            body = self.before | {"metadata": own_metadata(self.before)}
+            if now:
+                body["metadata"]["resourceVersion"] = version_of(now)
+                self.api.replace_namespaced_custom_object(**named, name=self.name, body=body)
+            else:
+                self.api.create_namespaced_custom_object(**named, body=body)
+
+    def read(self) -> dict[str, Any] | None:
+        """Return the object that is on the cluster now, or None."""
+        from kubernetes import client
+
+        named: dict[str, Any] = {**self.where, "_request_timeout": TIMEOUT}
+        try:
+            found: dict[str, Any] = self.api.get_namespaced_custom_object(**named, name=self.name)
+            return found
+        except client.ApiException as error:
+            if error.status == 404:
+                return None
+            raise
 
 
-def read_present(custom: Any, where: dict[str, str], name: str) -> dict[str, Any] | None:
-    """Return the object that is on the cluster now, or None."""
-    from kubernetes import client
-
-    try:
-        present: dict[str, Any] = custom.get_namespaced_custom_object(**where, name=name)
-        return present
-    except client.ApiException as error:
-        if error.status == 404:
-            return None
-        raise
+def version_of(manifest: dict[str, Any] | None) -> str | None:
+    return manifest["metadata"]["resourceVersion"] if manifest else None
 
 
 def own_metadata(manifest: dict[str, Any]) -> dict[str, Any]:

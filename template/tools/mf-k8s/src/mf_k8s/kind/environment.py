@@ -18,13 +18,14 @@ def cluster_variables(project: Project, cluster: Cluster) -> dict[str, str]:
     Metaflow's configuration and tokens are then the cluster's own, in .kind. Raise CommandError if
     the cluster is stopped.
     """
-    settings = read_environment(project, "kind")
+    settings = dict(read_environment(project, "kind").variables)
     try:
         address, *_ = run_program("docker", "port", cluster.control_plane, str(S3_PORT)).split()
     except CommandError as error:
         raise CommandError("the cluster is stopped: k8s kind up starts it") from error
     return {
         **{f"METAFLOW_ARGO_EVENTS_{name}": "default" for name in EVENTS},
+        "METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1",  # Argo 4 knows no other key
         **settings,
         **kind_yaml()[-1]["stringData"],
         "AWS_ENDPOINT_URL_S3": f"http://{address}",

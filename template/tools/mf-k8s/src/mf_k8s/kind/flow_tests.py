@@ -37,7 +37,7 @@ def test_flows(
     results = [result for result in compile_flows(project, files) if result.flow or result.error]
     if not results:
         raise CommandError("no flow to test: tests/kind.toml skips all, or these files start none")
-    namespace = read_environment(project, "kind")["METAFLOW_KUBERNETES_NAMESPACE"]
+    namespace = read_environment(project, "kind").namespace
 
     def passes(result: CompiledFlow) -> bool:
         own = parameters or settings.get(result.file.stem, {}).get("parameters", ())

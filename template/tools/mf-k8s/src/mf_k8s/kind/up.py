@@ -122,7 +122,7 @@ def compile_needs(project: Project) -> Needs:
 
 def apply_objects(project: Project, cluster: Cluster, needs: Needs) -> int:
     """Apply all that the pods and their runs need, and return how many objects that are."""
-    namespace = read_environment(project, "kind")["METAFLOW_KUBERNETES_NAMESPACE"]
+    namespace = read_environment(project, "kind").namespace
     dns, *s3_server = kind_yaml()
     apply(cluster, [dns], "kube-system")
     objects = [*needed_objects(needs.pods, namespace, "JOBSET" in needs.installs), *s3_server]

@@ -4,12 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from ..read_pods import Manifest, step_name, without_added, workflow_pods
+from ..read_pods import (
+    WORKFLOW,
+    Manifest,
+    step_name,
+    without_added,
+    workflow_pods,
+    workflow_settings,
+)
 from ..tables import Printer
 
 # The start of variables of Metaflow's own, which differ from one compilation to the next.
 METAFLOW_VARIABLES = ("METAFLOW_", "ARGO_", "MF_")
-WORKFLOW = "(workflow)"  # stands in a pod's place for what the whole workflow has
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,8 @@ def planned_settings(workflow_template: Manifest) -> dict[str, dict[str, Any]]:
         f"parameter {parameter['name']}": Hidden(parameter.get("value"))
         for parameter in spec["arguments"]["parameters"]
     }
-    return pods | {WORKFLOW: {**started_by, **parameters}}
+    whole = workflow_settings(workflow_template)
+    return pods | {WORKFLOW: {**started_by, **parameters, **whole}}
 
 
 def own_variables(container: Mapping[str, Any]) -> dict[str, Hidden]:

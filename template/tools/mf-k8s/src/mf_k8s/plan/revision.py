@@ -49,14 +49,15 @@ def compiled_settings(
     """Return the planned settings of each flow by its name, and why others do not compile."""
     flows: dict[str, Any] = {}
     problems: list[str] = []
-    shared = shared_settings(read_toml(project.config_file))
+    config = read_toml(project.config_file)
+    shared, workflow = shared_settings(config), config.get("workflow", {})
     results = list(compile_flows(project, files, python=python))
     problems += name_clashes(project, results).values()
     for result in results:
         if result.error:
             problems.append(f"{result.file.relative_to(project.root)}: {result.error}")
         elif result.flow and result.template:
-            settings = planned_settings(complete_template(result.template, shared))
+            settings = planned_settings(complete_template(result.template, shared, workflow))
             order = {**result.flow["steps"], **settings}
             flows[result.flow["name"]] = {pod: settings[pod] for pod in order if pod in settings}
     return flows, problems

@@ -1,0 +1,61 @@
+"""The branch of @project that flows are deployed to: a choice, never Metaflow's default."""
+
+import os
+from collections.abc import Iterable, Sequence
+
+from ..compile_flows import ENVIRONMENT, CompiledFlow
+from ..environments import Environment
+from ..errors import CommandError
+from ..ownership import annotation
+from ..project import shown_path
+
+PRODUCTION, BRANCH = "METAFLOW_PRODUCTION", "METAFLOW_BRANCH"
+TRUE = ("1", "true", "t", "yes", "y", "on")  # what click takes for it
+# Of a flow that is compiled without a choice (format_name in plugins/project_decorator.py).
+NO_CHOICE = f"user.{ENVIRONMENT['METAFLOW_USER']}"
+
+
+def use_branch_options(options: Sequence[str]) -> list[str]:
+    """Set the variables for --production and --branch among `options`, and return the others.
+
+    Metaflow takes these two before its command, not among the options of `create`.
+    """
+    others, remaining = [], iter(options)
+    for option in remaining:
+        name, equals, value = option.partition("=")
+        if name == "--branch":
+            os.environ[BRANCH] = value if equals else next(remaining, "")
+        elif option == "--production":
+            os.environ[PRODUCTION] = "1"
+        else:
+            others.append(option)
+    return others
+
+
+def chosen_branch() -> str:
+    """Return the branch that the variables choose, as Metaflow names it; empty for no choice."""
+    production = os.environ.get(PRODUCTION, "").lower() in TRUE
+    if branch := os.environ.get(BRANCH):
+        return f"{'prod' if production else 'test'}.{branch}"
+    return "prod" if production else ""
+
+
+def must_choose_branch(compiled: Iterable[CompiledFlow], environment: Environment) -> None:
+    """Raise CommandError for a flow with @project that neither its code nor a variable places.
+
+    Metaflow would deploy it to a branch of the user's own, which nobody else can replace.
+    """
+    if chosen_branch():
+        return
+    for flow in compiled:
+        if flow.template and annotation(flow.template, "branch_name") == NO_CHOICE:
+            choice = (
+                f'write "production": true or "branch": "NAME" into {environment.file}'
+                if environment.name
+                else "name an environment that does, like --env prod"
+            )
+            raise CommandError(
+                f"{shown_path(flow.file)} has @project, and nothing says whether it goes to"
+                f" production or to which branch: {choice}, or end the command with"
+                " `-- --branch NAME` or `-- --production`"
+            )

@@ -1,0 +1,77 @@
+"""Finds and deletes what a project has deployed of flows that are gone."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..cluster_api import ARGO, list_objects
+from ..compile_flows import CompiledFlow
+from ..environments import metaflow_setting
+from ..errors import CommandError
+from ..ownership import LABEL, annotation
+from ..project import Project
+from ..read_pods import Manifest
+from .branch import chosen_branch
+from .write import Request, write_all
+
+
+def find_gone(
+    project: Project, compiled: Iterable[CompiledFlow], templates: Sequence[Manifest]
+) -> list[dict[str, Any]]:
+    """Return the project's CronWorkflows, Sensors and WorkflowTemplates whose flow is gone.
+
+    `compiled` are all flows of the project, `templates` their WorkflowTemplates. Of flows with
+    @project, only those of the same branch count: another branch may still have the flow. Objects
+    without the project's label are never among them.
+    """
+    flows = {flow.flow["name"] for flow in compiled if flow.flow}
+    branches = {annotation(template, "branch_name") for template in templates}
+    branches |= {chosen_branch(), ""}
+    namespace = templates[0]["metadata"]["namespace"]
+    sensors = metaflow_setting("ARGO_EVENTS_SENSOR_NAMESPACE") or namespace
+    deployed = labelled(project, namespace, "workflowtemplates")
+    gone = [
+        template
+        for template in deployed
+        if annotation(template, "flow_name") not in flows
+        and annotation(template, "branch_name") in branches
+    ]
+    names = {template["metadata"]["name"] for template in gone}
+    started = [
+        starter
+        for starter in [
+            *labelled(project, namespace, "cronworkflows"),
+            *labelled(project, sensors, "sensors"),
+        ]
+        if starter["metadata"]["name"] in names | {name.replace(".", "-") for name in names}
+    ]
+    return [*started, *gone]
+
+
+def labelled(project: Project, namespace: str, plural: str) -> list[dict[str, Any]]:
+    """Return a namespace's objects of one kind that this project has deployed, with their kind."""
+    kinds = {"workflowtemplates": "WorkflowTemplate", "cronworkflows": "CronWorkflow"}
+    try:
+        found = list_objects(
+            f"{ARGO}/{namespace}/{plural}", labelSelector=f"{LABEL}={project.name}"
+        )
+    except CommandError:
+        if plural != "sensors":  # of Argo Events, which few clusters have
+            raise
+        return []
+    return [{"kind": kinds.get(plural, "Sensor"), **manifest} for manifest in found]
+
+
+def object_name(manifest: Manifest) -> str:
+    """Return how messages name an object, like `CronWorkflow trainflow`."""
+    return f"{manifest['kind']} {manifest['metadata']['name']}"
+
+
+def delete_gone(gone: Iterable[Manifest]) -> None:
+    """Delete objects: all of them, or none."""
+    requests: list[Request] = []
+    for manifest in gone:
+        group, _, version = manifest.get("apiVersion", "argoproj.io/v1alpha1").partition("/")
+        where = {"group": group, "version": version, "plural": f"{manifest['kind'].lower()}s"}
+        metadata = {key: manifest["metadata"][key] for key in ("namespace", "name")}
+        requests.append(("delete_namespaced_custom_object", {**where, **metadata}))
+    write_all(requests)

@@ -1,0 +1,109 @@
+"""The cluster that a command works with: which it is, who asks, and whether it runs Argo."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from .cluster_api import api_client, ask, in_a_pod, refusals
+from .environments import Environment, metaflow_setting
+from .errors import CommandError
+
+REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+ARGO_GROUP = "/apis/argoproj.io/v1alpha1"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command writes."""
+
+    cluster: str  # the URL of its API
+    context: str  # of kubectl; empty in a pod
+    namespace: str
+    account: str  # as the cluster calls who asks
+
+    def __str__(self) -> str:
+        context = f" (context {self.context})" if self.context else ""
+        return f"{self.cluster}{context}, namespace {self.namespace}, account {self.account}"
+
+
+def must_be_context(environment: Environment) -> None:
+    """Raise CommandError unless kubectl's current context is the environment's."""
+    wanted = environment.context
+    if not wanted:
+        return
+    contexts, current = kubectl_contexts()
+    if wanted == current.get("name"):
+        return
+    names = ", ".join(sorted(context["name"] for context in contexts)) or "none"
+    if wanted not in [context["name"] for context in contexts]:
+        raise CommandError(
+            f"{environment.file} is for the context {wanted}, and there is no such context here;"
+            f" those of {os.environ.get('KUBECONFIG') or '~/.kube/config'}: {names}"
+        )
+    raise CommandError(
+        f"{environment.file} is for the context {wanted}, and the current one is"
+        f" {current.get('name')}: kubectl config use-context {wanted}"
+    )
+
+
+def kubectl_contexts() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return all contexts of kubectl's configuration, and the current one; both may be empty."""
+    from kubernetes import config
+
+    if in_a_pod():
+        return [], {}
+    try:
+        contexts, current = config.list_kube_config_contexts(os.environ.get("KUBECONFIG") or None)
+    except config.ConfigException:  # there is no such file, or it has no current context
+        return [], {}
+    return contexts, current
+
+
+def find_place() -> Place:
+    """Return the place that is configured now.
+
+    Raise CommandError if no cluster answers there, if it does not accept the user's credentials,
+    or if it has no Argo Workflows.
+    """
+    with refusals("ask the cluster who you are"):
+        cluster = api_client().configuration.host
+    _, current = kubectl_contexts()
+    account = find_account() or current.get("context", {}).get("user") or "unknown"
+    must_have_argo(cluster)
+    namespace = metaflow_setting("KUBERNETES_NAMESPACE") or "default"
+    return Place(cluster, current.get("name", ""), namespace, account)
+
+
+def find_account() -> str:
+    """Return what the cluster calls who asks; empty if it does not say, as before version 1.28."""
+    from kubernetes.client import ApiException
+
+    with refusals("ask the cluster who you are"):
+        try:
+            answer = ask("POST", REVIEWS, REVIEW)
+        except ApiException as error:
+            if error.status in (403, 404):
+                return ""
+            raise
+    return str(answer["status"]["userInfo"]["username"])
+
+
+def must_have_argo(cluster: str) -> None:
+    """Raise CommandError unless the cluster knows WorkflowTemplates."""
+    from kubernetes.client import ApiException
+
+    with refusals("ask the cluster for Argo Workflows"):
+        try:
+            resources = ask("GET", ARGO_GROUP)["resources"]
+        except ApiException as error:
+            if error.status == 403:  # then the first request for a WorkflowTemplate tells
+                return
+            if error.status != 404:
+                raise
+            resources = []
+    if not any(resource["name"] == "workflowtemplates" for resource in resources):
+        raise CommandError(
+            f"the cluster {cluster} has no Argo Workflows: install it there, or choose another"
+            " context or environment"
+        )

@@ -1,0 +1,102 @@
+"""A Kubernetes API with Argo's custom objects, which it keeps as a real one does."""
+
+import json
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+KINDS = ("workflowtemplates", "cronworkflows", "sensors")
+
+
+class Api(BaseHTTPRequestHandler):
+    """Objects by `plural/name`, of whichever namespace; `tried` are the bodies of dry runs."""
+
+    objects: dict[str, dict[str, Any]] = {}
+    tried: list[dict[str, Any]] = []
+    refused: set[str] = set()  # names that cannot be written
+    lost: set[str] = set()  # those that are written, and whose answer does not arrive
+    has_argo = True
+    logged_in = True
+    version = 0
+
+    def answer(self, status: int, body: Any) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    @property
+    def url(self) -> Any:
+        return urlsplit(self.path)
+
+    def key(self, body: Any = None) -> str:
+        _, _, in_namespace = self.url.path.partition("/namespaces/")
+        _, plural, *names = in_namespace.split("/")
+        return f"{plural}/{names[0] if names else body['metadata']['name']}"
+
+    def do_GET(self) -> None:
+        if not self.logged_in:
+            self.answer(401, {"reason": "Unauthorized"})
+        elif self.url.path == "/apis/argoproj.io/v1alpha1":
+            resources = [{"name": name} for name in KINDS]
+            self.answer(200 if self.has_argo else 404, {"resources": resources})
+        elif self.url.path.endswith(KINDS):
+            self.answer(200, {"items": self.listed()})
+        else:
+            found = self.objects.get(self.key())
+            self.answer(200 if found else 404, found or {})
+
+    def listed(self) -> list[Any]:
+        plural = self.url.path.rpartition("/")[2]
+        label, _, value = parse_qs(self.url.query).get("labelSelector", [""])[0].partition("=")
+        return [
+            body
+            for key, body in self.objects.items()
+            if key.startswith(f"{plural}/")
+            and (not label or body["metadata"].get("labels", {}).get(label) == value)
+        ]
+
+    def do_POST(self) -> None:
+        if not self.logged_in:
+            self.answer(401, {"reason": "Unauthorized"})
+        elif self.url.path.endswith("/selfsubjectreviews"):
+            self.answer(201, {"status": {"userInfo": {"username": "ann@example.com"}}})
+        else:
+            self.store(must_be_new=True)
+
+    def do_PUT(self) -> None:
+        self.store(must_be_new=False)
+
+    def store(self, must_be_new: bool) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        key = self.key(body)
+        present = self.objects.get(key)
+        version = body["metadata"].get("resourceVersion")
+        stale = present and version != present["metadata"]["resourceVersion"]
+        if key in self.refused or (must_be_new == bool(present)) or (not must_be_new and stale):
+            self.answer(409, {"reason": "Conflict"})
+        elif "dryRun=All" in self.url.query:
+            self.tried.append(body)
+            self.answer(200, body)
+        else:
+            Api.version += 1
+            body["metadata"]["resourceVersion"] = str(Api.version)
+            self.objects[key] = body
+            if key in self.lost:
+                self.lost.remove(key)
+                self.close_connection = True
+            else:
+                self.answer(200, body)
+
+    def do_DELETE(self) -> None:
+        if self.key() not in self.objects:
+            self.answer(404, {"reason": "Not Found"})
+        else:
+            if "dryRun=All" not in self.url.query:
+                del self.objects[self.key()]
+            self.answer(200, {})
+
+    def log_message(self, *_: Any) -> None:
+        pass
