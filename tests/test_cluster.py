@@ -21,6 +21,7 @@ from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
 from mf_k8s.kind.objects import needed_objects
+from mf_k8s.project import Project
 
 GPU_NODE = {
     "node_selector": {"pool": "a100"},

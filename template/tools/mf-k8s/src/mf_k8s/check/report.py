@@ -46,7 +46,8 @@ def as_json(reports: Sequence[Report]) -> str:
     """Return what `--format json` prints: `version` (1), `equal` and, in `flows`, the reports.
 
     In a report, `by_deploy` has a key for each pod that is right only when `deploy` writes it. Its
-    value lists the settings that `argo-workflows create` by hand leaves off.
+    value lists the settings that `argo-workflows create` by hand leaves off. Beside the pods,
+    `(workflow)` has what [workflow] of k8s.toml sets.
     """
     flows = [asdict(report) | {"file": str(report.file)} for report in reports]
     for flow in flows:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.markup import escape
 
+from ..read_pods import WORKFLOW
 from ..tables import Printer, as_text
 from .report import Comparison, Report
 
@@ -31,12 +32,17 @@ def show_report(report: Report, printer: Printer) -> None:
     if not report.matches:
         result = "[bold red]does not match k8s.toml[/]"
     printer.heading(f"{escape(report.title)}: {result}")
-    if report.pods:
-        names = (f"{name} {MARK}" if name in report.by_deploy else name for name in report.pods)
+    pods = {name: pod for name, pod in report.pods.items() if name != WORKFLOW}
+    if pods:
+        names = (f"{name} {MARK}" if name in report.by_deploy else name for name in pods)
         printer.lines(f"Pods: {', '.join(names)}", "")
         if printer.markdown:
             printer.lines(*mermaid(report), "")
-        show_pods(report.pods, printer)
+        show_pods(pods, printer)
+    if whole := report.pods.get(WORKFLOW):
+        mark = f" {MARK}" if WORKFLOW in report.by_deploy else ""
+        settings = {key: cell(setting, printer) for key, setting in whole.items()}
+        printer.block(f"the whole workflow{mark}", settings)
     lines = [*by_deploy_lines(report), report.error, *report.failures, *report.notes]
     if found := [f"- {line}" for line in lines if line]:
         printer.lines(*found, "")
