@@ -437,7 +437,10 @@ def test_env_prints_no_value(k8s: Callable[..., Any], tmp_path: Path) -> None:
     own["METAFLOW_KUBERNETES_NAMESPACE"] = "barley"
     (tmp_path / "config.json").write_text(json.dumps(own))
     code, output = k8s("deploy", "nothing", "--env", "prod", METAFLOW_HOME=str(tmp_path))
-    assert "environments/prod.json overrides your own METAFLOW_KUBERNETES_NAMESPACE\n" in output
+    assert (
+        "environments/prod.json overrides your own METAFLOW_KUBERNETES_NAMESPACE, METAFLOW_USER\n"
+        in output
+    )
     assert "barley" not in output
 
 
