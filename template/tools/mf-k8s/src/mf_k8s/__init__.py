@@ -6,12 +6,14 @@ options and says what it does:
     test      runs what CI runs: linters, types and tests
     check     compares every pod of a flow with k8s.toml, compiled or on the cluster (live.py)
     plan      shows what a change does to each pod
+    adopt     turns flows of a plain FlowSpec into flows of BaseFlow
     deploy    writes flows to Argo Workflows, with every pod configured
     image     builds and pushes the image of the pods
     kind      makes a cluster on this machine, and tests every flow on it
 
 They share the modules beside them. A shared module imports no command; of the commands, kind uses
-deploy and image, deploy uses plan and check.
+deploy and image, deploy uses plan and check, adopt
+uses plan.
 
     project             where the project is, and whether this version fits it
     config              k8s.toml, and a step's settings in it

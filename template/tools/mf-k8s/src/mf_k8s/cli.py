@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from .adopt.command import adopt
 from .check.command import check
 from .deploy.command import deploy
 from .image.command import image
@@ -26,6 +27,7 @@ app.command()(check)
 app.command()(plan)
 app.command()(image)
 app.command()(deploy)
+app.command()(adopt)
 
 kind_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 kind_app.command()(kind.up)

@@ -1,0 +1,206 @@
+"""Adopts flows: reads them, compiles them, proposes, rewrites, and compiles them again."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..compile_flows import CompiledFlow
+from ..config import read_toml, validate
+from ..errors import CommandError
+from ..project import Project, shown_path
+from .propose import Ask, Place, normal_values, propose
+from .prove import Copy, Proof, copied, flows_to_compile, prove
+from .read_flows import FlowClass, read_flows
+from .rewrite import edits_of, rewritten
+from .write_config import write_config
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What would be written, and what it does."""
+
+    contents: dict[Path, bytes]  # of each file that changes
+    proof: Proof
+    notes: list[str]
+
+
+def adopt_flows(project: Project, files: Sequence[Path], config_file: Path, ask: Ask) -> Adoption:
+    """Return the adoption of the flows in files; nothing is written.
+
+    Raise CommandError if a file has no flow, or if a flow does not compile, before or after.
+    """
+    flows = read_flows(project, files)
+    adopted = [flow for flow in flows if flow.adopted]
+    flows = [flow for flow in flows if not flow.adopted]
+    notes = [
+        f"{shown_path(flow.file)}: {flow.name} derives from BaseFlow already" for flow in adopted
+    ]
+    if not flows:
+        return Adoption({}, Proof([], [], {}), notes)
+    must_derive_here(flows)
+    config = read_toml(config_file)
+    config_bytes = config_file.read_bytes()
+    text = config_bytes.decode("utf-8-sig")
+    with copied(project) as copy:
+        own, others = flows_to_compile(copy, flows, files)
+        own += starters(copy, flows, own)
+        before = copy.compile([*own, *others], text)
+        must_compile(copy, before[: len(own)], "before")
+        notes += [
+            f"{shown(copy, result.file)} does not compile, so it is not compared: {result.error}"
+            for result in before[len(own) :]
+            if result.error
+        ]
+        before = [result for result in before if not result.error]
+        change = propose_change(project, flows, before, text, ask)
+        copy.write(change.contents)
+        after = copy.compile([result.file for result in before], change.config_text)
+        must_compile(copy, after, "after")
+        must_derive(copy, after[: len(own)])
+        proof = prove(before, after, config, tomllib.loads(change.config_text))
+    contents = change.contents
+    if change.config_text != text:
+        bom = b"\xef\xbb\xbf" if config_bytes.startswith(b"\xef\xbb\xbf") else b""
+        contents = {config_file: bom + change.config_text.encode(), **contents}
+    return Adoption(contents, proof, [*notes, *change.notes])
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an adoption writes, before it is proven."""
+
+    config_text: str  # of k8s.toml
+    contents: dict[Path, bytes]  # of the flows' files
+    notes: list[str]  # on what stays as it is
+
+
+def propose_change(
+    project: Project,
+    flows: Sequence[FlowClass],
+    compiled: Sequence[CompiledFlow],
+    config_text: str,
+    ask: Ask,
+) -> Change:
+    """Return the change that adopts flows, which `compiled` knows as they are now.
+
+    Raise CommandError for a value that k8s.toml could not have.
+    """
+    places = places_of(flows, compiled)
+    must_be_valid(project, places)
+    proposal = propose(places, tomllib.loads(config_text), ask)
+    edits = edits_of(flows, proposal.rewrites)
+    contents = {file: rewritten(project, edit) for file, edit in sorted(edits.items())}
+    return Change(write_config(config_text, proposal.config), contents, unreadable_notes(places))
+
+
+def starters(copy: Copy, flows: Sequence[FlowClass], own: Sequence[Path]) -> list[Path]:
+    """Return files that start the flows that their own file does not start.
+
+    Not those that others derive from: they may be no whole flows.
+    """
+    parents = {id(parent) for flow in flows for parent in flow.parents}
+    found = []
+    for flow in flows:
+        alone = sum(each.file == flow.file for each in flows if id(each) not in parents) == 1
+        started = copy.file(flow.file) in own and alone
+        if id(flow) not in parents and not started and has_steps(flow):
+            found.append(copy.starter(flow))
+    return found
+
+
+def has_steps(flow: FlowClass) -> bool:
+    return bool(flow.steps) or any(map(has_steps, flow.parents))
+
+
+def must_derive_here(flows: Sequence[FlowClass]) -> None:
+    for flow in flows:
+        if flow.foreign_base:
+            raise CommandError(
+                f"{flow.source.place(flow.line)}: {flow.name} derives from {flow.foreign_base},"
+                " which is in no file of this project: let that class derive from BaseFlow, or"
+                f" write class {flow.name}(BaseFlow, {flow.foreign_base})"
+            )
+
+
+def must_compile(copy: Copy, results: Sequence[CompiledFlow], when: str) -> None:
+    for result in results:
+        if result.error:
+            raise CommandError(
+                f"{shown(copy, result.file)} does not compile {when} its adoption:"
+                f" {result.error}; nothing is written"
+            )
+
+
+def must_derive(copy: Copy, results: Sequence[CompiledFlow]) -> None:
+    for result in results:
+        if result.flow and not result.flow["derives"]:
+            raise CommandError(
+                f"{shown(copy, result.file)}: {result.flow['name']} would still not derive from"
+                " BaseFlow; nothing is written"
+            )
+
+
+def shown(copy: Copy, file: Path) -> str:
+    """Return the path, in the project, of a file of its copy."""
+    if file.is_relative_to(copy.project.root):
+        return shown_path(copy.original.root / file.relative_to(copy.project.root))
+    return f"{file.name} ({file.parent.name})"
+
+
+def places_of(flows: Sequence[FlowClass], compiled: Sequence[CompiledFlow]) -> list[Place]:
+    """Return each @kubernetes of flows.
+
+    A value that Metaflow saw otherwise than the source has it counts as unreadable.
+    """
+    steps: dict[str, list[Mapping[str, Any]]] = {}
+    for result in compiled:
+        if result.flow:
+            for name, facts in result.flow["steps"].items():
+                for override in facts["overrides"]:
+                    steps.setdefault(f"{result.flow['name']}.{name}", []).append(override["values"])
+    places = []
+    for flow in flows:
+        names = [flow.name, *(each.name for each in flows if derives(each, flow))]
+        for step in flow.steps:
+            seen = [values for name in names for values in steps.get(f"{name}.{step.name}", ())]
+            for decorator in step.kubernetes:
+                for argument in decorator.arguments:
+                    read = normal_values(argument.values)
+                    if not all(
+                        normal_values(values).get(key) == value
+                        for values in seen
+                        for key, value in read.items()
+                    ):
+                        argument.values = {}
+                        argument.unreadable = argument.name or "**"
+                places.append(Place(flow, step, decorator))
+    return places
+
+
+def derives(flow: FlowClass, base: FlowClass) -> bool:
+    return any(parent is base or derives(parent, base) for parent in flow.parents)
+
+
+def must_be_valid(project: Project, places: Sequence[Place]) -> None:
+    """Raise CommandError, with file and line, for a value that k8s.toml could not have."""
+    file = project.settings_file.with_name("k8s.schema.json")
+    schema = json.loads(file.read_text(encoding="utf-8"))
+    for place in places:
+        where = f"{place.flow.source.place(place.decorator.line)}: @kubernetes"
+        try:
+            values = normal_values(place.decorator.values)
+        except ValueError as error:
+            raise CommandError(f"{where}: {error}") from error
+        validate({key: value for key, value in values.items() if value is not None}, schema, where)
+
+
+def unreadable_notes(places: Sequence[Place]) -> list[str]:
+    return [
+        f"{place.flow.source.place(place.decorator.line)}: step {place.step.name}: only a run knows"
+        f" {text}, so it stays"
+        for place in places
+        for text in place.decorator.unreadable
+    ]

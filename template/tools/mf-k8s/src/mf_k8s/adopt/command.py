@@ -1,0 +1,70 @@
+"""The options of `k8s adopt`, what it asks, and its exit codes."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ..errors import CommandError
+from ..options import Debug
+from ..progress import print_error, with_progress
+from ..project import find_project
+
+
+def adopt(
+    flows: Annotated[
+        list[str], typer.Argument(help="Files, or their names in flows/.", show_default=False)
+    ],
+    apply: Annotated[bool, typer.Option("--apply", help="Write the files.")] = False,
+    into: Annotated[
+        Path | None, typer.Option(help="The file of the shared configuration; by default k8s.toml.")
+    ] = None,
+    prefer: Annotated[
+        Literal["ask", "flows", "config"],
+        typer.Option(help="Whose value counts where k8s.toml and most of the steps differ."),
+    ] = "ask",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Accept what changes in configured pods.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Turn existing flows into flows of BaseFlow, and show what becomes of their pods.
+
+    Exit codes: 0 nothing that was configured changes, or it is accepted; 1 something does; 2 error.
+    """
+    from .adoption import adopt_flows
+    from .report import show_adoption
+    from .write_files import must_be_committed, write_all
+
+    project = find_project()
+    files = project.flow_files(flows)
+    config_file = into.resolve() if into else project.config_file
+
+    def prefers_flows(key: str, old: Any, new: Any) -> bool:
+        if prefer != "ask":
+            return prefer == "flows"
+        question = f"k8s.toml has {key} = {old}, most of the steps {new}. Take {new}?"
+        if not sys.stdin.isatty():
+            raise CommandError(f"{question} Answer with --prefer=flows or --prefer=config")
+        return typer.confirm(question)
+
+    work = (adopt_flows(project, files, config_file, prefers_flows) for _ in [0])
+    if prefer == "ask" and sys.stdin.isatty():  # a question and a bar would write over each other
+        (adoption,) = work
+    else:
+        (adoption,) = with_progress(work, "Compiling", None)
+    if apply:
+        must_be_committed([*adoption.contents])
+    show_adoption(adoption)
+    changes = len(adoption.proof.changed)
+    if changes and not yes:
+        if not (apply and sys.stdin.isatty() and typer.confirm("Accept these changes?")):
+            hint = "nothing is written: see what changes above, and accept it with --yes"
+            print_error(f"k8s: {hint}" if apply else "k8s: --apply will ask about what changes")
+            raise typer.Exit(1)
+    if adoption.contents and apply:
+        write_all(adoption.contents)
+        print_error("k8s: written; `git diff` shows it, `git checkout .` undoes it")
+    elif adoption.contents:
+        print_error("k8s: nothing is written; --apply writes it")

@@ -1,0 +1,193 @@
+"""The pods of flows before and after adoption, and how they differ."""
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..compile_flows import CompiledFlow, FlowFacts, run_worker
+from ..complete_template import complete_template
+from ..config import Config, shared_settings
+from ..expected_pods import FROM_FIRST_STEP, PLAIN_STEP, step_pod
+from ..flow_files import starts_flow
+from ..metaflow_defaults import PYTHON_IMAGE
+from ..plan.differences import WORKFLOW, Change, differences, planned_settings
+from ..programs import run_program
+from ..project import Project
+from ..read_pods import normalized
+from .read_flows import FlowClass
+
+STARTERS = ".k8s-adopt"  # the folder, in a copy of the project, of files that start other flows
+STARTER = """
+import importlib.util, sys
+sys.path.insert(0, {folder!r})
+spec = importlib.util.spec_from_file_location({module!r}, {file!r})
+module = importlib.util.module_from_spec(spec)
+sys.modules[{module!r}] = module
+spec.loader.exec_module(module)
+if __name__ == "__main__":
+    module.{name}()
+"""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What an adoption does to pods."""
+
+    configured: list[Change]  # was lost: Metaflow's default, or nothing
+    changed: list[Change]  # what somebody had asked for
+    unchanged: dict[str, list[str]]  # the other pods, by flow
+
+
+class Copy:
+    """A copy of a project in which flows are compiled, before and after a change."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.original = project
+        self.folder = folder
+        self.project = Project(folder / "project", project.package)
+
+    def file(self, original: Path) -> Path:
+        return self.project.root / original.relative_to(self.original.root)
+
+    def write(self, contents: Mapping[Path, bytes]) -> None:
+        for file, content in contents.items():
+            self.file(file).parent.mkdir(parents=True, exist_ok=True)
+            self.file(file).write_bytes(content)
+
+    def starter(self, flow: FlowClass) -> Path:
+        """Write a file that starts a flow whose own file does not; its name is that of the file."""
+        file = self.file(flow.file)
+        starter = self.folder / STARTERS / flow.name / file.name
+        starter.parent.mkdir(parents=True, exist_ok=True)
+        text = STARTER.format(
+            folder=str(file.parent), module=file.stem, file=str(file), name=flow.name
+        )
+        starter.write_text(text, encoding="utf-8")
+        return starter
+
+    def compile(self, files: Sequence[Path], config_text: str) -> list[CompiledFlow]:
+        """Return what came of files of the copy, with another k8s.toml."""
+        config = self.folder / "k8s.toml"
+        config.write_text(config_text, encoding="utf-8")
+        inside = [Path(entry) for entry in sys.path if entry]
+        inside = [entry for entry in inside if entry.is_relative_to(self.original.root)]
+        path = [str(self.file(entry)) for entry in inside if ".venv" not in entry.parts]
+        kept = os.environ.get("PYTHONPATH")
+        environment = {
+            "K8S_CONFIG": str(config),
+            "PYTHONPATH": os.pathsep.join(filter(None, [*path, kept])),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        with variables(environment):
+            return list(run_worker(self.project, files, (sys.executable,))) if files else []
+
+
+@contextlib.contextmanager
+def variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a while."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def copied(project: Project) -> Iterator[Copy]:
+    """Yield a copy of a project: what git knows or would add, and links to what it ignores."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(project, Path(folder).resolve())
+        copy.project.root.mkdir()
+        listed = run_program(
+            "git", "ls-files", "-co", "--exclude-standard", "-z", folder=project.root
+        )
+        ignored = run_program(
+            *("git", "ls-files", "-oi", "--exclude-standard", "--directory", "-z"),
+            folder=project.root,
+        )
+        for name in filter(None, listed.split("\0")):
+            source, target = project.root / name, copy.project.root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_symlink() or source.is_dir():
+                target.symlink_to(source.resolve())
+            elif source.is_file():
+                shutil.copy2(source, target)
+        for name in filter(None, ignored.split("\0")):
+            target = copy.project.root / name.rstrip("/")
+            if target.name != "__pycache__" and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to((project.root / name).resolve())
+        yield copy
+
+
+def pods_of(result: CompiledFlow, config: Config) -> dict[str, Any]:
+    """Return a flow's planned settings; of a flow of BaseFlow those that `deploy` writes."""
+    assert result.flow and result.template
+    template = result.template
+    if result.flow["derives"]:
+        template = complete_template(template, shared_settings(config))
+    settings = planned_settings(template)
+    order = {**result.flow["steps"], **settings}
+    return {pod: settings[pod] for pod in order if pod in settings}
+
+
+def prove(
+    before: Sequence[CompiledFlow], after: Sequence[CompiledFlow], old: Config, new: Config
+) -> Proof:
+    """Return how the pods of flows differ; `old` and `new` are what is in k8s.toml."""
+    facts = {result.flow["name"]: result.flow for result in before if result.flow}
+    plan = differences(
+        {result.flow["name"]: pods_of(result, old) for result in before if result.flow},
+        {result.flow["name"]: pods_of(result, new) for result in after if result.flow},
+        "before",
+    )
+    lost = [change for change in plan["changes"] if was_lost(change, facts[change["flow"]])]
+    changed = [change for change in plan["changes"] if change not in lost]
+    return Proof(lost, changed, plan["unchanged"])
+
+
+def was_lost(change: Change, flow: FlowFacts) -> bool:
+    """Return whether nobody had asked for a setting's old value, or nothing of it is gone."""
+    setting, old, new = change["setting"], change["old"], change["new"]
+    if flow["derives"] or change["pod"] == WORKFLOW or new is None:
+        return False
+    if isinstance(old, dict) and isinstance(new, dict) and setting != "gpu":
+        return old.items() <= new.items()
+    if isinstance(old, list) and isinstance(new, list):
+        return all(item in new for item in old)
+    step = flow["steps"].get(change["pod"].partition("/")[0])
+    usual = step_pod({}, PLAIN_STEP) if step else normalized({"image": PYTHON_IMAGE})
+    asked: set[str] = set()
+    if step:
+        asked = {key for override in step["overrides"] for key in override["values"]}
+        asked |= {key for key, value in step["resources"].items() if value is not None}
+    elif change["pod"] in flow["hooks"] or setting in FROM_FIRST_STEP:
+        first = flow["steps"][flow["start"]]["overrides"]
+        asked = {key for override in first for key in override["values"]}
+    return setting not in asked and old == usual.get(setting)
+
+
+def flows_to_compile(
+    copy: Copy, flows: Sequence[FlowClass], named: Sequence[Path]
+) -> tuple[list[Path], list[Path]]:
+    """Return the files, in the copy, that start a flow: those of adoption, and the project's other.
+
+    Every flow of the project is compiled, because a change of k8s.toml reaches each of them.
+    """
+    files = {flow.file for flow in flows} | {*named}
+    own = [copy.file(file) for file in sorted(files) if starts_flow(file)]
+    others = [
+        file for file in sorted(copy.original.root.glob("flows/**/*.py")) if file not in files
+    ]
+    return own, [copy.file(file) for file in others if starts_flow(file)]

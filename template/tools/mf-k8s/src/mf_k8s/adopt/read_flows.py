@@ -1,0 +1,205 @@
+"""The flows of files as they are written, and each @kubernetes of their steps."""
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import CommandError
+from ..project import Project, shown_path
+from .source import Source, Sources, dotted
+from .values import Unreadable, Values, constant_expression
+
+
+@dataclass
+class Argument:
+    """One argument of a @kubernetes."""
+
+    name: str | None  # None for `**table`
+    values: dict[str, Any]  # the parameters of @kubernetes that it gives; empty if it is unreadable
+    unreadable: str = ""  # its text, if only a run can tell its value
+
+
+@dataclass
+class Decorator:
+    """A @kubernetes of a step."""
+
+    index: int  # among the step's decorators
+    line: int
+    written_here: bool  # as @kubernetes(…), not by a name or a helper that stands for it
+    arguments: list[Argument]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return the parameters that can be read."""
+        found: dict[str, Any] = {}
+        for argument in self.arguments:
+            found |= argument.values
+        return found
+
+    @property
+    def unreadable(self) -> list[str]:
+        return [argument.unreadable for argument in self.arguments if argument.unreadable]
+
+
+@dataclass
+class Step:
+    """A step, where its function is written."""
+
+    name: str
+    line: int
+    kubernetes: list[Decorator] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class FlowClass:
+    """A class that is a flow, or a base of flows."""
+
+    source: Source
+    name: str
+    line: int
+    plain_bases: list[int]  # the positions of FlowSpec among its bases
+    parents: list["FlowClass"]
+    adopted: bool  # derives from BaseFlow
+    foreign_base: str  # a base that is in no file of the project, or empty
+    steps: list[Step]
+
+    @property
+    def file(self) -> Path:
+        return self.source.file
+
+
+class FlowReader:
+    """Finds the flows of a project's files; a class is read once."""
+
+    def __init__(self, project: Project) -> None:
+        self.sources = Sources(project)
+        self.values = Values(self.sources)
+        self.base_file = (project.source / project.package / "base.py").resolve()
+        self.read: dict[tuple[Path, str], FlowClass | None] = {}
+
+    def flows_of(self, file: Path) -> list[FlowClass]:
+        """Return the classes of a file that are flows; raise CommandError if it is not Python."""
+        source = self.sources.load(file)
+        found = (self.flow_class(source, name) for name in source.classes)
+        return [flow for flow in found if flow]
+
+    def flow_class(self, source: Source, name: str) -> FlowClass | None:
+        """Return a class, or None if it is not a flow."""
+        key = source.file, name
+        if key not in self.read:
+            self.read[key] = None  # until it is known: a class may name itself
+            self.read[key] = self._flow_class(source, source.classes[name])
+        return self.read[key]
+
+    def _flow_class(self, source: Source, node: ast.ClassDef) -> FlowClass | None:
+        plain, parents, foreign = [], [], ""
+        adopted = (source.file, node.name) == (self.base_file, "BaseFlow")
+        for index, base in enumerate(node.bases):
+            definition = self.sources.definition(source, base)
+            if definition and not definition.source:
+                plain += [index] if definition.name == "FlowSpec" else []
+            elif definition and definition.source and definition.name in definition.source.classes:
+                parent = self.flow_class(definition.source, definition.name)
+                parents += [parent] if parent else []
+            elif not definition and dotted(base) != ["object"]:
+                foreign = ast.unparse(base)
+        steps = [
+            self.step(source, item)
+            for item in node.body
+            if isinstance(item, ast.FunctionDef) and self.is_step(source, item)
+        ]
+        adopted = adopted or any(parent.adopted for parent in parents)
+        if not (plain or parents or adopted or (foreign and steps)):
+            return None
+        known = plain or parents
+        foreign = "" if known else foreign
+        return FlowClass(source, node.name, node.lineno, plain, parents, adopted, foreign, steps)
+
+    def is_step(self, source: Source, function: ast.FunctionDef) -> bool:
+        """Return whether a method has @step, which may be called: `step(start=True)`."""
+        for decorator in function.decorator_list:
+            name = decorator.func if isinstance(decorator, ast.Call) else decorator
+            definition = self.sources.definition(source, name)
+            if definition and not definition.source and definition.name == "step":
+                return True
+        return False
+
+    def step(self, source: Source, function: ast.FunctionDef) -> Step:
+        step = Step(function.name, function.lineno)
+        for index, expression in enumerate(function.decorator_list):
+            if arguments := self.kubernetes_arguments(source, expression):
+                here = self.is_kubernetes(source, expression)
+                step.kubernetes.append(Decorator(index, expression.lineno, here, arguments[0]))
+        return step
+
+    def is_kubernetes(self, source: Source, expression: ast.expr) -> bool:
+        name = expression.func if isinstance(expression, ast.Call) else expression
+        definition = self.sources.definition(source, name)
+        return bool(definition and not definition.source and definition.name == "kubernetes")
+
+    def kubernetes_arguments(
+        self,
+        source: Source,
+        expression: ast.expr,
+        local: Mapping[str, Any] | None = None,
+        depth: int = 0,
+    ) -> tuple[list[Argument]] | None:
+        """Return the arguments of what stands for @kubernetes(…), None for another decorator.
+
+        A name may stand for it, or a helper: a function whose only statement returns it.
+        """
+        if self.is_kubernetes(source, expression):
+            keywords = expression.keywords if isinstance(expression, ast.Call) else []
+            return ([self.argument(source, keyword, local or {}) for keyword in keywords],)
+        if depth > 5:
+            return None
+        if isinstance(expression, ast.Call):
+            try:
+                helper = self.values.call_of_helper(source, expression)
+            except Unreadable:  # it stays as it is, if it stands for @kubernetes at all
+                return None
+            if helper:
+                return self.kubernetes_arguments(*helper, depth + 1)
+            return None
+        definition = self.sources.definition(source, expression)
+        constant = definition and constant_expression(definition)
+        if definition and definition.source and constant:
+            return self.kubernetes_arguments(definition.source, constant, {}, depth + 1)
+        return None
+
+    def argument(self, source: Source, keyword: ast.keyword, local: Mapping[str, Any]) -> Argument:
+        try:
+            value = self.values.evaluate(source, keyword.value, local)
+        except Unreadable:
+            text = ast.unparse(keyword.value)
+            text = f"{keyword.arg}={text}" if keyword.arg else f"**{text}"
+            return Argument(keyword.arg, {}, text)
+        return Argument(keyword.arg, {keyword.arg: value} if keyword.arg else dict(value))
+
+
+def read_flows(project: Project, files: Iterable[Path]) -> list[FlowClass]:
+    """Return the flows of files, and those that they derive from in other files of the project.
+
+    Raise CommandError for a file that has none, or that is not Python.
+    """
+    reader = FlowReader(project)
+    flows: dict[int, FlowClass] = {}
+    for file in files:
+        if not file.is_relative_to(project.root):
+            raise CommandError(f"{shown_path(file)} is not in the project {project.root}")
+        found = reader.flows_of(file)
+        if not found:
+            raise CommandError(
+                f"{shown_path(file)} has no flow: no class in it derives from FlowSpec"
+            )
+        for flow in found:
+            flows |= {id(each): each for each in with_parents(flow)}
+    return [flow for flow in flows.values() if flow.file != reader.base_file]
+
+
+def with_parents(flow: FlowClass) -> Iterator[FlowClass]:
+    for parent in flow.parents:
+        yield from with_parents(parent)
+    yield flow

@@ -1,0 +1,48 @@
+"""Prints what an adoption would write, and what it does to the pods."""
+
+import difflib
+from collections.abc import Sequence
+
+from ..plan.differences import Change
+from ..project import shown_path
+from ..tables import Printer
+from .adoption import Adoption
+
+HEADS = ("flow", "pod", "setting", "before", "after")
+
+
+def show_adoption(adoption: Adoption) -> None:
+    """Print the difference of each file, the two lists of settings, and the notes."""
+    printer = Printer(markdown=False)
+    for file, new in adoption.contents.items():
+        print(unified_diff(shown_path(file), file.read_bytes(), new), end="")
+    if adoption.contents:
+        print()
+    proof = adoption.proof
+    show_changes(printer, "Was lost, is configured now", proof.configured)
+    show_changes(printer, "Changes", proof.changed)
+    if proof.unchanged:
+        flows = (f"{flow}: {', '.join(pods)}" for flow, pods in proof.unchanged.items())
+        printer.lines(f"Unchanged: {'; '.join(flows)}")
+    printer.lines(*adoption.notes or [""])
+
+
+def show_changes(printer: Printer, title: str, changes: Sequence[Change]) -> None:
+    if not changes:
+        return
+    printer.lines(f"{title}:")
+    rows = [
+        [
+            *(change["flow"], change["pod"], change["setting"]),
+            *(printer.cell(change["old"]), printer.cell(change["new"])),
+        ]
+        for change in changes
+    ]
+    printer.table(HEADS, rows)
+
+
+def unified_diff(name: str, old: bytes, new: bytes) -> str:
+    """Return the difference of a file; its line ends are not shown."""
+    before, after = (each.decode("utf-8-sig", "replace").splitlines() for each in (old, new))
+    found = difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm="")
+    return "".join(f"{line}\n" for line in found)

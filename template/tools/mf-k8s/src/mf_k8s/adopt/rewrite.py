@@ -1,0 +1,250 @@
+"""The source of adopted flows: base classes, decorators and imports, and no other change."""
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import libcst as cst
+
+from ..errors import CommandError
+from ..project import Project, shown_path
+from .imports import add_import, drop_unused_imports
+from .propose import Leaf, Leaves, Rewrite, leaves_of, normal_values, settings_of
+from .read_flows import Argument, FlowClass
+from .source import Source, bindings, read_imports
+
+WIDTH = 100
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass
+class Edits:
+    """What changes in one file."""
+
+    source: Source
+    bases: dict[str, list[int]] = field(default_factory=dict)  # positions of FlowSpec, by class
+    decorators: dict[tuple[str, str], list[Rewrite]] = field(default_factory=dict)
+
+
+def edits_of(flows: Sequence[FlowClass], rewrites: Sequence[Rewrite]) -> dict[Path, Edits]:
+    """Return the changes of each file."""
+    edits: dict[Path, Edits] = {}
+    for flow in flows:
+        if flow.plain_bases and not flow.adopted:
+            found = edits.setdefault(flow.file, Edits(flow.source))
+            found.bases[flow.name] = flow.plain_bases
+    for rewrite in rewrites:
+        flow, step, _ = rewrite.place
+        found = edits.setdefault(flow.file, Edits(flow.source))
+        found.decorators.setdefault((flow.name, step.name), []).append(rewrite)
+    return edits
+
+
+def rewritten(project: Project, edits: Edits) -> bytes:
+    """Return a file's new content; raise CommandError if libcst would change the rest of it."""
+    content = edits.source.content
+    bom, body = (BOM, content[len(BOM) :]) if content.startswith(BOM) else (b"", content)
+    try:
+        module = cst.parse_module(body)
+    except cst.ParserSyntaxError as error:
+        where = f"{shown_path(edits.source.file)}:{error.raw_line}"
+        raise CommandError(f"{where}: libcst cannot read it: {error.message}") from error
+    if module.bytes != body:
+        raise CommandError(f"{shown_path(edits.source.file)}: libcst would not keep its formatting")
+    names = free_names(edits.source)
+    transformer = Adopter(edits, names)
+    module = module.visit(transformer)
+    wanted = [name for name in ("BaseFlow", "k8s") if name in transformer.used]
+    if wanted:
+        module = add_import(module, import_line(project, edits.source, wanted, names), project)
+    module = drop_unused_imports(module, edits.source.tree)
+    return bom + module.bytes
+
+
+def free_names(source: Source) -> dict[str, str]:
+    """Return the names under which a file imports BaseFlow and k8s: others if these are taken."""
+    imported, _ = read_imports(source.tree)
+    classes = [node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)]
+    taken = {*imported, *bindings(source.tree.body)}
+    taken |= {name for node in classes for name in bindings(node.body)}
+    others = {"BaseFlow": "SharedBaseFlow", "k8s": "k8s_settings"}
+    return {name: other if name in taken else name for name, other in others.items()}
+
+
+def import_line(
+    project: Project, source: Source, wanted: Sequence[str], names: Mapping[str, str]
+) -> str:
+    """Return the import of BaseFlow and k8s, from the package or, where need be, its base.py."""
+    package = project.source / project.package
+    inside = source.file.is_relative_to(package.resolve())
+    exported: dict[str, Any] = {}
+    if not inside and (package / "__init__.py").is_file():
+        exported, _ = read_imports(ast.parse((package / "__init__.py").read_bytes()))
+    whole = {"BaseFlow", "k8s"} <= exported.keys()
+    module = project.package if whole else f"{project.package}.base"
+    items = [name if names[name] == name else f"{name} as {names[name]}" for name in wanted]
+    return f"from {module} import {', '.join(items)}"
+
+
+class Adopter(cst.CSTTransformer):
+    """Changes base classes and decorators of the classes at the top of a module."""
+
+    def __init__(self, edits: Edits, names: Mapping[str, str]) -> None:
+        super().__init__()
+        self.edits = edits
+        self.names = names
+        self.used: set[str] = set()
+        self.inside: list[str] = []  # classes and functions around the current node
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        self.inside.append(node.name.value)
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        self.inside.append(node.name.value)
+
+    def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> Any:
+        self.inside.pop()
+        positions = self.edits.bases.get(original_node.name.value, [])
+        if self.inside or not positions:
+            return updated_node
+        self.used.add("BaseFlow")
+        name = cst.Name(self.names["BaseFlow"])
+        bases = [
+            base.with_changes(value=name) if index in positions else base
+            for index, base in enumerate(updated_node.bases)
+        ]
+        return updated_node.with_changes(bases=bases)
+
+    def leave_FunctionDef(
+        self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
+    ) -> Any:
+        self.inside.pop()
+        if len(self.inside) != 1:
+            return updated_node
+        key = self.inside[0], original_node.name.value
+        for rewrite in reversed(self.edits.decorators.get(key, [])):
+            updated_node = self.rewrite(updated_node, rewrite)
+        return updated_node
+
+    def rewrite(self, function: cst.FunctionDef, rewrite: Rewrite) -> cst.FunctionDef:
+        """Return a step with its @kubernetes changed, or taken off. Comments stay."""
+        index = rewrite.place.decorator.index
+        old = function.decorators[index]
+        new = self.decorator(old, rewrite)
+        kept = comments(new) if new else []
+        written = [*comments(old.decorator), *comments(old.trailing_whitespace)]
+        lost = [comment for comment in written if comment not in kept]
+        lines = [cst.EmptyLine(comment=cst.Comment(comment)) for comment in lost]
+        above = [*old.leading_lines, *lines]
+        decorators = list(function.decorators)
+        if new:
+            decorators[index] = new.with_changes(leading_lines=above)
+            return function.with_changes(decorators=decorators)
+        del decorators[index]
+        if index < len(decorators):
+            below = decorators[index]
+            decorators[index] = below.with_changes(leading_lines=[*above, *below.leading_lines])
+            return function.with_changes(decorators=decorators)
+        after = [*above, *function.lines_after_decorators]
+        return function.with_changes(decorators=decorators, lines_after_decorators=after)
+
+    def decorator(self, old: cst.Decorator, rewrite: Rewrite) -> cst.Decorator | None:
+        """Return the decorator that takes the place of @kubernetes, or None for none."""
+        decorator = rewrite.place.decorator
+        if not rewrite.own and not rewrite.pool and not decorator.unreadable:
+            return None
+        if not decorator.written_here:
+            self.used.add("k8s")
+            return old.with_changes(decorator=new_call(self.names["k8s"], rewrite))
+        call = old.decorator
+        assert isinstance(call, cst.Call)
+        arguments = kept_arguments(call.args, decorator.arguments, rewrite.own)
+        if decorator.unreadable:
+            return old.with_changes(decorator=call.with_changes(args=arguments))
+        self.used.add("k8s")
+        if not arguments:
+            return old.with_changes(decorator=new_call(self.names["k8s"], rewrite))
+        if rewrite.pool:
+            comma = call.args[0].comma
+            if isinstance(comma, cst.Comma) and (len(call.args) == 1 or comments(comma)):
+                comma = cst.MaybeSentinel.DEFAULT
+            arguments.insert(0, cst.Arg(value=cst.SimpleString(literal(rewrite.pool)), comma=comma))
+        name = cst.Name(self.names["k8s"])
+        return old.with_changes(decorator=call.with_changes(func=name, args=arguments))
+
+
+def kept_arguments(
+    arguments: Sequence[cst.Arg], read: Sequence[Argument], own: Leaves
+) -> list[cst.Arg]:
+    """Return the arguments that stay with a step, as they are written where all of one stays."""
+    kept: list[cst.Arg] = []
+    for argument, values in zip(arguments, read, strict=True):
+        leaves = leaves_of(normal_values(values.values))
+        taken = {leaf: item for leaf, item in own.items() if is_taken_away(leaf, values, leaves)}
+        staying = {leaf: own[leaf] for leaf in leaves if leaf in own} | taken
+        if values.unreadable or (leaves and staying.keys() == leaves.keys()):
+            kept.append(argument)
+        else:
+            kept += new_arguments(argument, settings_of(staying))
+    if kept:
+        last = arguments[-1]
+        kept[-1] = kept[-1].with_changes(
+            comma=last.comma, whitespace_after_arg=last.whitespace_after_arg
+        )
+    return kept
+
+
+def new_arguments(old: cst.Arg, settings: Mapping[str, Any]) -> list[cst.Arg]:
+    """Return `key=value` for each setting, in the place of one argument."""
+    nothing = cst.SimpleWhitespace("")
+    new = [
+        cst.Arg(
+            keyword=cst.Name(key),
+            value=cst.parse_expression(literal(value)),
+            equal=cst.AssignEqual(whitespace_before=nothing, whitespace_after=nothing),
+            comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")),
+        )
+        for key, value in settings.items()
+    ]
+    return [*new[:-1], *(each.with_changes(comma=old.comma) for each in new[-1:])]
+
+
+def is_taken_away(leaf: Leaf, argument: Argument, leaves: Leaves) -> bool:
+    """Return whether a leaf removes a shared value from the table that an argument gives."""
+    return len(leaf) > 1 and leaf not in leaves and leaf[0] in argument.values
+
+
+def new_call(name: str, rewrite: Rewrite) -> cst.BaseExpression:
+    """Return `k8s("pool", key=value)`, on several lines if it is long."""
+    pool = [literal(rewrite.pool)] if rewrite.pool else []
+    own = settings_of(rewrite.own).items()
+    parts = [*pool, *(f"{key}={literal(value)}" for key, value in own)]
+    line = f"{name}({', '.join(parts)})"
+    if len(line) > WIDTH - 5:  # with the indentation and the @
+        line = f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + ")"
+    return cst.parse_expression(line)
+
+
+def literal(value: Any) -> str:
+    """Return a value as Python's source, with double quotes."""
+    if isinstance(value, dict):
+        items = (f"{literal(name)}: {literal(item)}" for name, item in value.items())
+        return f"{{{', '.join(items)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def comments(node: cst.CSTNode) -> list[str]:
+    """Return the comments inside a node, and at the end of its lines."""
+    found: list[str] = []
+    waiting: list[cst.CSTNode] = [node]
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, cst.Comment):
+            found.append(node.value)
+        waiting = [*node.children, *waiting]
+    return found
