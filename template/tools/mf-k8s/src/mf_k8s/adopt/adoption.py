@@ -2,10 +2,9 @@
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..compile_flows import CompiledFlow
 from ..config import read_toml, validate
@@ -48,18 +47,21 @@ def adopt_flows(project: Project, files: Sequence[Path], config_file: Path, ask:
         own, others = flows_to_compile(copy, flows, files)
         own += starters(copy, flows, own)
         before = copy.compile([*own, *others], text)
-        must_compile(copy, before[: len(own)], "before")
+        must_compile(before[: len(own)], "before")
         notes += [
-            f"{shown(copy, result.file)} does not compile, so it is not compared: {result.error}"
+            f"{shown_path(result.file)} does not compile, so it is not compared: {result.error}"
             for result in before[len(own) :]
             if result.error
+        ]
+        compiling = [
+            file for file, result in zip([*own, *others], before, strict=True) if not result.error
         ]
         before = [result for result in before if not result.error]
         change = propose_change(project, flows, before, text, ask)
         copy.write(change.contents)
-        after = copy.compile([result.file for result in before], change.config_text)
-        must_compile(copy, after, "after")
-        must_derive(copy, after[: len(own)])
+        after = copy.compile(compiling, change.config_text)
+        must_compile(after, "after")
+        must_derive(after[: len(own)])
         proof = prove(before, after, config, tomllib.loads(change.config_text))
     contents = change.contents
     if change.config_text != text:
@@ -125,29 +127,22 @@ def must_derive_here(flows: Sequence[FlowClass]) -> None:
             )
 
 
-def must_compile(copy: Copy, results: Sequence[CompiledFlow], when: str) -> None:
+def must_compile(results: Sequence[CompiledFlow], when: str) -> None:
     for result in results:
         if result.error:
             raise CommandError(
-                f"{shown(copy, result.file)} does not compile {when} its adoption:"
+                f"{shown_path(result.file)} does not compile {when} its adoption:"
                 f" {result.error}; nothing is written"
             )
 
 
-def must_derive(copy: Copy, results: Sequence[CompiledFlow]) -> None:
+def must_derive(results: Sequence[CompiledFlow]) -> None:
     for result in results:
         if result.flow and not result.flow["derives"]:
             raise CommandError(
-                f"{shown(copy, result.file)}: {result.flow['name']} would still not derive from"
+                f"{shown_path(result.file)}: {result.flow['name']} would still not derive from"
                 " BaseFlow; nothing is written"
             )
-
-
-def shown(copy: Copy, file: Path) -> str:
-    """Return the path, in the project, of a file of its copy."""
-    if file.is_relative_to(copy.project.root):
-        return shown_path(copy.original.root / file.relative_to(copy.project.root))
-    return f"{file.name} ({file.parent.name})"
 
 
 def places_of(flows: Sequence[FlowClass], compiled: Sequence[CompiledFlow]) -> list[Place]:
@@ -155,17 +150,18 @@ def places_of(flows: Sequence[FlowClass], compiled: Sequence[CompiledFlow]) -> l
 
     A value that Metaflow saw otherwise than the source has it counts as unreadable.
     """
-    steps: dict[str, list[Mapping[str, Any]]] = {}
-    for result in compiled:
-        if result.flow:
-            for name, facts in result.flow["steps"].items():
-                for override in facts["overrides"]:
-                    steps.setdefault(f"{result.flow['name']}.{name}", []).append(override["values"])
+    facts = {(result.file, result.flow["name"]): result.flow for result in compiled if result.flow}
     places = []
     for flow in flows:
-        names = [flow.name, *(each.name for each in flows if derives(each, flow))]
+        family = [flow, *(each for each in flows if derives(each, flow))]
+        known = [facts[each.file, each.name] for each in family if (each.file, each.name) in facts]
         for step in flow.steps:
-            seen = [values for name in names for values in steps.get(f"{name}.{step.name}", ())]
+            seen = [
+                override["values"]
+                for of_flow in known
+                if step.name in of_flow["steps"]
+                for override in of_flow["steps"][step.name]["overrides"]
+            ]
             for decorator in step.kubernetes:
                 for argument in decorator.arguments:
                     read = normal_values(argument.values)
@@ -174,8 +170,7 @@ def places_of(flows: Sequence[FlowClass], compiled: Sequence[CompiledFlow]) -> l
                         for values in seen
                         for key, value in read.items()
                     ):
-                        argument.values = {}
-                        argument.unreadable = argument.name or "**"
+                        argument.values, argument.readable = {}, False
                 places.append(Place(flow, step, decorator))
     return places
 

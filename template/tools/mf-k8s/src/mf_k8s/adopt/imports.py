@@ -9,13 +9,12 @@ import libcst as cst
 from ..project import Project
 
 
-def add_import(module: cst.Module, line: str, project: Project) -> cst.Module:
-    """Return a module with an import more, where a person would write it.
+def add_imports(module: cst.Module, lines: str, project: Project) -> cst.Module:
+    """Return a module with more imports, where a person would write them.
 
     That is before its first import of the project's package or of a neighbour, or after all others.
     """
-    (statement,) = cst.parse_module(line + "\n").body
-    assert isinstance(statement, cst.SimpleStatementLine)
+    first, *others = cst.parse_module(lines).body
     body = list(module.body)
     last = 0
     for index, item in enumerate(body):
@@ -24,19 +23,15 @@ def add_import(module: cst.Module, line: str, project: Project) -> cst.Module:
                 break
             continue
         last = index + 1
-        origin = imported_module(item)
-        if origin.split(".")[0] in (project.package, ""):
-            own = origin.split(".")[0] == project.package
-            lines = item.leading_lines
-            new = statement.with_changes(leading_lines=lines)
-            if own:
-                item = item.with_changes(leading_lines=[])
-            elif not lines:
-                item = item.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
-            body[index : index + 1] = [new, item]
+        origin = imported_module(item).split(".")[0]
+        if origin in (project.package, ""):
+            above = item.leading_lines
+            below = [] if origin else above or [cst.EmptyLine(indent=False)]
+            item = item.with_changes(leading_lines=below)
+            body[index : index + 1] = [first.with_changes(leading_lines=above), *others, item]
             return module.with_changes(body=body)
     blank = [cst.EmptyLine(indent=False)] if last else []
-    body.insert(last, statement.with_changes(leading_lines=blank))
+    body[last:last] = [first.with_changes(leading_lines=blank), *others]
     return module.with_changes(body=body)
 
 

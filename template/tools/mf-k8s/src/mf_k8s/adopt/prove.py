@@ -1,6 +1,7 @@
 """The pods of flows before and after adoption, and how they differ."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import sys
@@ -18,7 +19,7 @@ from ..flow_files import starts_flow
 from ..metaflow_defaults import PYTHON_IMAGE
 from ..plan.differences import WORKFLOW, Change, differences, planned_settings
 from ..programs import run_program
-from ..project import Project
+from ..project import Project, shown_path
 from ..read_pods import normalized
 from .read_flows import FlowClass
 
@@ -51,6 +52,7 @@ class Copy:
         self.original = project
         self.folder = folder
         self.project = Project(folder / "project", project.package)
+        self.started: dict[Path, Path] = {}  # the project's file that a file of the copy stands for
 
     def file(self, original: Path) -> Path:
         return self.project.root / original.relative_to(self.original.root)
@@ -69,10 +71,14 @@ class Copy:
             folder=str(file.parent), module=file.stem, file=str(file), name=flow.name
         )
         starter.write_text(text, encoding="utf-8")
+        self.started[starter] = flow.file
         return starter
 
     def compile(self, files: Sequence[Path], config_text: str) -> list[CompiledFlow]:
-        """Return what came of files of the copy, with another k8s.toml."""
+        """Return what came of files of the copy, with another k8s.toml.
+
+        A result has the file of the project, not that of the copy.
+        """
         config = self.folder / "k8s.toml"
         config.write_text(config_text, encoding="utf-8")
         inside = [Path(entry) for entry in sys.path if entry]
@@ -85,7 +91,11 @@ class Copy:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         with variables(environment):
-            return list(run_worker(self.project, files, (sys.executable,))) if files else []
+            results = list(run_worker(self.project, files, (sys.executable,))) if files else []
+        return [dataclasses.replace(each, file=self.original_of(each.file)) for each in results]
+
+    def original_of(self, file: Path) -> Path:
+        return self.started.get(file) or self.original.root / file.relative_to(self.project.root)
 
 
 @contextlib.contextmanager
@@ -145,13 +155,20 @@ def pods_of(result: CompiledFlow, config: Config) -> dict[str, Any]:
 def prove(
     before: Sequence[CompiledFlow], after: Sequence[CompiledFlow], old: Config, new: Config
 ) -> Proof:
-    """Return how the pods of flows differ; `old` and `new` are what is in k8s.toml."""
-    facts = {result.flow["name"]: result.flow for result in before if result.flow}
-    plan = differences(
-        {result.flow["name"]: pods_of(result, old) for result in before if result.flow},
-        {result.flow["name"]: pods_of(result, new) for result in after if result.flow},
-        "before",
-    )
+    """Return how the pods of flows differ; `old` and `new` are what is in k8s.toml.
+
+    The results are of the same files, in one order.
+    """
+    facts: dict[str, FlowFacts] = {}
+    pods_before, pods_after = {}, {}
+    for earlier, later in zip(before, after, strict=True):
+        if earlier.flow and later.flow:
+            name = earlier.flow["name"]
+            if name in facts and facts[name] != earlier.flow:  # another file has that name, too
+                name = f"{name} ({shown_path(earlier.file)})"
+            facts[name] = earlier.flow
+            pods_before[name], pods_after[name] = pods_of(earlier, old), pods_of(later, new)
+    plan = differences(pods_before, pods_after, "before")
     lost = [change for change in plan["changes"] if was_lost(change, facts[change["flow"]])]
     changed = [change for change in plan["changes"] if change not in lost]
     return Proof(lost, changed, plan["unchanged"])

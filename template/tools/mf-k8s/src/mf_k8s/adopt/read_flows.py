@@ -16,9 +16,10 @@ from .values import Unreadable, Values, constant_expression
 class Argument:
     """One argument of a @kubernetes."""
 
+    text: str  # in the source
     name: str | None  # None for `**table`
-    values: dict[str, Any]  # the parameters of @kubernetes that it gives; empty if it is unreadable
-    unreadable: str = ""  # its text, if only a run can tell its value
+    values: dict[str, Any]  # the parameters of @kubernetes that it gives
+    readable: bool = True  # or else only a run can tell its value, and `values` is empty
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Decorator:
 
     @property
     def unreadable(self) -> list[str]:
-        return [argument.unreadable for argument in self.arguments if argument.unreadable]
+        return [argument.text for argument in self.arguments if not argument.readable]
 
 
 @dataclass
@@ -170,13 +171,14 @@ class FlowReader:
         return None
 
     def argument(self, source: Source, keyword: ast.keyword, local: Mapping[str, Any]) -> Argument:
+        text = ast.unparse(keyword.value)
+        text = f"{keyword.arg}={text}" if keyword.arg else f"**{text}"
         try:
             value = self.values.evaluate(source, keyword.value, local)
-        except Unreadable:
-            text = ast.unparse(keyword.value)
-            text = f"{keyword.arg}={text}" if keyword.arg else f"**{text}"
-            return Argument(keyword.arg, {}, text)
-        return Argument(keyword.arg, {keyword.arg: value} if keyword.arg else dict(value))
+            values = {keyword.arg: value} if keyword.arg else dict(value)
+        except (Unreadable, TypeError, ValueError):
+            return Argument(text, keyword.arg, {}, readable=False)
+        return Argument(text, keyword.arg, values)
 
 
 def read_flows(project: Project, files: Iterable[Path]) -> list[FlowClass]:

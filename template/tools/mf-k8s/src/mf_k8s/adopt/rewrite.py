@@ -11,7 +11,7 @@ import libcst as cst
 
 from ..errors import CommandError
 from ..project import Project, shown_path
-from .imports import add_import, drop_unused_imports
+from .imports import add_imports, drop_unused_imports
 from .propose import Leaf, Leaves, Rewrite, leaves_of, normal_values, settings_of
 from .read_flows import Argument, FlowClass
 from .source import Source, bindings, read_imports
@@ -59,7 +59,7 @@ def rewritten(project: Project, edits: Edits) -> bytes:
     module = module.visit(transformer)
     wanted = [name for name in ("BaseFlow", "k8s") if name in transformer.used]
     if wanted:
-        module = add_import(module, import_line(project, edits.source, wanted, names), project)
+        module = add_imports(module, import_lines(project, edits.source, wanted, names), project)
     module = drop_unused_imports(module, edits.source.tree)
     return bom + module.bytes
 
@@ -74,10 +74,10 @@ def free_names(source: Source) -> dict[str, str]:
     return {name: other if name in taken else name for name, other in others.items()}
 
 
-def import_line(
+def import_lines(
     project: Project, source: Source, wanted: Sequence[str], names: Mapping[str, str]
 ) -> str:
-    """Return the import of BaseFlow and k8s, from the package or, where need be, its base.py."""
+    """Return the imports of BaseFlow and k8s, from the package or, where need be, its base.py."""
     package = project.source / project.package
     inside = source.file.is_relative_to(package.resolve())
     exported: dict[str, Any] = {}
@@ -85,8 +85,10 @@ def import_line(
         exported, _ = read_imports(ast.parse((package / "__init__.py").read_bytes()))
     whole = {"BaseFlow", "k8s"} <= exported.keys()
     module = project.package if whole else f"{project.package}.base"
+    if all(names[name] == name for name in wanted):
+        return f"from {module} import {', '.join(wanted)}\n"
     items = [name if names[name] == name else f"{name} as {names[name]}" for name in wanted]
-    return f"from {module} import {', '.join(items)}"
+    return "".join(f"from {module} import {item}\n" for item in items)
 
 
 class Adopter(cst.CSTTransformer):
@@ -185,7 +187,7 @@ def kept_arguments(
         leaves = leaves_of(normal_values(values.values))
         taken = {leaf: item for leaf, item in own.items() if is_taken_away(leaf, values, leaves)}
         staying = {leaf: own[leaf] for leaf in leaves if leaf in own} | taken
-        if values.unreadable or (leaves and staying.keys() == leaves.keys()):
+        if not values.readable or (leaves and staying.keys() == leaves.keys()):
             kept.append(argument)
         else:
             kept += new_arguments(argument, settings_of(staying))

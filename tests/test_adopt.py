@@ -1,0 +1,248 @@
+"""`k8s adopt`: flows as people write them, what becomes of them, and of their pods.
+
+tests/adopt/NAME.py is a flow before, NAME.adopted.py the same flow after, written by hand.
+"""
+
+import json
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import K8S, ROOT, run
+from mf_k8s.adopt.adoption import propose_change
+from mf_k8s.adopt.prove import Copy
+from mf_k8s.adopt.read_flows import read_flows
+from mf_k8s.errors import CommandError
+from mf_k8s.project import Project
+from pods import by_step
+
+BEFORE = ROOT / "tests/adopt"
+CONFIG = """# The team's.
+image = "ghcr.io/acme/base:1"  # built on Mondays
+
+service_account = "metaflow"
+
+cpu = 1
+
+memory = 4096
+"""
+BASE = tomllib.loads(CONFIG)
+A100 = {"cloud.google.com/gke-accelerator": "nvidia-tesla-a100"}
+ONE_GPU = {"nvidia.com/gpu": 1}
+USUAL: dict[str, Any] = {
+    **{"cpu": 1, "memory": 4096, "image": "ghcr.io/acme/base:1", "service_account": "metaflow"},
+    **{"gpu": {}, "shared_memory": None, "claims": {}, "secrets": [], "labels": {}},
+    "node_selector": {},
+}
+# Of each file: what k8s.toml has more or otherwise, and what each step's pod has otherwise than
+# USUAL. Written by hand from what the file says.
+GPU_POD = {
+    **{"image": "ghcr.io/acme/churn:1.2.3", "service_account": "trainer", "gpu": ONE_GPU},
+    **{"shared_memory": 8196, "claims": {"metaflow-training": "/cache"}},
+}
+SHARED_GPU = {
+    **{"image": "ghcr.io/acme/churn:1.2.3", "service_account": "trainer", "gpu": 1},
+    **{"shared_memory": 8196, "persistent_volume_claims": {"metaflow-training": "/cache"}},
+}
+VISION = {"image": "ghcr.io/acme/vision:2"}
+NLP = {"image": "ghcr.io/acme/nlp:4", "service_account": "nlp"}
+TRAINER = {"service_account": "trainer"}
+ON_A100 = VISION | {"gpu": ONE_GPU, "node_selector": A100}
+BRANCHES = {"cpu": 2, "memory": 8000}
+TOLERATED = [{"key": "gpu", "operator": "Exists"}]
+GANG = {"image": "ghcr.io/acme/gang:1", "cpu": 4}
+SHAPES: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
+    "report": (SHARED_GPU, {"start": GPU_POD, "train": GPU_POD, "end": GPU_POD}),
+    "bare": ({}, {"start": {}, "end": {}}),
+    "constants": (
+        VISION | {"memory": 32000},
+        {
+            "start": VISION | {"memory": 32000},
+            "score": VISION | {"memory": 32000},
+            "end": VISION | {"memory": 2000},
+        },
+    ),
+    "environment": (
+        {"service_account": "reader"},
+        {
+            "start": {"service_account": "reader", "memory": 2000},
+            "train": {
+                **{"service_account": "reader", "memory": 9000, "image": "ghcr.io/acme/train:1"},
+            },
+            "end": {"service_account": "reader", "image": "ghcr.io/acme/end:1"},
+        },
+    ),
+    "configs": (
+        {"gpu": 1},
+        {"start": {"gpu": ONE_GPU, "memory": 7000}, "end": {"gpu": ONE_GPU, "cpu": 3}},
+    ),
+    "unpacked": (
+        NLP,
+        {
+            "start": NLP,
+            "embed": NLP | {"cpu": 16, "memory": 64000},
+            "end": NLP | {"memory": 500},
+        },
+    ),
+    "helpers": (
+        {"memory": 1000, "service_account": "batch-jobs"},
+        {
+            "start": {"memory": 1000, "service_account": "batch-jobs"},
+            "work": {"memory": 20000, "cpu": 2, "service_account": "batch-jobs"},
+            "end": {"memory": 1000, "cpu": 4, "service_account": "batch-jobs"},
+        },
+    ),
+    "resources": (
+        TRAINER,
+        {
+            "start": TRAINER | {"memory": 9000},
+            "train": TRAINER | {"cpu": 4, "gpu": {"nvidia.com/gpu": 2}},
+            "end": TRAINER,
+        },
+    ),
+    "pools": (
+        VISION | {"pools": {"gpu-1-a100": {"gpu": 1, "node_selector": A100}}},
+        {
+            "start": VISION,
+            "train": ON_A100,
+            "tune": ON_A100 | {"memory": 64000},
+            "score": ON_A100,
+            "end": VISION,
+        },
+    ),
+    "decorated_class": (
+        {"secrets": ["db"]},
+        {"start": {"secrets": ["db"]}, "end": {"secrets": ["db"], "memory": 12000}},
+    ),
+    "several": (
+        {"labels": {"team": "risk"}},
+        {
+            "start": {"labels": {"team": "risk", "part": "first"}},
+            "end": {"labels": {"team": "risk"}},
+        },
+    ),
+    "inherits": (
+        {"image": "ghcr.io/acme/team:5"},
+        {
+            "start": {"image": "ghcr.io/acme/team:5"},
+            "end": {"image": "ghcr.io/acme/team:5", "memory": 3000},
+        },
+    ),
+    "stars": ({}, {"start": {"cpu": 2}, "end": {"cpu": 3}}),
+    "tables": (
+        {"secrets": ["db"], "persistent_volume_claims": {"data": "/data"}},
+        {
+            "start": {"secrets": ["db", "mail"], "claims": {"data": "/data"}},
+            "work": {"secrets": ["db"], "claims": {"data": "/data", "scratch": "/scratch"}},
+            "end": {"secrets": ["db"], "claims": {"old-data": "/data"}},
+        },
+    ),
+    "texts": (
+        {"memory": 16000, "node_selector": {"pool": "large"}},
+        {
+            "start": {"memory": 16000, "node_selector": {"pool": "large", "zone": "a"}},
+            "end": {"memory": 16000, "node_selector": {"pool": "large", "zone": "b"}},
+        },
+    ),
+    "branches": (
+        BRANCHES | {"disk": 20000},
+        dict.fromkeys(("start", "work", "collect", "split", "left", "right", "meet", "end"), BRANCHES),
+    ),
+    "named": (
+        {"memory": 30000},
+        {
+            "fetch": {"memory": 30000, "gpu": {"nvidia.com/gpu": 0}},
+            "publish": {"memory": 30000},
+        },
+    ),
+    "changing": ({"cpu": 2}, {"start": {"cpu": 2, "memory": 15000}, "end": {"cpu": 2}}),
+    "gang": (
+        GANG | {"tolerations": TOLERATED},
+        dict.fromkeys(("start", "train", "join", "end"), GANG),
+    ),
+}
+
+
+def always(key: str, old: Any, new: Any) -> bool:
+    """Answer that the flows' value counts."""
+    return True
+
+
+def with_config(flow: str, config: str, folder: Path) -> str:
+    """Return a flow's code that brings its own k8s.toml, so that one process compiles many."""
+    file = folder / f"{hash(config)}.toml"
+    file.write_text(config)
+    return f"import os, churn_model\nos.environ['K8S_CONFIG'] = {str(file)!r}\n{flow}"
+
+
+def without_future(flow: str) -> str:
+    return flow.replace("from __future__ import annotations\n", "")
+
+
+@pytest.fixture(scope="module")
+def project(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project whose flows are those of tests/adopt, before."""
+    root = tmp_path_factory.mktemp("adopt") / "churn-model"
+    shutil.copytree(example, root, ignore=shutil.ignore_patterns(".venv", "flows"))
+    (root / "flows").mkdir()
+    for file in BEFORE.glob("*.py"):
+        if not file.name.endswith(".adopted.py"):
+            shutil.copy(file, root / "flows")
+    (root / "k8s.toml").write_text(CONFIG)
+    return Project(root.resolve(), "churn_model")
+
+
+@pytest.fixture(scope="module")
+def changes(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return the change that adopts each flow, with what its pods were; all compiled at once."""
+    copy = compiling_copy(project, tmp_path_factory.mktemp("before"))
+    compiled = copy.compile(
+        [copy.file(project.root / f"flows/{name}.py") for name in SHAPES], CONFIG
+    )
+    changes = {}
+    for name, result in zip(SHAPES, compiled, strict=True):
+        assert result.error is None, result.error
+        flows = read_flows(project, [project.root / f"flows/{name}.py"])
+        changes[name] = propose_change(project, flows, [result], CONFIG, always)
+    return changes
+
+
+def compiling_copy(project: Project, folder: Path) -> Copy:
+    shutil.copytree(project.root, folder / "project")
+    return Copy(project, folder)
+
+
+@pytest.fixture(scope="module")
+def pods(project: Project, changes: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return the pods of each flow by step, as Metaflow compiles the files written by hand."""
+    folder = tmp_path_factory.mktemp("after")
+    copy = compiling_copy(project, folder)
+    for name in SHAPES:
+        text = (BEFORE / f"{name}.adopted.py").read_text()
+        config = changes[name].config_text
+        code = with_config(without_future(text), config, folder)
+        copy.file(project.root / f"flows/{name}.py").write_text(code)
+    text = (BEFORE / "team_base.adopted.py").read_text()
+    copy.file(project.root / "flows/team_base.py").write_text(text)
+    files = [copy.file(project.root / f"flows/{name}.py") for name in SHAPES]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Copy, "compile", compile_without_config)
+        return dict(zip(SHAPES, copy.compile(files, ""), strict=True))
+
+
+def compile_without_config(copy: Copy, files: Any, _: str) -> Any:
+    from mf_k8s.compile_flows import run_worker
+
+    return list(run_worker(copy.project, files, ("python",)))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_source(name: str, project: Project, changes: Any) -> None:
+    """Each file that changes is as written by hand, to the last byte."""
+    contents = changes[name].contents
+    assert project.root / f"flows/{name}.py" in contents
+    for file, content in contents.items():
+        assert content.decode() == (BEFORE / f"{file.stem}.adopted.py").read_text()
