@@ -5,17 +5,17 @@ tests/adopt/NAME.py is a flow before, NAME.adopted.py the same flow after, writt
 
 import json
 import shutil
-import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import K8S, ROOT, run
+from conftest import ROOT
 from mf_k8s.adopt.adoption import propose_change
 from mf_k8s.adopt.prove import Copy
 from mf_k8s.adopt.read_flows import read_flows
-from mf_k8s.errors import CommandError
+from mf_k8s.compile_flows import run_worker
 from mf_k8s.project import Project
 from pods import by_step
 
@@ -149,7 +149,9 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
     ),
     "branches": (
         BRANCHES | {"disk": 20000},
-        dict.fromkeys(("start", "work", "collect", "split", "left", "right", "meet", "end"), BRANCHES),
+        dict.fromkeys(
+            ("start", "work", "collect", "split", "left", "right", "meet", "end"), BRANCHES
+        ),
     ),
     "named": (
         {"memory": 30000},
@@ -228,15 +230,8 @@ def pods(project: Project, changes: Any, tmp_path_factory: pytest.TempPathFactor
     text = (BEFORE / "team_base.adopted.py").read_text()
     copy.file(project.root / "flows/team_base.py").write_text(text)
     files = [copy.file(project.root / f"flows/{name}.py") for name in SHAPES]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Copy, "compile", compile_without_config)
-        return dict(zip(SHAPES, copy.compile(files, ""), strict=True))
-
-
-def compile_without_config(copy: Copy, files: Any, _: str) -> Any:
-    from mf_k8s.compile_flows import run_worker
-
-    return list(run_worker(copy.project, files, ("python",)))
+    results = run_worker(copy.project, files, (sys.executable,))
+    return dict(zip(SHAPES, results, strict=True))
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -246,3 +241,130 @@ def test_source(name: str, project: Project, changes: Any) -> None:
     assert project.root / f"flows/{name}.py" in contents
     for file, content in contents.items():
         assert content.decode() == (BEFORE / f"{file.stem}.adopted.py").read_text()
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_k8s_toml(name: str, changes: Any) -> None:
+    """It has the new values, and every line that was not replaced is still there."""
+    added, _ = SHAPES[name]
+    text = changes[name].config_text
+    assert tomllib.loads(text) == BASE | added
+    replaced = [key for key in BASE if BASE[key] != (BASE | added)[key]]
+    for line in CONFIG.splitlines():
+        key = line.partition(" = ")[0]
+        assert line in text.splitlines() or key in replaced
+    assert "# built on Mondays" in text
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_pods(name: str, pods: Any) -> None:
+    result = pods[name]
+    assert result.error is None, result.error
+    found = by_step(json.dumps(result.template))
+    for template in result.template["spec"]["templates"]:
+        step = (template.get("metadata") or {}).get("annotations", {}).get("metaflow/step_name")
+        if step:
+            found[step]["node_selector"] = template.get("nodeSelector") or {}
+    for pod in found.values():
+        pod.setdefault("node_selector", {})
+        own = {"team", "part"}  # the others are Metaflow's own
+        pod["labels"] = {key: value for key, value in pod["labels"].items() if key in own}
+    _, expected = SHAPES[name]
+    assert found == {step: USUAL | pod for step, pod in expected.items()}
+
+
+def adopted(project: Project, folder: Path, changes: Any) -> Project:
+    """Return a copy of the project whose flows are adopted."""
+    copy = compiling_copy(project, folder)
+    for change in changes.values():
+        copy.write(change.contents)
+    return copy.project
+
+
+def test_a_second_time_nothing_changes(project: Project, changes: Any, tmp_path: Path) -> None:
+    again = adopted(project, tmp_path, changes)
+    for name in SHAPES:
+        flows = read_flows(again, [again.root / f"flows/{name}.py"])
+        assert [flow.name for flow in flows if not flow.adopted] == []
+
+
+def tabs(text: str) -> str:
+    """Return code that is indented by tabs, where it is by four spaces."""
+    lines = text.split("\n")
+    indents = [len(line) - len(line.lstrip(" ")) for line in lines]
+    return "\n".join(
+        "\t" * (indent // 4) + " " * (indent % 4) + line.lstrip(" ")
+        for indent, line in zip(indents, lines, strict=True)
+    )
+
+
+LINES = "".join(f"x_{n} = {n}  # {n}\n" for n in range(3000))
+# How a file may be written: everything that does not change keeps it.
+SPELLINGS = {
+    "Windows line ends": lambda text: text.replace("\n", "\r\n").encode(),
+    "tabs": lambda text: tabs(text).encode(),
+    "byte order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
+    "no line break at the end": lambda text: text.rstrip("\n").encode(),
+    "trailing spaces": lambda text: text.replace("pass\n", "pass \t \n").encode(),
+    "3,000 lines": lambda text: (text + LINES).encode(),
+    "another encoding": lambda text: f"# coding: latin-1\n# caf\xe9\n{text}".encode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_bytes_stay(spelling: str, project: Project, changes: Any, tmp_path: Path) -> None:
+    """However a file is spelt, only the lines that adoption means to change differ."""
+    write = SPELLINGS[spelling]
+    spelt = Project(tmp_path, "churn_model")
+    (tmp_path / "flows").mkdir()
+    shutil.copytree(project.source, spelt.source)
+    for name in SHAPES:
+        for file in (f"{name}.py", "team_base.py"):
+            (tmp_path / "flows" / file).write_bytes(write((BEFORE / file).read_text()))
+        flows = read_flows(spelt, [tmp_path / f"flows/{name}.py"])
+        if name == "changing":  # needs what Metaflow has seen
+            continue
+        change = propose_change(spelt, flows, [], CONFIG, always)
+        for file, content in change.contents.items():
+            expected = write((BEFORE / f"{file.stem}.adopted.py").read_text())
+            assert content == expected, name
+
+
+def test_what_stays_is_listed(changes: Any) -> None:
+    """With its file and line."""
+    assert [note.partition("flows/")[2] for note in changes["environment"].notes] == [
+        "environment.py:16: step train: only a run knows image=IMAGE, so it stays",
+        "environment.py:21: step end: only a run knows"
+        " image=os.environ.get('END_IMAGE', 'ghcr.io/acme/end:1'), so it stays",
+    ]
+    assert [note.partition("flows/")[2] for note in changes["changing"].notes] == [
+        "changing.py:10: step start: only a run knows **POD, so it stays"
+    ]
+
+
+def test_the_value_of_k8s_toml_may_count(project: Project, changes: Any) -> None:
+    """It is asked for each key; where k8s.toml's counts, the step keeps its own."""
+    asked = []
+
+    def never(key: str, old: Any, new: Any) -> bool:
+        asked.append((key, old, new))
+        return False
+
+    flows = read_flows(project, [project.root / "flows/report.py"])
+    change = propose_change(project, flows, [], CONFIG, never)
+    assert asked == [
+        ("image", "ghcr.io/acme/base:1", "ghcr.io/acme/churn:1.2.3"),
+        ("service_account", "metaflow", "trainer"),
+    ]
+    assert change.config_text.startswith(CONFIG)
+    (content,) = change.contents.values()
+    assert OWN_IMAGE in content.decode()
+
+
+OWN_IMAGE = """    # Trains on one GPU.
+    @k8s(
+        image="ghcr.io/acme/churn:1.2.3",
+        service_account="trainer",  # may read the bucket
+    )
+    @step
+"""

@@ -1,0 +1,427 @@
+"""`k8s adopt` as a command: what it prints and writes, where it stops, and whole repositories."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import BIN, K8S, ROOT, run
+from mf_k8s.adopt import write_files
+from mf_k8s.adopt.adoption import adopt_flows
+from mf_k8s.errors import CommandError
+from mf_k8s.project import Project
+from teams import commit, git
+
+FLOWS = ROOT / "tests/adopt"
+CONFIG = """
+image = "ghcr.io/acme/base:1"
+
+service_account = "metaflow"
+"""
+PLAIN = """from metaflow import FlowSpec, kubernetes, step
+{head}
+
+class PlainFlow(FlowSpec):
+    {decorator}
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    PlainFlow()
+"""
+
+
+def plain(decorator: str = "", head: str = "") -> str:
+    return PLAIN.format(decorator=decorator, head=head).replace("    \n", "")
+
+
+@pytest.fixture(scope="module")
+def empty(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a committed project without a flow."""
+    root = tmp_path_factory.mktemp("empty") / "churn-model"
+    shutil.copytree(example, root, ignore=shutil.ignore_patterns(".venv", "flows", "uv.lock"))
+    (root / "flows").mkdir()
+    (root / "k8s.toml").write_text(CONFIG)
+    (root / "tests/kind.toml").write_text("")
+    git("init", "-q", "-b", "main", cwd=root)
+    commit(root)
+    return root
+
+
+@pytest.fixture
+def project(empty: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(empty, tmp_path / "churn-model"))
+
+
+def add(project: Path, **flows: str) -> None:
+    """Write flows and commit them."""
+    for name, text in flows.items():
+        (project / f"flows/{name}.py").write_text(text)
+    commit(project)
+
+
+def adopt(
+    project: Path, *arguments: str, code: int = 0, command: str = "adopt", **env: str
+) -> tuple[str, str]:
+    """Run `k8s adopt`, which must end with `code`; return what it prints on stdout and stderr."""
+    env = {**os.environ, "COLUMNS": "200", **env}
+    done = subprocess.run(
+        [K8S, command, *arguments],
+        **{"cwd": project, "env": env, "timeout": 300, "capture_output": True, "text": True},
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout, done.stderr
+
+
+def status(project: Path) -> str:
+    return git("status", "--porcelain", cwd=project)
+
+
+def section(printed: str, title: str) -> str:
+    """Return the table below a title."""
+    return printed.partition(f"{title}:\n")[2].partition("╰")[0]
+
+
+def test_the_flow_of_the_report(project: Path) -> None:
+    add(project, report=(FLOWS / "report.py").read_text())
+    _, errors = adopt(project, "report", code=2)
+    assert errors == (
+        "k8s: k8s.toml has image = ghcr.io/acme/base:1, most of the steps ghcr.io/acme/churn:1.2.3."
+        " Take ghcr.io/acme/churn:1.2.3? Answer with --prefer=flows or --prefer=config\n"
+    )
+    printed, errors = adopt(project, "report", "--prefer=flows", "--apply")
+    assert "Changes:" not in printed
+    lost = section(printed, "Was lost, is configured now")
+    pods = {line.split("│")[2].strip() for line in lost.splitlines() if line.startswith("│")}
+    assert pods == {"pod", "start", "end", "error-msg-capture-hook"}
+    assert "Unchanged: ReportFlow: train\n" in printed
+    assert "+gpu = 1\n" in printed
+    assert errors == "k8s: written; `git diff` shows it, `git checkout .` undoes it\n"
+    written = (project / "flows/report.py").read_text()
+    assert written == (FLOWS / "report.adopted.py").read_text()
+    assert status(project).split() == ["M", "flows/report.py", "M", "k8s.toml"]
+    adopt(project, command="check")
+
+    commit(project)
+    printed, _ = adopt(project, "report", "--prefer=flows", "--apply")
+    assert printed == "flows/report.py: ReportFlow derives from BaseFlow already\n"
+    assert status(project) == ""
+
+
+def test_what_changes_must_be_accepted(project: Path) -> None:
+    """The pods of a flow that is adopted already follow k8s.toml."""
+    flow = (FLOWS / "report.adopted.py").read_text().replace("ReportFlow", "OtherFlow")
+    add(project, other=flow, plain=plain("@kubernetes(memory=9000)"))
+    arguments = ("plain", "--prefer=flows", "--apply")
+    printed, errors = adopt(project, *arguments, code=1)
+    changes = section(printed, "Changes")
+    assert "OtherFlow │ train" in changes and "4096M" in changes and "PlainFlow" not in changes
+    assert errors == "k8s: nothing is written: see what changes above, and accept it with --yes\n"
+    assert status(project) == ""
+    adopt(project, *arguments, "--yes")
+    assert "memory = 9000\n" in (project / "k8s.toml").read_text()
+
+
+LATEST = "A fixed tag: ghcr.io/acme/churn:1.2.3, lower case, or a whole sha256 digest."
+# What is wrong with a flow, and what is said of it.
+BAD = {
+    "syntax": ("def broken(:\n", "flows/bad.py:1: not valid Python: invalid syntax"),
+    "no flow": ("x = 1\n", "flows/bad.py has no flow: no class in it derives from FlowSpec"),
+    "a missing package": (
+        plain(head="import no_such_package\n"),
+        "flows/bad.py does not compile before its adoption: ModuleNotFoundError: No module named"
+        " 'no_such_package'; nothing is written",
+    ),
+    "a missing variable": (
+        plain("@kubernetes(image=os.environ['NO_SUCH_IMAGE'])", "import os\n"),
+        "flows/bad.py does not compile before its adoption: KeyError: 'NO_SUCH_IMAGE'; nothing is"
+        " written",
+    ),
+    "a floating tag": (
+        plain('@kubernetes(image="acme/churn:latest")'),
+        f'flows/bad.py:5: @kubernetes: image = "acme/churn:latest": {LATEST}',
+    ),
+    "not a number": (
+        plain('@kubernetes(memory="12GB")'),
+        "flows/bad.py",
+    ),
+    "a base class of elsewhere": (
+        plain(head="from acme_flows import FlowSpec\n"),
+        "flows/bad.py:5: PlainFlow derives from FlowSpec, which is in no file of this project: let"
+        " that class derive from BaseFlow, or write class PlainFlow(BaseFlow, FlowSpec)",
+    ),
+    "batch": (
+        plain("@batch(cpu=1)\n    @kubernetes(cpu=1)", "from metaflow import batch\n"),
+        "flows/bad.py does not compile",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_flow(name: str, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, and nothing is written."""
+    text, message = BAD[name]
+    add(project, bad=text)
+    monkeypatch.chdir(project)
+    with pytest.raises(CommandError) as stopped:
+        found = Project(project, "churn_model")
+        adopt_flows(found, [project / "flows/bad.py"], found.config_file, lambda *_: True)
+    assert str(stopped.value).startswith(message)
+    assert "\n" not in str(stopped.value)
+    assert status(project) == ""
+
+
+def test_uncommitted_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changed, or unknown to git: `git checkout` could not bring it back."""
+    add(project, plain=plain())
+    monkeypatch.chdir(project)
+    write_files.must_be_committed([project / "flows/plain.py"])
+    (project / "flows/new.py").write_text(plain())
+    (project / "flows/plain.py").write_text(plain() + "# mine\n")
+    for name in ("flows/plain.py", "flows/new.py"):
+        with pytest.raises(CommandError, match=f"^{name} is not committed, so `git checkout`"):
+            write_files.must_be_committed([project / name])
+
+
+def test_all_files_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {tmp_path / "a": b"new a", tmp_path / "b": b"new b"}
+    for file in files:
+        file.write_bytes(b"old")
+    replace = os.replace
+
+    def fail_at_b(source: Path, target: Path) -> None:
+        if target.name == "b":
+            raise OSError(28, "No space left on device", str(target))
+        replace(source, target)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "replace", fail_at_b)
+    with pytest.raises(CommandError, match=r"b cannot be written \(No space left on device\); no"):
+        write_files.write_all(files)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {
+        "a": b"old",
+        "b": b"old",
+    }
+
+
+# Prints the artifacts of a flow's newest run, without the names of its tasks.
+ARTIFACTS = """
+import json, sys
+from metaflow import Flow, namespace
+namespace(None)
+found = {}
+for step in Flow(sys.argv[1]).latest_run:
+    for task in step:
+        for artifact in task.artifacts:
+            if artifact.id not in ("name", "k8s_config"):
+                found[f"{step.id} {artifact.id}"] = repr(artifact.data)
+print(json.dumps(found))
+"""
+
+
+def artifacts(flow: Path, name: str, project: Path, home: Path) -> dict[str, str]:
+    """Run a flow here, with no cluster, and return what each step has made."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("METAFLOW_")}
+    env |= {"METAFLOW_HOME": str(home), "METAFLOW_USER": "tests", "PYTHONHASHSEED": "0"}
+    env |= {"METAFLOW_DATASTORE_SYSROOT_LOCAL": str(home), "PYTHONPATH": str(project / "src")}
+    run(sys.executable, flow, "run", cwd=flow.parent, **env)
+    return json.loads(run(sys.executable, "-c", ARTIFACTS, name, cwd=home, **env))
+
+
+TUTORIALS = {"00-helloworld/helloworld": "HelloFlow", "01-playlist/playlist": "PlayListFlow"}
+# By a Parameter, or random: `hint` needs no network, and the rest is chosen at random.
+RANDOM = {"bonus", "playlist"}
+
+
+def test_tutorials_of_metaflow(project: Path, tmp_path: Path) -> None:
+    """All are adopted; those that need no package and no network make the same artifacts here."""
+    import metaflow
+
+    tutorials = Path(metaflow.__file__).parent / "tutorials"
+    shutil.copytree(tutorials, project / "flows", dirs_exist_ok=True)
+    options = '["--environment=conda"]'
+    (project / "tests/kind.toml").write_text(f"[playlist]\noptions = {options}\n")
+    commit(project)
+    files = sorted(str(file.relative_to(project)) for file in project.glob("flows/*/*.py"))
+    assert len(files) == 6
+    before = {
+        flow: artifacts(project / f"flows/{flow}.py", name, project, tmp_path)
+        for flow, name in TUTORIALS.items()
+    }
+    printed, _ = adopt(project, *files, "--prefer=flows", "--apply")
+    assert "Changes:" not in printed
+    assert status(project).count(" M flows/") == 6
+    for flow, name in TUTORIALS.items():
+        after = artifacts(project / f"flows/{flow}.py", name, project, tmp_path)
+        assert after.keys() == before[flow].keys()
+        for key, value in after.items():
+            assert value == before[flow][key] or key.split()[1] in RANDOM, key
+
+
+TEAM_FLOW = """from metaflow import FlowSpec, kubernetes
+
+
+class TeamFlow(FlowSpec):
+    team = "churn"
+
+
+def on_team_image(memory):
+    return kubernetes(image="ghcr.io/acme/team:7", memory=memory)
+"""
+TRAIN = """from metaflow import FlowSpec, kubernetes, step
+from features import names
+
+
+class TrainFlow(FlowSpec):
+    @step
+    def start(self):
+        self.names = names()
+        self.next(self.train)
+
+    @kubernetes(image="ghcr.io/acme/team:7", memory=8000)
+    @step
+    def train(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print(self.names)
+
+
+if __name__ == "__main__":
+    TrainFlow()
+"""
+IN_PACKAGE = """from churn.team_flow import TeamFlow, on_team_image
+from metaflow import step
+
+
+class ScoreFlow(TeamFlow):
+    @on_team_image(memory=8000)
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print(self.team)
+
+
+if __name__ == "__main__":
+    ScoreFlow()
+"""
+FEATURES = "def names():\n    return ['age', 'tenure']\n"
+
+
+@pytest.fixture
+def repository(template: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that makes a repository with files, and copies the template over it."""
+
+    def repository(files: dict[str, str], folder: str = ".", **answers: str) -> Path:
+        root = tmp_path / "repository"
+        for name, text in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        git("init", "-q", "-b", "main", cwd=root)
+        commit(root)
+        data = [f"--data={key}={value}" for key, value in answers.items()]
+        copy = ("copy", "--quiet", "--defaults", "--skip", "*", *data, str(template), ".")
+        run(BIN / "copier", *copy, cwd=root / folder)
+        for name in ("hello", "train"):
+            if f"flows/{name}.py" not in files and folder == ".":
+                (root / folder / f"flows/{name}.py").unlink()
+        (root / folder / "tests/kind.toml").write_text("")
+        return root / folder
+
+    return repository
+
+
+def test_a_flat_folder(repository: Callable[..., Path], tmp_path: Path) -> None:
+    """Flows and their helper at the root, with requirements.txt."""
+    files = {"train.py": TRAIN, "features.py": FEATURES, "requirements.txt": "metaflow\n"}
+    project = repository(files, project_name="churn")
+    git("mv", "train.py", "features.py", "flows/", cwd=project)
+    commit(project)
+    printed, _ = adopt(project, "train", "--prefer=flows", "--apply")
+    assert "Changes:" not in printed
+    assert status(project).split() == ["M", "flows/train.py", "M", "k8s.toml"]
+    adopt(project, command="check")
+    made = artifacts(project / "flows/train.py", "TrainFlow", project, tmp_path)
+    assert made["start names"] == "['age', 'tenure']"
+    git("checkout", "-q", ".", cwd=project)
+    assert (project / "flows/train.py").read_text() == TRAIN
+
+
+POETRY = """[tool.poetry]
+name = "churn"
+version = "1.0"
+description = ""
+authors = ["Team <team@example.com>"]
+packages = [{ include = "churn", from = "src" }]
+
+[tool.poetry.dependencies]
+python = ">=3.11"
+metaflow = "*"
+"""
+
+
+def test_a_package_with_its_own_base_class(repository: Callable[..., Path], tmp_path: Path) -> None:
+    """Of Poetry, in src/, with a flow inside the package and another CI."""
+    flow = "src/churn/flows/score.py"
+    files = {
+        **{"pyproject.toml": POETRY, "src/churn/__init__.py": "", flow: IN_PACKAGE},
+        **{"src/churn/flows/__init__.py": "", "src/churn/team_flow.py": TEAM_FLOW},
+    }
+    project = repository(files, project_name="churn", ci="none")
+    pyproject = project / "pyproject.toml"
+    assert pyproject.read_text() == POETRY
+    pyproject.write_text(POETRY + '\n[tool.mf-k8s]\npackage = "churn"\n')
+    commit(project)
+    printed, _ = adopt(project, flow, "--prefer=flows", "--apply")
+    assert "Changes:" not in printed
+    team_flow = (project / "src/churn/team_flow.py").read_text()
+    assert team_flow == TEAM_FLOW.replace("FlowSpec, kubernetes\n", "kubernetes\n\nBASE").replace(
+        "BASE", "from churn.base import BaseFlow\n"
+    ).replace("(FlowSpec)", "(BaseFlow)")
+    expected = IN_PACKAGE.replace("    @on_team_image(memory=8000)\n", "")
+    assert (project / flow).read_text() == expected.replace("TeamFlow, on_team_image", "TeamFlow")
+    adopt(project, flow, command="check")
+    artifacts(project / flow, "ScoreFlow", project, tmp_path)
+
+
+def test_a_folder_of_a_larger_repository(repository: Callable[..., Path]) -> None:
+    """With git's root above it: plan and copier update work there, and nothing else is touched."""
+    folder = "teams/churn"
+    files = {
+        **{f"{folder}/flows/train.py": TRAIN, f"{folder}/flows/features.py": FEATURES},
+        **{"README.md": "All teams.\n", "teams/risk/flows/train.py": TRAIN},
+    }
+    project = repository(files, folder, project_name="churn")
+    (project / "flows/hello.py").unlink()
+    commit(project)
+    adopt(project, "flows/train.py", "--prefer=flows", "--apply")
+    changed = ["M", f"{folder}/flows/train.py", "M", f"{folder}/k8s.toml"]
+    assert status(project).split() == changed
+    adopt(project, command="check")
+    commit(project)
+
+    config = project / "k8s.toml"
+    config.write_text(config.read_text().replace("memory = 8000", "memory = 9000"))
+    printed, _ = adopt(project, "--against=HEAD", "--format=json", command="plan")
+    assert {change["new"] for change in json.loads(printed)["changes"]} == {"9000M"}
+    commit(project)
+    update = ("update", "--quiet", "--defaults", "--vcs-ref=:current:", "--data=cpu=2")
+    run(BIN / "copier", *update, cwd=project)
+    assert "\ncpu = 2\n" in config.read_text() and "memory = 9000" in config.read_text()
+    assert "BaseFlow" in (project / "flows/train.py").read_text()
+    assert (project.parent / "risk/flows/train.py").read_text() == TRAIN
