@@ -6,7 +6,7 @@ VERSIONS ?= locked
 DIST ?= dist
 
 BIN := .venv/bin
-TESTS_OF_K8S := $(addprefix tests/test_,check.py cluster.py differs.py mutations.py package.py project.py)
+TESTS_OF_K8S := $(addprefix tests/test_,adopt.py adopt_command.py check.py cluster.py differs.py mutations.py package.py project.py)
 SYNC_locked := --frozen
 SYNC_oldest := --resolution lowest-direct
 SYNC_newest := --upgrade

@@ -96,11 +96,11 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
         },
     ),
     "resources": (
-        TRAINER,
+        TRAINER | {"memory": 2000},
         {
             "start": TRAINER | {"memory": 9000},
-            "train": TRAINER | {"cpu": 4, "gpu": {"nvidia.com/gpu": 2}},
-            "end": TRAINER,
+            "train": TRAINER | {"memory": 3000, "cpu": 4, "gpu": {"nvidia.com/gpu": 2}},
+            "end": TRAINER | {"memory": 2000},
         },
     ),
     "pools": (

@@ -26,7 +26,7 @@ def hook(event, arguments):
     if event == "open" and not str(arguments[0]).endswith((".py", ".pyc", ".so")):
         seen.append(f"{event} {arguments[0]}")
 import importlib.metadata, urllib.request  # the libraries' own work is not looked at
-import packaging.version, rich.progress, rich.table, tomlkit, typer.rich_utils, yaml
+import libcst, packaging.version, rich.progress, rich.table, tomlkit, typer.rich_utils, yaml
 sys.addaudithook(hook)
 for name in json.loads(sys.argv[1]):
     importlib.import_module(name)
@@ -72,7 +72,7 @@ def test_shared_modules_import_no_command() -> None:
 def test_each_command_has_its_folder() -> None:
     """Typer's help lists the commands; each is a folder of its name."""
     commands = run(Path(sys.executable).with_name("k8s"), "--help", cwd=ROOT)
-    for folder in ("check", "plan", "deploy", "image", "kind"):
+    for folder in ("check", "plan", "deploy", "adopt", "image", "kind"):
         assert f" {folder} " in commands
         assert f"mf_k8s.{folder}.command" in MODULES
 
@@ -92,8 +92,7 @@ def test_importing_does_no_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module",
-    ["metaflow", "kubernetes", "hera", "jsonschema", "moto", "rich.markdown", "rich.progress"],
+    "module", ["metaflow", "kubernetes", "hera", "jsonschema", "libcst", "moto", "rich.progress"]
 )
 def test_help_imports_nothing_slow(module: str) -> None:
     code = f"import sys, mf_k8s.cli; sys.exit({module!r} in sys.modules)"

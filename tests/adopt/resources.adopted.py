@@ -12,7 +12,7 @@ class ResourcesFlow(BaseFlow):
         self.next(self.train)
 
     @retry(times=2)
-    @resources(cpu=4, gpu=2)
+    @resources(cpu=4, gpu=2, memory=3000)
     @timeout(hours=2)
     @step
     def train(self):

@@ -10,8 +10,8 @@ class ResourcesFlow(FlowSpec):
         self.next(self.train)
 
     @retry(times=2)
-    @resources(cpu=4, gpu=2)
-    @kubernetes(service_account="trainer")
+    @resources(cpu=4, gpu=2, memory=3000)
+    @kubernetes(service_account="trainer", memory=2000)
     @timeout(hours=2)
     @step
     def train(self):

@@ -177,6 +177,9 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
 
     code = load_flow_facts()
     base = sys.modules.get(f"{package}.base")
+    derives = base is not None and isinstance(flow, base.BaseFlow)
+    if not derives:
+        code.keep_what_is_written()
     written = code.watch_overrides(flow)
     if any(argument.startswith("--environment") for argument in sys.argv):
         resolve_offline()
@@ -194,7 +197,7 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
         steps = {name: code.step_facts(final, name, written[name]) for name in names}
     return {
         "name": flow.name,
-        "derives": base is not None and isinstance(flow, base.BaseFlow),
+        "derives": derives,
         "start": final._graph.start_step,
         "hooks": code.hook_images(final),
         "steps": steps,

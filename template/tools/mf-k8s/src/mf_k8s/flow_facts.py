@@ -7,6 +7,7 @@ from typing import Any
 
 BASE_FLOW = ".StepConfiguration"  # the mutator of base.py that attaches @kubernetes
 OVERRIDES = "k8s_overrides"  # the attribute of a step's function in which base.py's k8s() records
+AS_WRITTEN = "k8s_as_written"  # of a @kubernetes: its attributes before Metaflow fills in defaults
 
 
 def step_facts(flow: Any, name: str, written: list[tuple[str | None, Any]]) -> dict[str, Any]:
@@ -60,6 +61,23 @@ def watch_overrides(flow: Any) -> dict[str, list[tuple[Any, Any]]]:
     return written
 
 
+def keep_what_is_written() -> None:
+    """Note the attributes of each @kubernetes before Metaflow changes them.
+
+    On a plain FlowSpec that decorator makes the pod: Metaflow gives it an image, and the sizes of
+    @resources. BaseFlow takes it off its step.
+    """
+    from metaflow.plugins.kubernetes.kubernetes_decorator import KubernetesDecorator
+
+    initialize = KubernetesDecorator.init
+
+    def init(decorator: Any) -> None:
+        setattr(decorator, AS_WRITTEN, dict(decorator.attributes))
+        initialize(decorator)
+
+    KubernetesDecorator.init = init
+
+
 def overrides_on(step: Any) -> list[tuple[Any, Any]]:
     by_k8s = [(pool, values) for _, pool, values in getattr(step, OVERRIDES, ())]
     return by_k8s + [
@@ -78,12 +96,19 @@ def explicit_values(values_or_decorator: Any) -> dict[str, Any]:
     """Return what is written in a @k8s or @kubernetes, with the values of the flow's Configs."""
     from metaflow.user_configs import config_parameters as configs
 
-    values = getattr(values_or_decorator, "attributes", values_or_decorator)
+    values = values_or_decorator
+    if not isinstance(values, dict):
+        values = attributes(values)
     values, unpacked = configs.unpack_delayed_evaluator(values)
     if not isinstance(values_or_decorator, dict):  # the others are Metaflow's defaults
         names = given_names(values_or_decorator).union(unpacked)
         values = {name: values[name] for name in names}
     return dict(configs.resolve_delayed_evaluator(values, to_dict=True))
+
+
+def attributes(decorator: Any) -> dict[str, Any]:
+    found: dict[str, Any] = getattr(decorator, AS_WRITTEN, decorator.attributes)
+    return found
 
 
 def given_names(decorator: Any) -> set[str]:
@@ -92,6 +117,6 @@ def given_names(decorator: Any) -> set[str]:
     A mutator may have given all of them, or changed some without Metaflow's notice.
     """
     usual = decorator.defaults
-    changed = {key for key, value in decorator.attributes.items() if value != usual.get(key)}
+    changed = {key for key, value in attributes(decorator).items() if value != usual.get(key)}
     explicit: set[str] = decorator._user_defined_attributes
     return changed if explicit >= usual.keys() else explicit | changed

@@ -185,10 +185,7 @@ def must_be_valid(project: Project, places: Sequence[Place]) -> None:
     schema = json.loads(file.read_text(encoding="utf-8"))
     for place in places:
         where = f"{place.flow.source.place(place.decorator.line)}: @kubernetes"
-        try:
-            values = normal_values(place.decorator.values)
-        except ValueError as error:
-            raise CommandError(f"{where}: {error}") from error
+        values = normal_values(place.decorator.values)
         validate({key: value for key, value in values.items() if value is not None}, schema, where)
 
 

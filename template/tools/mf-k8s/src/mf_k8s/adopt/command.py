@@ -44,7 +44,7 @@ def adopt(
     def prefers_flows(key: str, old: Any, new: Any) -> bool:
         if prefer != "ask":
             return prefer == "flows"
-        question = f"k8s.toml has {key} = {old}, most of the steps {new}. Take {new}?"
+        question = f"{config_file.name} has {key} = {old}, most of the steps {new}. Take {new}?"
         if not sys.stdin.isatty():
             raise CommandError(f"{question} Answer with --prefer=flows or --prefer=config")
         return typer.confirm(question)

@@ -1,5 +1,6 @@
 """Which values of the steps go to k8s.toml, which into a pool, and which stay with their step."""
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -173,7 +174,8 @@ def normal_values(values: Mapping[str, Any]) -> dict[str, Any]:
     normal = {}
     for key, value in values.items():
         if isinstance(value, str):
-            value = from_text(key, value)
+            with contextlib.suppress(ValueError):  # else it is no number, and not valid
+                value = from_text(key, value)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         normal[key] = value
