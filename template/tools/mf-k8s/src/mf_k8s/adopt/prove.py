@@ -17,10 +17,10 @@ from ..config import Config, shared_settings
 from ..expected_pods import FROM_FIRST_STEP, PLAIN_STEP, step_pod
 from ..flow_files import starts_flow
 from ..metaflow_defaults import PYTHON_IMAGE
-from ..plan.differences import WORKFLOW, Change, differences, planned_settings
+from ..plan.differences import Change, differences, planned_settings
 from ..programs import run_program
 from ..project import Project, shown_path
-from ..read_pods import normalized
+from ..read_pods import WORKFLOW, normalized
 from .read_flows import FlowClass
 
 STARTERS = ".k8s-adopt"  # the folder, in a copy of the project, of files that start other flows
@@ -146,7 +146,8 @@ def pods_of(result: CompiledFlow, config: Config) -> dict[str, Any]:
     assert result.flow and result.template
     template = result.template
     if result.flow["derives"]:
-        template = complete_template(template, shared_settings(config))
+        workflow = config.get("workflow", {})
+        template = complete_template(template, shared_settings(config), workflow)
     settings = planned_settings(template)
     order = {**result.flow["steps"], **settings}
     return {pod: settings[pod] for pod in order if pod in settings}
