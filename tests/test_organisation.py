@@ -203,22 +203,20 @@ def test_example_makes_what_the_docs_show(template, tmp_path):
     places = {
         file.stem: json.loads(file.read_text())
         for file in (project / "environments").glob("*.json")
-        if file.stem != "kind"
+        if file.name not in ("kind.json", "environment.schema.json")
     }
     shared = {
+        "$schema": "environment.schema.json",
         "METAFLOW_DATASTORE_SYSROOT_S3": "s3://acme-metaflow/flows",
         "METAFLOW_DEFAULT_DATASTORE": "s3",
         "METAFLOW_DEFAULT_METADATA": "service",
         "METAFLOW_SERVICE_INTERNAL_URL": "http://metadata.metaflow:8080",
         "METAFLOW_SERVICE_URL": "https://metadata.acme.example",
+        "user": "churn",
     }
     assert places == {
-        "dev": {**shared, "METAFLOW_KUBERNETES_NAMESPACE": "ml-dev"},
-        "prod": {
-            **shared,
-            "METAFLOW_KUBERNETES_NAMESPACE": "ml-prod",
-            "METAFLOW_PRODUCTION": "1",
-        },
+        "dev": {**shared, "METAFLOW_KUBERNETES_NAMESPACE": "ml-dev", "branch": "dev"},
+        "prod": {**shared, "METAFLOW_KUBERNETES_NAMESPACE": "ml-prod", "production": True},
     }
 
 
