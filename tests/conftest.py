@@ -16,6 +16,7 @@ import pytest
 import yaml
 from kubernetes_api import Api
 from mf_k8s import cluster_api
+from questions import missing
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = {
@@ -59,6 +60,12 @@ Compare = Callable[[str, str], None]
 def how_many(name: str, short: int, long: int) -> int:
     """Give how much of something to try: what the variable says, or more with LONG=1."""
     return int(os.environ.get(name) or (long if os.environ.get("LONG") else short))
+
+
+def pytest_configure() -> None:
+    """Stop before the first test where the tests do not know a question."""
+    if lines := list(missing(QUESTIONS)):
+        raise pytest.UsageError(f"tests/questions.py: {'; '.join(lines)}")
 
 
 def pytest_sessionfinish(session: Any) -> None:

@@ -15,474 +15,9 @@ import copier
 import pytest
 import yaml
 from conftest import EXAMPLE, QUESTIONS
+from questions import ASKED_WITH_ADVANCED, COMPUTED, DIGEST, FREE_TEXT, missing
 
-ADVANCED_QUESTIONS = {
-    "image_pull_secrets",
-    "secrets",
-    "node_selector",
-    "tolerations",
-    "metadata_service_url",
-}
-COMPUTED = {"organisation", "schema", "package_name", "environments"}
-DIGEST = "sha256:" + "0123456789abcdef" * 4
-NAMED = "lower-case letters, digits"
-MOUNTED = "Like /cache: an absolute path"
-CLAIMED = "Like data:/data, not "
-VOLUME = "at most 63 lower-case letters, digits and hyphens"
-ROOT_FORMS = "s3://bucket/folder, gs://bucket/folder or, for Azure, container/folder"
-TAINT = "key:effect or key=value:effect"
-LABEL = "Like pool=gpu, not "
-URL = "Like https://example.com"
-
-
-def exists(key: str, effect: str) -> dict[str, str]:
-    return {"key": key, "operator": "Exists", "effect": effect}
-
-
-def equal(key: str, value: str, effect: str) -> dict[str, str]:
-    return {"key": key, "operator": "Equal", "value": value, "effect": effect}
-
-
-# question: (answer, what the project's file then says; None if the file does not mention it)
-GOOD: dict[str, list[tuple[Any, Any]]] = {
-    "project_name": [
-        ("churn", "churn"),
-        ("churn-model", "churn-model"),
-        ("a", "a"),
-        ("x1", "x1"),
-        ("v2-1-0", "v2-1-0"),
-        ("a" * 40, "a" * 40),
-        ("json-flows", "json-flows"),
-        ("true", "true"),
-        ("null", "null"),
-    ],
-    "image": [
-        ("churn:1", "churn:1"),
-        ("ghcr.io/acme/churn:1.2.3", "ghcr.io/acme/churn:1.2.3"),
-        ("localhost:5000/churn:2024-01-31", "localhost:5000/churn:2024-01-31"),
-        ("registry.example.com:443/a/b/c:v1_0", "registry.example.com:443/a/b/c:v1_0"),
-        ("library/python:3.13-slim", "library/python:3.13-slim"),
-        ("my_team/my__model-a.b:latest-1", "my_team/my__model-a.b:latest-1"),
-        ("ghcr.io/acme/churn:SHA-AbC", "ghcr.io/acme/churn:SHA-AbC"),
-        (f"ghcr.io/acme/churn@{DIGEST}", f"ghcr.io/acme/churn@{DIGEST}"),
-        (f"ghcr.io/acme/churn:1.2.3@{DIGEST}", f"ghcr.io/acme/churn:1.2.3@{DIGEST}"),
-    ],
-    "gpu": [
-        (0, None),
-        ("0", None),
-        (1, 1),
-        ("1", 1),
-        ("03", 3),
-        (2, 2),
-        (8, 8),
-        (16, 16),
-        (1024, 1024),
-    ],
-    "service_account": [
-        ("metaflow", "metaflow"),
-        ("trainer.team-a", "trainer.team-a"),
-        ("a", "a"),
-        ("0", "0"),
-        ("123", "123"),
-        ("1.5", "1.5"),
-        ("true", "true"),
-        ("a" * 63, "a" * 63),
-        ("a-b-c", "a-b-c"),
-    ],
-    "shared_memory": [
-        (0, None),
-        ("0", None),
-        (1, 1),
-        (64, 64),
-        ("8192", 8192),
-        (8196, 8196),
-        ("65536", 65536),
-        (100_000_000, 100_000_000),
-    ],
-    "persistent_volume_claims": [
-        ("", None),
-        ("data:/data", {"data": "/data"}),
-        ("metaflow-training:/cache", {"metaflow-training": "/cache"}),
-        ("a:/x,b:/y", {"a": "/x", "b": "/y"}),
-        (" a:/x ,  b:/y\n", {"a": "/x", "b": "/y"}),
-        ("a:/cache,b:/cache2", {"a": "/cache", "b": "/cache2"}),
-        ("a:/mnt/data,b:/tmp/data", {"a": "/mnt/data", "b": "/tmp/data"}),
-        ("0:/metaflow2", {"0": "/metaflow2"}),
-        ("data:/srv/Models_v2.1/a-b", {"data": "/srv/Models_v2.1/a-b"}),
-    ],
-    "cpu": [
-        (1, 1),
-        ("1", 1),
-        ("03", 3),
-        (0.5, 0.5),
-        ("0.25", 0.25),
-        (0.001, 0.001),
-        (2.0, 2.0),
-        (64, 64),
-        (1024, 1024),
-    ],
-    "memory": [
-        (1, 1),
-        (512, 512),
-        ("4096", 4096),
-        ("04096", 4096),
-        (4096, 4096),
-        (8000, 8000),
-        (1_000_000, 1_000_000),
-        (100_000_000, 100_000_000),
-    ],
-    "namespace": [
-        ("default", "default"),
-        ("team-a", "team-a"),
-        ("a", "a"),
-        ("1", "1"),
-        ("123", "123"),
-        ("0a", "0a"),
-        ("true", "true"),
-        ("a" * 63, "a" * 63),
-    ],
-    "datastore_root": [
-        ("", None),
-        ("s3://bucket", ("s3", "s3://bucket")),
-        ("s3://my.bucket-1/metaflow", ("s3", "s3://my.bucket-1/metaflow")),
-        ("s3://bucket/a/b=c/D_e.f", ("s3", "s3://bucket/a/b=c/D_e.f")),
-        ("gs://bucket/metaflow", ("gs", "gs://bucket/metaflow")),
-        ("gs://my_bucket", ("gs", "gs://my_bucket")),
-        ("container", ("azure", "container")),
-        ("my-container/metaflow", ("azure", "my-container/metaflow")),
-        ("s3x/gs", ("azure", "s3x/gs")),
-    ],
-    "image_pull_secrets": [
-        ("", None),
-        ("regcred", ["regcred"]),
-        ("a,b", ["a", "b"]),
-        (" a , b\n", ["a", "b"]),
-        ("registry.example.com", ["registry.example.com"]),
-        ("1", ["1"]),
-        ("a-b", ["a-b"]),
-        ("a" * 63, ["a" * 63]),
-    ],
-    "secrets": [
-        ("", None),
-        ("db-password", ["db-password"]),
-        ("a, b, c", ["a", "b", "c"]),
-        ("a\n", ["a"]),
-        ("team-a.db", ["team-a.db"]),
-        ("0", ["0"]),
-        ("true", ["true"]),
-        ("a.b.c", ["a.b.c"]),
-    ],
-    "node_selector": [
-        ("", None),
-        ("pool=gpu", {"pool": "gpu"}),
-        ("pool=", {"pool": ""}),
-        ("Pool=GPU_1.x", {"Pool": "GPU_1.x"}),
-        ("a=1, b=true\n", {"a": "1", "b": "true"}),
-        ("example.com/zone=eu-1", {"example.com/zone": "eu-1"}),
-        ("a.b=c", {"a.b": "c"}),
-        (
-            "cloud.google.com/gke-accelerator=nvidia-l4,pool=gpu",
-            {"cloud.google.com/gke-accelerator": "nvidia-l4", "pool": "gpu"},
-        ),
-    ],
-    "tolerations": [
-        ("", None),
-        ("nvidia.com/gpu:NoSchedule", [exists("nvidia.com/gpu", "NoSchedule")]),
-        ("gpu:NoExecute", [exists("gpu", "NoExecute")]),
-        ("gpu:PreferNoSchedule\n", [exists("gpu", "PreferNoSchedule")]),
-        ("team=vision:NoExecute", [equal("team", "vision", "NoExecute")]),
-        ("gpu=:NoSchedule", [equal("gpu", "", "NoSchedule")]),
-        ("team=true:NoSchedule", [equal("team", "true", "NoSchedule")]),
-        (
-            "gpu:NoSchedule, team=vision:NoSchedule",
-            [exists("gpu", "NoSchedule"), equal("team", "vision", "NoSchedule")],
-        ),
-    ],
-    "metadata_service_url": [
-        ("", None),
-        ("https://metadata.example.com", ("service", "https://metadata.example.com")),
-        ("http://metadata:8080", ("service", "http://metadata:8080")),
-        ("http://10.0.0.1:80", ("service", "http://10.0.0.1:80")),
-        ("https://example.com/metadata", ("service", "https://example.com/metadata")),
-        ("https://example.com/a/b_c~d.e/", ("service", "https://example.com/a/b_c~d.e/")),
-        ("http://localhost", ("service", "http://localhost")),
-        ("http://meta.ns:8080/", ("service", "http://meta.ns:8080/")),
-    ],
-}
-
-# What each message says first: in a terminal of 80 columns Copier shows no more than that.
-REMEDIES: dict[str, tuple[str, ...]] = {
-    "project_name": ("Like ",),
-    "image": ("A fixed tag: ghcr.io/acme/churn:1.2.3", "Lower case before the tag"),
-    "gpu": ("Whole number, like 1, or 0 for none",),
-    "service_account": ("Like metaflow or team-a",),
-    "shared_memory": ("Whole number of MiB, like 8192",),
-    "persistent_volume_claims": (
-        *("Like data:/data", "Like /cache", "Like my-claim"),
-        *("Name a claim once", "Separate paths", "Not /"),
-    ),
-    "cpu": ("Number above 0, like 2 or 0.5",),
-    "memory": ("Whole number of MB, like 16000",),
-    "namespace": ("Like team-a",),
-    "datastore_root": ("Like s3://bucket/folder",),
-    "image_pull_secrets": ("Like team-a",),
-    "secrets": ("Like team-a",),
-    "node_selector": ("Like pool=gpu", "Name a label once"),
-    "tolerations": ("Like nvidia.com/gpu:NoSchedule",),
-    "metadata_service_url": ("Like https://example.com",),
-}
-# question: (answer, what its message says would be right)
-BAD: dict[str, list[tuple[Any, str]]] = {
-    "project_name": [
-        ("", "Like my-flows:"),
-        ("Churn", "Like churn:"),
-        ("churn_model", "Like churn-model:"),
-        ("Bad_Name", "lower-case letters, digits and single hyphens"),
-        ("2churn", "Like churn:"),
-        ("-churn", "Like churn:"),
-        ("churn-", "Like churn:"),
-        ("churn--model", "Like churn-model:"),
-        ("a" * 41, "at most 40"),
-        ("churn\n", "Like churn:"),
-        ("churn model", "Like churn-model:"),
-        ("churn/model", "Like churn-model:"),
-        ("chürn", "lower-case letters"),
-        ("class", "a Python keyword or module"),
-        ("lambda", "Like lambda-flows:"),
-        ("json", "Like json-flows:"),
-        ("py-compile", "Like py-compile-flows:"),
-        ("metaflow", "Like metaflow-flows:"),
-        ("scikit-learn", "which the project's own package would hide"),
-        ("flows", "Like flows-flows:"),
-        ("tests", "something that the project needs"),
-    ],
-    "image": [
-        ("", "A fixed tag"),
-        ("churn", "latest, or no tag, is refused"),
-        ("ghcr.io/acme/churn", "ghcr.io/acme/churn:1.2.3"),
-        ("localhost:5000/churn", "latest, or no tag, is refused"),
-        ("churn:latest", "a node keeps the stale image, and kind cannot load it"),
-        ("ghcr.io/acme/churn:latest\n", "latest, or no tag, is refused"),
-        ("churn:", "fixed tag"),
-        ("churn:1\n", "ghcr.io/acme/churn:1.2.3"),
-        ("churn:1 ", "ghcr.io/acme/churn:1.2.3"),
-        ("churn:-1", "ghcr.io/acme/churn:1.2.3"),
-        ("Image:With Caps", "lower case"),
-        ("ghcr.io/Acme/churn:1", "Lower case before the tag"),
-        ("https://ghcr.io/acme/churn:1", "ghcr.io/acme/churn:1.2.3"),
-        ("churn:" + "1" * 129, "fixed tag"),
-        ("a" * 260 + ":1", "ghcr.io/acme/churn:1.2.3"),
-        (f"churn@{DIGEST[:-1]}", "a whole sha256 digest"),
-        (f"churn@{DIGEST}0", "a whole sha256 digest"),
-        (f"churn@{DIGEST.upper()}", "a whole sha256 digest"),
-        (f"churn:1@{DIGEST}\n", "a whole sha256 digest"),
-        (f"churn:latest@{DIGEST[:20]}", "a whole sha256 digest"),
-        ("churn@sha512:" + "0" * 64, "a whole sha256 digest"),
-    ],
-    "gpu": [
-        (-1, "Whole number, like 1"),
-        ("-1", "Whole number, like 1"),
-        (0.5, "A GPU cannot be split: a MIG slice goes into"),
-        ("1.0", "Whole number"),
-        (True, "Whole number"),
-        ("true", "Whole number"),
-        ("two", "Whole number"),
-        ("", "Whole number"),
-        ("1 gpu", "Whole number"),
-        ("[1]", "Whole number"),
-        ("{nvidia: 1}", "Whole number"),
-        (1025, "Whole number"),
-    ],
-    "service_account": [
-        ("Meta_Flow", NAMED),
-        ("", "Like metaflow or team-a"),
-        ("meta_flow", NAMED),
-        ("-metaflow", "beginning and ending with a letter or digit"),
-        ("metaflow-", "beginning and ending with a letter or digit"),
-        (".metaflow", "beginning and ending with a letter or digit"),
-        ("team..a", NAMED),
-        ("metaflow\n", NAMED),
-        ("meta flow", NAMED),
-        ("system:serviceaccount:metaflow", NAMED),
-        ("a" * 64, NAMED),
-        (".".join(["a" * 63] * 4), NAMED),
-    ],
-    "shared_memory": [
-        ("8Gi", "Whole number of MiB, like 8192"),
-        ("64M", "MiB"),
-        (-1, "Whole number of MiB"),
-        ("-8192", "Whole number of MiB"),
-        (0.5, "Whole number of MiB"),
-        ("8192.0", "Whole number of MiB"),
-        (True, "Whole number of MiB"),
-        ("", "or 0 for the node's default"),
-        ("1,024", "Whole number of MiB"),
-        ("none", "or 0 for the node's default"),
-        (100_000_001, "Whole number of MiB"),
-    ],
-    "persistent_volume_claims": [
-        ("data", CLAIMED),
-        ("data:", CLAIMED),
-        ("data=/data", CLAIMED),
-        (":/data", CLAIMED),
-        ("a:/x,", CLAIMED),
-        ("a:/x,,b:/y", CLAIMED),
-        ("data:data", MOUNTED),
-        ("data:./data", MOUNTED),
-        ("data: /data", MOUNTED),
-        ("data:/data:ro", MOUNTED),
-        ("data:/data/", MOUNTED),
-        ("data:/a//b", MOUNTED),
-        ("data:/a/../b", MOUNTED),
-        ("data:/a b", MOUNTED),
-        ("data:/a\n/b", MOUNTED),
-        ("a:/x;b:/y", MOUNTED),
-        ("data:/", "not /tmp, /dev/shm, /usr or a folder that Metaflow or Argo uses"),
-        ("data:/tmp", "not /tmp"),
-        ("data:/dev/shm", "Not /dev/shm. Like /cache"),
-        ("data:/dev", "Not /dev. Like /cache"),
-        ("data:/metaflow", "a folder that Metaflow or Argo uses"),
-        ("data:/metaflow/cache", "a folder that Metaflow or Argo uses"),
-        ("data:/mnt/out", "a folder that Metaflow or Argo uses"),
-        ("data:/mnt", "a folder that Metaflow or Argo uses"),
-        ("data:/var/run/argo", "a folder that Metaflow or Argo uses"),
-        ("Data:/data", VOLUME),
-        ("my_data:/data", VOLUME),
-        ("a" * 64 + ":/data", VOLUME),
-        ("a:/x,b:/x", "Separate paths: /x and /x lie inside one another"),
-        ("a:/x,b:/x/y", "/x/y and /x lie inside one another"),
-        ("a:/x/y/z,b:/w,c:/x", "/x and /x/y/z lie inside one another"),
-        ("a:/x,a:/y", "a is given twice, and Metaflow mounts it at one path"),
-    ],
-    "cpu": [
-        (0, "Number above 0, like 2 or 0.5"),
-        (-1, "Number above 0"),
-        ("-0.5", "Number above 0"),
-        (0.0001, "Number above 0"),
-        ("500m", "like 2 or 0.5"),
-        ("1,5", "like 2 or 0.5"),
-        ("two", "Number above 0"),
-        (True, "Number above 0"),
-        ("", "Number above 0"),
-        (".inf", "Number above 0"),
-        (".nan", "Number above 0"),
-        (1025, "Number above 0"),
-    ],
-    "memory": [
-        (0, "Whole number of MB"),
-        (-1, "Whole number of MB"),
-        (0.5, "Whole number of MB"),
-        ("4096.5", "Whole number of MB"),
-        ("8Gi", "like 16000"),
-        ("8 GB", "like 16000"),
-        (True, "Whole number of MB"),
-        ("", "Whole number of MB"),
-        ("lots", "Whole number of MB"),
-        (100_000_001, "Whole number of MB"),
-    ],
-    "namespace": [
-        ("", NAMED),
-        ("Team", NAMED),
-        ("team_a", NAMED),
-        ("team.a", NAMED),
-        ("-team", "a letter or digit at both ends"),
-        ("team-", "a letter or digit at both ends"),
-        ("team a", NAMED),
-        ("team/a", NAMED),
-        ("team\n", NAMED),
-        ("a" * 64, "at most 63"),
-    ],
-    "datastore_root": [
-        ("s3://", ROOT_FORMS),
-        ("s3://b", ROOT_FORMS),
-        ("s3:/bucket/metaflow", ROOT_FORMS),
-        ("S3://bucket", ROOT_FORMS),
-        ("s3://Bucket/metaflow", ROOT_FORMS),
-        ("s3://bucket/", "without a slash at the end"),
-        ("s3://bucket//metaflow", ROOT_FORMS),
-        ("s3://bucket/metaflow\n", ROOT_FORMS),
-        ("gs://bucket/a b", ROOT_FORMS),
-        ("https://bucket.s3.amazonaws.com", ROOT_FORMS),
-        ("/mnt/metaflow", ROOT_FORMS),
-        ("ab", ROOT_FORMS),
-        ("a--b/metaflow", ROOT_FORMS),
-        ("Container/metaflow", ROOT_FORMS),
-        ("a-" * 32 + "b/metaflow", ROOT_FORMS),
-        ("container/", "without a slash at the end"),
-        (" ", "empty"),
-    ],
-    "image_pull_secrets": [
-        ("RegCred", NAMED),
-        ("reg_cred", NAMED),
-        ("reg cred", NAMED),
-        ("regcred,", NAMED),
-        ("a,,b", NAMED),
-        ("a;b", NAMED),
-        ("a\nb", NAMED),
-        ("-a", "a letter or digit at both ends"),
-        ("a, b-", "a letter or digit at both ends"),
-        ("a..b", NAMED),
-        (".".join(["a" * 63] * 4), "at most 253"),
-    ],
-    "secrets": [
-        ("DB_PASSWORD", NAMED),
-        ("db_password", NAMED),
-        ("db password", NAMED),
-        ("a,", NAMED),
-        (",", NAMED),
-        ("a/b", NAMED),
-        ("arn:aws:secretsmanager:eu-1:1:secret:x", NAMED),
-        ("a, B", NAMED),
-        ("a\nb", NAMED),
-        (".a", "a letter or digit at both ends"),
-    ],
-    "node_selector": [
-        ("pool", LABEL),
-        ("pool:gpu", LABEL),
-        ("=gpu", LABEL),
-        ("pool=gpu,", LABEL),
-        ("pool=a b", LABEL),
-        ("pool=a\nb", LABEL),
-        ("pool=-a", LABEL),
-        ("_pool=a", LABEL),
-        ("/pool=a", LABEL),
-        ("a/b/c=d", LABEL),
-        ("Example.com/zone=a", LABEL),
-        ("a" * 64 + "=b", LABEL),
-        ("a=" + "b" * 64, LABEL),
-        ("pool=a, pool=b", "pool is given twice, and a node has one value of it"),
-    ],
-    "tolerations": [
-        ("gpu", TAINT),
-        ("gpu:", "the effect is NoSchedule, PreferNoSchedule or NoExecute"),
-        ("gpu:noschedule", "the effect is NoSchedule, PreferNoSchedule or NoExecute"),
-        ("gpu=NoSchedule", TAINT),
-        (":NoSchedule", TAINT),
-        ("=a:NoSchedule", TAINT),
-        ("gpu=a b:NoSchedule", TAINT),
-        ("gpu=a:NoSchedule:60", TAINT),
-        ("gpu:NoSchedule-", TAINT),
-        ("-gpu:NoSchedule", TAINT),
-        ("a/b/c:NoSchedule", TAINT),
-        ("gpu:NoSchedule,", "Like nvidia.com/gpu:NoSchedule"),
-        ("gpu:NoSchedule, team", TAINT),
-        ("gpu:No\nSchedule", TAINT),
-    ],
-    "metadata_service_url": [
-        ("metadata.example.com", URL),
-        ("ftp://metadata.example.com", URL),
-        ("https://", URL),
-        ("https:/metadata", URL),
-        ("HTTPS://metadata", URL),
-        ("https://meta data", URL),
-        ("https://metadata\n", URL),
-        ("https://metadata:port", URL),
-        ("https://-metadata", URL),
-        ("https://user:password@metadata", URL),
-        ("https://metadata?token=1", URL),
-        (" ", "empty"),
-    ],
-}
+ADVANCED_QUESTIONS = {*ASKED_WITH_ADVANCED}
 
 
 def load(project: Path, name: str) -> dict[str, Any]:
@@ -531,10 +66,12 @@ def answer(plain: Path) -> Callable[..., Path]:
     return answer
 
 
-@pytest.mark.parametrize("row", range(max(map(len, GOOD.values()))))
+@pytest.mark.parametrize("row", range(max(len(question.good) for question in FREE_TEXT.values())))
 def test_good_answers(answer, tmp_path, row):
     """One copy takes a whole row of the table: good answers do not exclude one another."""
-    cells = {question: rows[row] for question, rows in GOOD.items() if row < len(rows)}
+    cells = {
+        name: question.good[row] for name, question in FREE_TEXT.items() if row < len(question.good)
+    }
     project = answer(tmp_path / "new", **{question: cell[0] for question, cell in cells.items()})
     expected = {question: cell[1] for question, cell in cells.items()}
     assert {question: said(project, question) for question in cells} == expected
@@ -543,16 +80,16 @@ def test_good_answers(answer, tmp_path, row):
 @pytest.mark.parametrize(
     ("question", "value", "right"),
     [
-        pytest.param(question, *row, id=f"{question}-{repr(row[0])[:40]}")
-        for question, rows in BAD.items()
-        for row in rows
+        pytest.param(name, *row, id=f"{name}-{repr(row[0])[:40]}")
+        for name, question in FREE_TEXT.items()
+        for row in question.bad
     ],
 )
 def test_bad_answer(answer, tmp_path, question, value, right):
     with pytest.raises(ValueError) as refusal:
         answer(tmp_path / "new", **{question: value})
     message = str(refusal.value).partition(f"question '{question}': ")[2]
-    remedy = next(remedy for remedy in REMEDIES[question] if message.startswith(remedy))
+    remedy = next(remedy for remedy in FREE_TEXT[question].remedies if message.startswith(remedy))
     assert len(f"Validation error for question '{question}': {remedy}") < 80
     assert right in message
     assert not list(tmp_path.iterdir())
@@ -675,19 +212,31 @@ def test_conditions_are_the_designed_ones():
     conditional = {
         key: question["when"] for key, question in QUESTIONS.items() if "when" in question
     }
-    assert conditional.keys() == ADVANCED_QUESTIONS | {"gpu_vendor"} | COMPUTED
+    assert conditional.keys() == ADVANCED_QUESTIONS | {"gpu_vendor"} | {*COMPUTED}
     assert not any(conditional[key] for key in COMPUTED)
 
 
-@pytest.mark.parametrize("question", sorted(QUESTIONS.keys() - COMPUTED))
+@pytest.mark.parametrize("question", sorted(QUESTIONS.keys() - {*COMPUTED}))
 def test_question_is_explained_and_checked(question):
     properties = QUESTIONS[question]
     assert properties["help"].strip()
     assert "\n" not in properties["help"].strip()
     if properties["type"] in ("str", "yaml") and "choices" not in properties:
         assert properties["validator"].strip()
-        assert len(BAD[question]) >= 8
-        assert len(GOOD[question]) >= 8
+        assert len(FREE_TEXT[question].bad) >= 8
+        assert len(FREE_TEXT[question].good) >= 8
+
+
+def test_a_question_that_is_not_registered_is_named():
+    """These lines stop pytest before the first test, in conftest.py."""
+    assert list(missing(QUESTIONS)) == []
+    lines = list(missing({"contact": {}, **QUESTIONS}))
+    assert lines == ["contact: add it to ASKED or ASKED_WITH_ADVANCED; to COMPUTED if it is none"]
+    without = {name: question for name, question in QUESTIONS.items() if name != "cpu"}
+    assert list(missing(without)) == ["cpu: copier.yml has no such question; take it out"]
+    turned = dict(reversed(QUESTIONS.items()))
+    (line,) = missing(turned)
+    assert line.startswith("ASKED: the order in copier.yml is advanced, python_version, ci, ")
 
 
 def test_keywords_and_standard_library_are_reserved(plain):

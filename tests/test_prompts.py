@@ -11,28 +11,13 @@ import pexpect
 import pytest
 import yaml
 from conftest import QUESTIONS
+from questions import ASKED
 
 COPIER = Path(sys.executable).parent / "copier"
 ENTER = "\r"
 UP = "\x1b[A"
 CLEAR = "\x15"
 INTERRUPT = "\x03"
-SEEN_BY_DEFAULT = [
-    "project_name",
-    "image",
-    "image_source",
-    "gpu",
-    "service_account",
-    "shared_memory",
-    "persistent_volume_claims",
-    "cpu",
-    "memory",
-    "namespace",
-    "datastore_root",
-    "ci",
-    "python_version",
-    "advanced",
-]
 
 
 @pytest.fixture
@@ -94,10 +79,10 @@ def test_all_defaults_give_a_project(terminal, tmp_path):
     """Fourteen times Enter; nothing else is asked, trust least of all."""
     project = tmp_path / "Churn Model"
     child = terminal(project)
-    accept(child, *SEEN_BY_DEFAULT)
+    accept(child, *ASKED)
     assert ended(child) == 0
     answers = {key for key in answers_of(project) if not key.startswith("_")}
-    assert answers == set(SEEN_BY_DEFAULT)
+    assert answers == set(ASKED)
     assert answers_of(project)["project_name"] == "churn-model"
     settings = tomllib.loads((project / "k8s.toml").read_text())
     assert settings["image"] == "ghcr.io/example/churn-model:0.1.0"
@@ -105,7 +90,7 @@ def test_all_defaults_give_a_project(terminal, tmp_path):
 
 def test_default_of_a_reserved_folder_name_can_be_accepted(terminal, tmp_path):
     child = terminal(tmp_path / "tests")
-    accept(child, *SEEN_BY_DEFAULT)
+    accept(child, *ASKED)
     assert ended(child) == 0
     assert answers_of(tmp_path / "tests")["project_name"] == "tests-flows"
 
@@ -119,7 +104,7 @@ def test_wrong_answer_can_be_corrected(terminal, tmp_path):
     child.send(CLEAR + "foo:latest" + ENTER)
     child.expect_exact("A fixed tag: ghcr.io/acme/churn:1.2.3")
     child.send(CLEAR + "foo:1.0" + ENTER)
-    accept(child, *SEEN_BY_DEFAULT[SEEN_BY_DEFAULT.index("image_source") :])
+    accept(child, *ASKED[ASKED.index("image_source") :])
     assert ended(child) == 0
     assert tomllib.loads((project / "k8s.toml").read_text())["image"] == "foo:1.0"
 
@@ -127,7 +112,7 @@ def test_wrong_answer_can_be_corrected(terminal, tmp_path):
 def test_wrong_number_can_be_corrected(terminal, tmp_path):
     project = tmp_path / "churn"
     child = terminal(project)
-    accept(child, *SEEN_BY_DEFAULT[: SEEN_BY_DEFAULT.index("gpu")])
+    accept(child, *ASKED[: ASKED.index("gpu")])
     asked(child, "gpu")
     child.send(CLEAR + "1 A100" + ENTER)
     child.expect_exact("Whole number, like 1, or 0 for none", timeout=5)
@@ -137,7 +122,7 @@ def test_wrong_number_can_be_corrected(terminal, tmp_path):
     child.send(CLEAR + "8Gi" + ENTER)
     child.expect_exact("Whole number of MiB, like 8192")
     child.send(CLEAR + "8192" + ENTER)
-    accept(child, *SEEN_BY_DEFAULT[SEEN_BY_DEFAULT.index("persistent_volume_claims") :])
+    accept(child, *ASKED[ASKED.index("persistent_volume_claims") :])
     assert ended(child) == 0
     settings = tomllib.loads((project / "k8s.toml").read_text())
     assert (settings["gpu"], settings["shared_memory"]) == (1, 8192)
@@ -152,7 +137,7 @@ def test_image_with_digest_cannot_be_built(terminal, tmp_path):
     child.send(CLEAR + "foo@sha256:" + "0" * 64 + ENTER)
     asked(child, "image_source")
     child.send(UP + ENTER)
-    accept(child, *SEEN_BY_DEFAULT[SEEN_BY_DEFAULT.index("gpu") :])
+    accept(child, *ASKED[ASKED.index("gpu") :])
     assert ended(child) == 0
     assert answers_of(project)["image_source"] == "existing"
 
@@ -160,7 +145,7 @@ def test_image_with_digest_cannot_be_built(terminal, tmp_path):
 def test_advanced_questions_follow_a_yes(terminal, tmp_path):
     project = tmp_path / "churn"
     child = terminal(project)
-    accept(child, *SEEN_BY_DEFAULT[:-1])
+    accept(child, *ASKED[:-1])
     asked(child, "advanced")
     child.send("y")
     accept(child, "image_pull_secrets", "secrets", "node_selector")
@@ -177,7 +162,7 @@ def test_advanced_questions_follow_a_yes(terminal, tmp_path):
 def test_interrupt_leaves_nothing(terminal, tmp_path, last):
     """Ctrl-C at any kind of question: no folder, no traceback, and not a success."""
     child = terminal(tmp_path / "churn")
-    accept(child, *SEEN_BY_DEFAULT[: SEEN_BY_DEFAULT.index(last)])
+    accept(child, *ASKED[: ASKED.index(last)])
     asked(child, last)
     child.send(INTERRUPT)
     assert ended(child) != 0
@@ -192,7 +177,7 @@ def test_existing_file_is_asked_about(terminal, tmp_path, reply, kept):
     project.mkdir()
     (project / "k8s.toml").write_text("ours = true\n")
     child = terminal(project)
-    accept(child, *SEEN_BY_DEFAULT)
+    accept(child, *ASKED)
     child.expect(re.escape("Overwrite k8s.toml?"))
     child.send(reply)
     assert ended(child) == 0

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from conftest import ADVANCED, EXAMPLE, QUESTIONS, ROOT, UV, run
 from metaflow.metaflow_environment import MetaflowEnvironment
+from questions import ASKED, ASKED_WITH_ADVANCED, ASKED_WITH_GPU, CHOICES
 
 BIN = Path(sys.executable).parent
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
@@ -26,9 +27,6 @@ def values(choices: Any) -> list[str]:
     return [choice["value"] if isinstance(choice, dict) else choice for choice in listed]
 
 
-CHOICES = {
-    key: values(question["choices"]) for key, question in QUESTIONS.items() if "choices" in question
-}
 MATRIX: dict[str, dict[str, Any]] = {
     "defaults": {},
     "example": EXAMPLE,
@@ -105,14 +103,6 @@ JOBS = {
     },
 }
 NO_DOCKERFILE = {"advanced", "image_source=existing"}
-UNASKED = {"organisation", "schema", "package_name", "environments", "gpu_vendor"}
-ADVANCED_ONLY = {
-    "image_pull_secrets",
-    "secrets",
-    "node_selector",
-    "tolerations",
-    "metadata_service_url",
-}
 
 
 class Case:
@@ -142,12 +132,11 @@ def case(request: pytest.FixtureRequest, copie_session: Any, template: Path) -> 
 
 
 def test_matrix_has_every_choice():
-    """A choice that is added to copier.yml is rendered here too, if only these lists know it."""
+    """A choice that is added to copier.yml is rendered here too, if tests/questions.py knows it."""
     assert CHOICES == {
-        "image_source": ["build", "existing"],
-        "gpu_vendor": ["nvidia", "amd"],
-        "ci": ["github", "gitlab", "none"],
-        "python_version": ["3.11", "3.12", "3.13"],
+        key: values(question["choices"])
+        for key, question in QUESTIONS.items()
+        if "choices" in question
     }
 
 
@@ -249,9 +238,9 @@ def test_answers_are_recorded(case):
     """An update asks only what the answers file lacks, so every asked key must be in it."""
     given = MATRIX[case.name]
     answers = yaml.safe_load(case.read(".copier-answers.yml"))
-    asked = QUESTIONS.keys() - UNASKED - ADVANCED_ONLY
-    asked |= {"gpu_vendor"} if given.get("gpu") else set()
-    asked |= ADVANCED_ONLY if given.get("advanced") else set()
+    asked = {*ASKED}
+    asked |= {*ASKED_WITH_GPU} if given.get("gpu") else set()
+    asked |= {*ASKED_WITH_ADVANCED} if given.get("advanced") else set()
     assert {key for key in answers if not key.startswith("_")} == asked
     assert same(answers, given)
     assert answers.keys() >= {"_commit", "_src_path"}
