@@ -77,10 +77,7 @@ class SharedConfiguration(FlowMutator):
             mutators.insert(0, mutators.pop())
 
     def mutate(self, mutable_flow: Any) -> None:
-        """Note which command runs, and what `--with kubernetes` says.
-
-        Then put each step's own @kubernetes back, for the team's mutators to see.
-        """
+        """Note the command and `--with kubernetes`; put back what a team's mutators are to see."""
         self.command = current_command()
         if self.command.name in ("run", "resume", "spin"):
             os.environ[LOCAL_RUN] = "1"  # a pod that runs another flow runs its steps in itself
@@ -98,10 +95,9 @@ class SharedConfiguration(FlowMutator):
 
 
 class StepConfiguration(StepMutator):
-    """Replaces a step's @kubernetes by one with the merged settings, after all other mutators.
+    """Replaces a step's @kubernetes by one with the merged settings, after a team's own mutators.
 
-    Those, a team's own, see what they see on a plain FlowSpec, so @kubernetes that they add or
-    change is the step's own.
+    They see what they see on a plain FlowSpec: @kubernetes that they change is the step's own.
     """
 
     # Metaflow calls a mutator once, and too early in a flow with @pypi_base: not so this one.
@@ -221,8 +217,7 @@ def take_kubernetes(function: Any) -> list[Any]:
 def current_command() -> Command:
     """Return what Metaflow was asked to do; raise ConfigurationError for another back end.
 
-    Its arguments are private to Metaflow. If Metaflow no longer keeps them, stop: no run is better
-    than one without its configuration.
+    Its arguments are private to Metaflow: without them stop, rather than run without configuration.
     """
     context = get_current_context(silent=True)
     arguments = context and getattr(context.find_root(), "saved_args", None)

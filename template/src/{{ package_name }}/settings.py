@@ -95,6 +95,17 @@ def parse(file: Path) -> dict[str, Any]:
     return {key: value for key, value in config.items() if value is not None}  # JSON has null
 
 
+def refuse_keys_below_tables(config: dict[str, Any], where: str) -> None:
+    """Raise ConfigurationError for a key at the end of the file, which TOML puts in a table."""
+    rules = schema()["properties"]
+    for table in rules.keys() & config.keys() - {*NOT_OF_STEPS}:
+        values, rule = config[table], rules[table].get("additionalProperties")
+        for key in rules.keys() & values if isinstance(values, dict) else ():
+            if fits(values[key], rules[key]) and not (rule and fits(values[key], rule)):
+                remedy = f"is a key of its own, not of [{table}]: move it above the first [table]"
+                raise ConfigurationError(f"{where}: {key} {remedy}")
+
+
 @functools.cache
 def schema() -> dict[str, Any]:
     return json.loads((PACKAGE / SCHEMA).read_text(encoding="utf-8"))
