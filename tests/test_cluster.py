@@ -138,7 +138,7 @@ def create_fails(words: str) -> dict[str, str | None]:
 NO_DOCKER = 'echo "Cannot connect to the Docker daemon at unix:///x. Is it up?" >&2; exit 1'
 OTHERS = 'case "$1 $2" in version*) echo v0.33.0;; "get clusters") echo churn-model;; esac'
 BAD: dict[str, tuple[dict[str, str | None], str]] = {
-    "Docker is not running": ({"docker": NO_DOCKER}, "start Docker"),
+    "Docker is not running": ({"docker": NO_DOCKER}, "Docker is not running: start it"),
     "no kind": ({"kind": None}, "kind is not installed, or not on PATH"),
     "no kubectl": ({"kubectl": None}, "kubectl is not installed, or not on PATH"),
     "old kind": ({"kind": "echo kind v0.11.1"}, "kind 0.11.1 is too old: 0.27 or newer is needed"),

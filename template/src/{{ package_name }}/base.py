@@ -1,7 +1,6 @@
 """BaseFlow and k8s: the shared Kubernetes configuration, on every step of every flow.
 
-This runs on laptops, in CI and inside pods, whose images may be old: it needs the standard
-library, Metaflow and Python 3.9, nothing else.
+It runs in pods too, whose images may be old: it needs Metaflow and Python 3.9, nothing else.
 """
 
 from __future__ import annotations
@@ -153,10 +152,7 @@ class BaseFlow(FlowSpec):
     k8s_config: Any  # what is in k8s.toml, for steps to read; an artifact of each run
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let a flow have an `__init__(self)`.
-
-        Metaflow makes a second instance of a flow with mutators, with `use_cli=False`.
-        """
+        """Let a flow have an `__init__(self)`: Metaflow makes a second with use_cli=False."""
         super().__init_subclass__(**options)
         own = cls.__init__
         if "use_cli" not in inspect.signature(own).parameters:

@@ -19,13 +19,20 @@ def api_client() -> Any:
     """Return a kubernetes.client.ApiClient for the cluster that Metaflow would use.
 
     The rules are those of KubernetesClient in metaflow/plugins/kubernetes/kubernetes_client.py.
+    Raise CommandError if kubectl has no context.
     """
     from kubernetes import client, config
 
-    if in_a_pod():
-        config.load_incluster_config()
-    else:  # by itself the library knows the KUBECONFIG of when it was imported
-        config.load_kube_config(os.environ.get("KUBECONFIG") or None)
+    try:
+        if in_a_pod():
+            config.load_incluster_config()
+        else:  # by itself the library knows the KUBECONFIG of when it was imported
+            config.load_kube_config(os.environ.get("KUBECONFIG") or None)
+    except (config.ConfigException, OSError) as error:
+        raise CommandError(
+            "kubectl has no context: choose one with `kubectl config use-context NAME`, or set"
+            f" KUBECONFIG to the file that has it ({error})"
+        ) from error
     configuration = client.Configuration.get_default_copy()
     configuration.retries = False
     return client.ApiClient(configuration)

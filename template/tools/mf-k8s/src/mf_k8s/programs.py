@@ -19,8 +19,8 @@ VERSION_OF = {
     "kubectl": ("kubectl", "version", "--client"),
 }
 REASON = "error|failed|denied|not found"  # in the lines of an output that say why
+NO_DOCKER = ("cannot connect to the docker", "failed to connect to the docker")
 REMEDIES = {  # by what these programs print, in lower case
-    "cannot connect to the docker daemon": "start Docker",
     "permission denied while trying to connect": "add yourself to the group docker",
     "no space left on device": "free some disk: docker system prune",
     "port is already allocated": "another program has this port; try again",
@@ -69,6 +69,8 @@ def run_program(
     finally:
         _running.remove(process)
     if process.returncode:
+        if any(words in errors.lower() for words in NO_DOCKER):
+            raise CommandError("Docker is not running: start it")
         raise CommandError(f"{' '.join(command[:3])}: {reason_of_failure(errors or output)}")
     return output
 
