@@ -15,13 +15,14 @@ ifeq ($(VERSIONS),oldest)
 export UV_RESOLUTION := lowest-direct
 endif
 
-.PHONY: help demo test test-kind lint coverage package benchmark benchmark-kind organisation-check picture
+.PHONY: help demo test test-kind lint coverage screens package benchmark benchmark-kind organisation-check picture
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
 	@echo "make test       every test that needs no cluster; LONG=1 tries more"
 	@echo "make test-kind  the tests on a real cluster; needs Docker, kind and kubectl; LONG=1 tries more"
 	@echo "make lint       check this repository's style and types"
 	@echo "make coverage   run the tests of the command k8s, and show the lines that they do not reach"
+	@echo "make screens    write tests/screens anew: what people see at 80 columns; read what changed"
 	@echo "make package    build the command k8s, mf-k8s, as a wheel and sdist in dist/"
 	@echo "make benchmark  measure what the README says about speed, and update a fleet"
 	@echo "make benchmark-kind  measure the cluster; needs Docker, kind and kubectl"
@@ -55,6 +56,10 @@ coverage: $(BIN)/$(VERSIONS)
 	$(BIN)/coverage run -m pytest --quiet $(TESTS_OF_K8S)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --show-missing
+
+screens: $(BIN)/$(VERSIONS)
+	$(BIN)/pytest --quiet --write-screens tests/test_screens.py tests/test_places.py
+	git diff --stat tests/screens
 
 package: $(BIN)/$(VERSIONS)
 	@$(BIN)/uv build --quiet --out-dir $(DIST) template/tools/mf-k8s

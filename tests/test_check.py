@@ -253,7 +253,7 @@ def test_what_only_deploy_makes_right_is_marked(k8s: Run, project: Path) -> None
         assert "start †" not in done.stdout and "end †" not in done.stdout
     strict = k8s("check", "hello", "--strict")
     assert strict.returncode == 1
-    assert "- --strict: right by `k8s deploy` alone: error-msg-capture-hook" in strict.stdout
+    assert "- --strict: only `k8s deploy` makes these pods right: error-msg-capture-hook" in strict.stdout
     as_json = k8s("check", "hello", "--strict", "--format=json")
     assert (as_json.returncode, json.loads(as_json.stdout)["equal"]) == (1, False)
 
@@ -749,4 +749,4 @@ def test_live_says_what_is_missing(k8s: Run, cluster: Any) -> None:
     handler.forbidden = "pods"
     done = k8s("check", "hello", "--live", **env)
     assert done.returncode == 2
-    assert one_line(done) == "k8s: no right to list pods in namespace team-a"
+    assert one_line(done) == "k8s: not allowed to list pods in namespace team-a"

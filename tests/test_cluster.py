@@ -411,7 +411,7 @@ def test_kind_toml(k8s: Callable[..., Any], example: Path, settings: str, says: 
 
 @pytest.mark.parametrize("command", [["test"], ["env"], ["logs", "x"]])
 def test_without_a_cluster(k8s: Callable[..., Any], command: list[str]) -> None:
-    assert k8s("kind", *command) == (2, "k8s: no cluster is up: k8s kind up\n")
+    assert k8s("kind", *command) == (2, "k8s: no cluster is up: run `k8s kind up`\n")
 
 
 def test_deploy_wants_a_flow_and_an_environment_that_exist(
@@ -536,8 +536,8 @@ def test_a_workflow_that_argo_does_not_take_up(monkeypatch: pytest.MonkeyPatch) 
         for _ in range(1000):
             assert end() is None
     assert str(stopped.value) == (
-        "Argo has not taken up the workflow hello-x in 60 s: its controller may not run, or not"
-        " watch namespace team-a"
+        "Argo has not taken up the workflow hello-x in 60 s: its controller may be down, or may"
+        " not watch namespace team-a"
     )
     workflow["status"] = {"phase": "Running"}
     late = flow_runs.WorkflowEnd("team-a", "hello-x")

@@ -36,7 +36,7 @@ BROKEN = {
     "conflict": (
         {"pyproject.toml": PYPROJECT + "<<<<<<< before updating\n"},
         "pyproject.toml is not TOML: Invalid statement (at line 4, column 1); correct that line, or"
-        " settle the conflict that an update left there",
+        " resolve the conflict that an update left there",
     ),
     "no package": (
         {"pyproject.toml": '[tool.mf-k8s]\nrequired-version = ">=0.3.0"\n'},

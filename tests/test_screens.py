@@ -3,7 +3,12 @@
 `make screens` writes them anew. Read what has changed: this is where a line that is cut shows.
 """
 
+import copy
 import os
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +16,12 @@ import pexpect
 import pyte
 import pytest
 from conftest import BIN, QUESTIONS, Compare
+from mf_k8s.check.compare import check_flows
+from mf_k8s.check.show import show_reports
+from mf_k8s.cli import main
+from mf_k8s.compile_flows import compile_flows
+from mf_k8s.plan.differences import differences, planned_settings, show_plan
+from mf_k8s.project import Project
 
 ENTER = "\r"
 CLEAR = "\x15"
@@ -110,3 +121,183 @@ def test_questions_and_wrong_answers(terminal: Terminal, compare: Compare) -> No
             terminal.child.send(ENTER)
     compare("questions", "\n\n".join(questions))
     compare("wrong-answers", "\n\n".join(messages))
+
+
+IMAGE = "registry.acme.example.com:5000/vision/churn:2024.11.3-cuda12.4"
+SHARED = f"""image = "{IMAGE}"
+service_account = "metaflow"
+gpu = 1
+node_selector.pool = "a100"
+tolerations = [{{ key = "nvidia.com/gpu", operator = "Exists" }}]
+persistent_volume_claims.metaflow-training = "/cache"
+"""
+SCORE = """from metaflow import step
+
+from churn_model import BaseFlow, k8s
+
+
+class ScoreFlow(BaseFlow):
+    @k8s(memory=8000)
+    @step
+    def start(self):
+        self.next(self.prepare_features)
+
+    @k8s(image="ghcr.io/acme/spark:3.5.1", gpu=None)
+    @step
+    def prepare_features(self):
+        self.next(self.score)
+
+    @step
+    def score(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    ScoreFlow()
+"""
+BUG = """        if function.__name__ == "score":
+            settings.pop("gpu")
+"""
+
+
+@pytest.fixture
+def project(example: Path, tmp_path: Path) -> Project:
+    """Return a project with long values, in which one step of two has lost its GPU."""
+    root = tmp_path / "churn-model"
+    shutil.copytree(example, root, ignore=shutil.ignore_patterns(".venv", ".metaflow"))
+    (root / "k8s.toml").write_text(SHARED)
+    (root / "flows/score.py").write_text(SCORE)
+    base = root / "src/churn_model/base.py"
+    line = "        settings = step_settings(read_config(), overrides, self.with_options, where)\n"
+    assert line in base.read_text()
+    base.write_text(base.read_text().replace(line, line + BUG))
+    return Project(root, "churn_model")
+
+
+def test_check_and_plan(
+    project: Project,
+    compare: Compare,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Readable at each width, and in a log, where nothing says how wide it is."""
+    compiled = list(compile_flows(project, project.flow_files()))
+    reports = list(check_flows(project, compiled))
+    old = {flow.flow["name"]: planned_settings(flow.template) for flow in compiled}  # type: ignore
+    new = copy.deepcopy(old)
+    for pod in new["TrainFlow"].values():
+        if "image" in pod:
+            pod["image"] = IMAGE.replace("11.3", "11.4")
+    new["TrainFlow"]["train"]["memory"] = "16000M"
+    new["ScoreFlow"]["score"]["gpu"] = {"nvidia.com/gpu": "1"}
+    plan = differences(old, new, "HEAD")
+    for width in ("80", "100", "160"):
+        monkeypatch.setenv("COLUMNS", width)
+        show_reports(reports, markdown=False)
+        compare(f"check-{width}", capsys.readouterr().out)
+        show_plan(plan, markdown=False)
+        compare(f"plan-{width}", capsys.readouterr().out)
+    show_reports(reports, markdown=True)
+    show_plan(plan, markdown=True)
+    compare("check-and-plan-markdown", capsys.readouterr().out)
+
+    def no_terminal(_: int) -> os.terminal_size:
+        raise OSError
+
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr(os, "get_terminal_size", no_terminal)
+    show_reports(reports, markdown=False)
+    compare("check-80", capsys.readouterr().out)
+
+
+def on_terminal(output: str) -> str:
+    """Return lines as a terminal of 80 columns shows them."""
+    parts = [re.findall(".{1,80}", line) or [""] for line in output.splitlines()]
+    return "\n".join(line for lines in parts for line in lines)
+
+
+FORGOTTEN_STEP = SCORE.replace("    @step\n    def prepare", "    def prepare")
+FORGOTTEN_BASE = SCORE.replace("(BaseFlow)", "(FlowSpec)").replace(
+    "import step", "import FlowSpec, step"
+)
+BELOW = SHARED + '\n[labels]\nteam = "churn"\ngpu = 2\n'
+# What is typed: the file of a flow and k8s.toml that are wrong, and the environment.
+MISTAKES: dict[str, tuple[str, str, dict[str, str]]] = {
+    "a step without @step": (FORGOTTEN_STEP, SHARED, {}),
+    "a flow without BaseFlow": (FORGOTTEN_BASE, SHARED, {}),
+    "a key below a table": (SCORE, BELOW, {}),
+    "a misspelt key": (SCORE.replace("memory=", "memroy="), SHARED, {}),
+    "a pool that is not there": (SCORE.replace("memory=8000", "'a100'"), SHARED, {}),
+    "nobody's name": (SCORE, SHARED, {"METAFLOW_USER": "root"}),
+}
+
+
+def test_mistakes_in_flows(example: Path, tmp_path: Path, compare: Compare) -> None:
+    """What `run` prints, which needs no cluster, and stops before a step has run."""
+    project, screens = tmp_path / "churn-model", []
+    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv", ".metaflow"))
+    for mistake, (flow, shared, variables) in MISTAKES.items():
+        (project / "flows/score.py").write_text(flow)
+        (project / "k8s.toml").write_text(shared)
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "METAFLOW_USER": "ann"}
+        env |= {"PYTHONPATH": str(project / "src"), **variables}
+        command = [BIN / "python", "flows/score.py", "run"]
+        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
+        assert done.returncode == 1
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("Metaflow 2")]
+        screens.append(f"# {mistake}\n$ python flows/score.py run\n" + "\n".join(lines).rstrip())
+    compare("mistakes-in-flows", on_terminal("\n\n".join(screens)))
+
+
+NO_DOCKER = """#!/bin/sh
+echo "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?" >&2
+exit 1
+"""
+
+
+def test_errors_of_the_command(
+    example: Path,
+    tmp_path: Path,
+    compare: Compare,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line each, and exit code 2."""
+    (tmp_path / "docker").write_text(NO_DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    (tmp_path / "kubeconfig").write_text("{}")
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("METAFLOW_", "KUBE", "K8S_"))
+    }
+    clean |= {"METAFLOW_HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    s3 = {"METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_DATASTORE_SYSROOT_S3": "s3://a/b"}
+    commands: list[tuple[str, Path, dict[str, str]]] = [
+        ("k8s check", tmp_path, {}),
+        ("k8s check scores", example, {}),
+        ("k8s kind up", example, {}),
+        ("k8s kind test", example, {}),
+        ("k8s image", example, {}),
+        ("k8s deploy hello --env staging", example, {}),
+        ("k8s deploy hello --env prod", example, {}),
+        ("k8s deploy hello", example, {"METAFLOW_DEFAULT_DATASTORE": "s3"}),
+        ("k8s deploy hello", example, s3 | {"KUBECONFIG": str(tmp_path / "kubeconfig")}),
+    ]
+    screens = []
+    for command, folder, variables in commands:
+        with monkeypatch.context() as patch:
+            patch.chdir(folder)
+            patch.setattr(os, "environ", clean | variables)
+            patch.setattr(sys, "argv", command.split())
+            # what it costs is seconds, and has no part in these messages
+            patch.setattr("mf_k8s.deploy.command.compile_flows", lambda *_: [])
+            with pytest.raises(SystemExit) as end:
+                main()
+        assert end.value.code == 2
+        screens.append(f"$ {command}\n{capsys.readouterr().err.replace(str(tmp_path), '/tmp/x')}")
+    compare("errors", on_terminal("\n".join(screens)))

@@ -86,7 +86,7 @@ def refusals(work: str) -> Iterator[None]:
                 " expired: log in to it again, until `kubectl auth whoami` names you"
             ) from error
         if error.status == 403:
-            raise CommandError(f"no right to {work}") from error
+            raise CommandError(f"not allowed to {work}") from error
         raise CommandError(f"cannot {work}: {error.status} {error.reason}") from error
     except (config.ConfigException, HTTPError) as error:
         raise CommandError(f"no cluster answers: {error}") from error

@@ -114,7 +114,7 @@ def read_table(file: Path) -> dict[str, Any] | None:
         tool = tomllib.loads(text).get("tool", {})
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CommandError(
-            f"{shown_path(file)} is not TOML: {error}; correct that line, or settle the conflict"
+            f"{shown_path(file)} is not TOML: {error}; correct that line, or resolve the conflict"
             " that an update left there"
         ) from error
     return tool.get(TABLE) if isinstance(tool, dict) else None

@@ -27,7 +27,7 @@ def check(
     run: Annotated[str, typer.Option(help="With --live: a run's ID; by default the newest.")] = "",
     env: Env = "",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail on pods that are right by `k8s deploy` alone.")
+        bool, typer.Option("--strict", help="Fail on pods that only `k8s deploy` makes right.")
     ] = False,
     debug: Debug = False,
 ) -> None:
@@ -38,7 +38,7 @@ def check(
     if (namespace or run or env) and not live:
         raise CommandError("--env, --namespace and --run need --live")
     if strict and live:
-        raise CommandError("--strict is of what is compiled; --live shows what is deployed anyway")
+        raise CommandError("--strict does not go with --live, which shows what is deployed")
     project = find_project()
     apply_environment(project, env)
     files = project.flow_files(flows or ())
@@ -57,7 +57,7 @@ def check(
             report.failures.extend(filter(None, [clashes.get(report.flow or "")]))
             if strict and report.by_deploy:
                 pods = ", ".join(report.by_deploy)
-                report.failures.append(f"--strict: right by `k8s deploy` alone: {pods}")
+                report.failures.append(f"--strict: only `k8s deploy` makes these pods right: {pods}")
     if format == "json":
         print(as_json(reports))
     else:

@@ -93,7 +93,7 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
             by_deploy[name] = left_off
     if never := sorted(NEVER_ON_HOOKS & shared.keys()):
         report.notes.append(
-            f"not on pods that do not run steps, because Metaflow cannot: {', '.join(never)}"
+            f"Metaflow gives these to steps only, not to its other pods: {', '.join(never)}"
         )
     name, project_flow = template["metadata"]["name"], annotation(template, "project_flow_name")
     if len(project_flow) > NAME_LIMIT:

@@ -35,7 +35,7 @@ def build_image(project: Project, image: str) -> None:
             f"no Dockerfile: {image} is an existing image, which is only pulled (image_source)"
         )
     if not (project.root / "uv.lock").exists():
-        raise CommandError("no uv.lock, which the Dockerfile installs: uv lock")
+        raise CommandError("the Dockerfile needs uv.lock: run `uv lock`")
     run_program("docker", "build", "--tag", image, str(project.root), env=BUILD)
 
 

@@ -146,7 +146,7 @@ class WorkflowEnd:
         if not status and time.monotonic() - self.started > TAKEN_UP:
             raise CommandError(
                 f"Argo has not taken up the workflow {self.name} in {TAKEN_UP} s: its controller"
-                f" may not run, or not watch namespace {self.namespace}"
+                f" may be down, or may not watch namespace {self.namespace}"
             )
         return status if status.get("finishedAt") else None
 
