@@ -253,7 +253,10 @@ def test_what_only_deploy_makes_right_is_marked(k8s: Run, project: Path) -> None
         assert "start †" not in done.stdout and "end †" not in done.stdout
     strict = k8s("check", "hello", "--strict")
     assert strict.returncode == 1
-    assert "- --strict: only `k8s deploy` makes these pods right: error-msg-capture-hook" in strict.stdout
+    assert (
+        "- --strict: only `k8s deploy` configures these pods: error-msg-capture-hook"
+        in strict.stdout
+    )
     as_json = k8s("check", "hello", "--strict", "--format=json")
     assert (as_json.returncode, json.loads(as_json.stdout)["equal"]) == (1, False)
 

@@ -1,9 +1,11 @@
 """What `k8s kind`, `deploy` and `image` do without a cluster: what they derive, and bad input."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 import tomllib
@@ -21,6 +23,7 @@ from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
 from mf_k8s.kind.objects import needed_objects
+from mf_k8s.progress import stage
 from mf_k8s.project import Project
 
 GPU_NODE = {
@@ -224,6 +227,26 @@ def test_a_broken_flow_does_not_wait_for_the_image(k8s: Callable[..., Any], exam
         flow.unlink()
         building.unlink(missing_ok=True)
         shutil.rmtree(example / ".kind", ignore_errors=True)
+
+
+class Writes(io.StringIO):
+    """Remembers each write."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.made.append(text)
+        return len(text)
+
+
+def test_stages_side_by_side_print_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may write between any two writes."""
+    monkeypatch.setattr(sys, "stdout", writes := Writes())
+    with stage("hello argo") as testing:
+        testing.result = "2 pods match k8s.toml"
+    (line,) = writes.made
+    assert line.startswith("hello argo ") and line.endswith(" s\n")
 
 
 STANDING: dict[str, str | None] = {

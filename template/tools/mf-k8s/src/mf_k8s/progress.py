@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -69,6 +70,12 @@ def with_progress(work: Iterable[Item], title: str, total: int | None) -> Iterat
     yield from track(work, title, total, console=errors, transient=True, disable=not is_terminal)
     if is_terminal:
         errors.print(f"{title} took {time.monotonic() - started:.1f} s")
+
+
+def print_line(line: str) -> None:
+    """Print a line to stdout in one piece: print() sends its end apart, and threads mix the two."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def print_error(line: str) -> None:

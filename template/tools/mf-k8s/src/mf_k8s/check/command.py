@@ -57,7 +57,7 @@ def check(
             report.failures.extend(filter(None, [clashes.get(report.flow or "")]))
             if strict and report.by_deploy:
                 pods = ", ".join(report.by_deploy)
-                report.failures.append(f"--strict: only `k8s deploy` makes these pods right: {pods}")
+                report.failures.append(f"--strict: only `k8s deploy` configures these pods: {pods}")
     if format == "json":
         print(as_json(reports))
     else:

@@ -22,6 +22,7 @@ from ..flow_files import starts_flow
 from ..metaflow_defaults import read_metaflow_defaults, with_defaults
 from ..ownership import owner
 from ..plan.differences import Plan, differences, planned_settings
+from ..progress import print_line
 from ..project import Project, shown_path
 from ..read_pods import Manifest
 from .write import Request, write_all
@@ -68,7 +69,7 @@ def deploy_flows(
     must_match(reports)
     for report in reports:
         for note in report.notes:  # of settings that Metaflow's own configuration gives
-            print(f"{report.title}: {note}")
+            print_line(f"{report.title}: {note}")
     if not dry_run:
         write_all(requests)
     return templates

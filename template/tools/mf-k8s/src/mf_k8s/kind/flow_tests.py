@@ -10,7 +10,7 @@ from ..deploy.create import must_match
 from ..environments import read_environment
 from ..errors import CommandError
 from ..flow_settings import FlowSettings, how_to_run, read_flow_settings, tables_without_flow
-from ..progress import print_error, stage
+from ..progress import print_error, print_line, stage
 from ..project import Project
 from .cluster import Cluster
 from .flow_runs import FlowRun, run_on_argo, run_with_kubernetes
@@ -61,7 +61,7 @@ def is_skipped(file: Path, settings: dict[str, FlowSettings]) -> bool:
     """Return whether tests/kind.toml leaves a flow out, and print why."""
     reason = settings.get(file.stem, {}).get("skip")
     if reason:
-        print(f"{file.stem}: left out: {reason}")
+        print_line(f"{file.stem}: left out: {reason}")
     return bool(reason)
 
 
@@ -83,8 +83,7 @@ def passes_by(way: str, run: FlowRun) -> bool:
             must_match(reports)
             testing.result = f"{len(reports[-1].pods)} pods match k8s.toml"
         except CommandError as error:
-            print(error)
-            print(f"{run.compiled.file.name}: {how_to_run(str(error))}")
+            print_line(f"{error}\n{run.compiled.file.name}: {how_to_run(str(error))}")
             testing.result = "FAILED"
             return False
     return True

@@ -11,6 +11,7 @@ from ..check.live import METAFLOW_LABEL
 from ..cluster_api import list_objects
 from ..errors import CommandError
 from ..ownership import annotation
+from ..progress import print_line
 from ..read_pods import Manifest
 from .waiting import last_warnings, reason_not_started
 
@@ -101,7 +102,7 @@ class RunWatch:
             phases = Counter(state["phase"].lower() for state in states if "phase" in state)
             counts = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
             reason = next((f": {reason}" for reason in reasons.values() if reason), "")
-            print(f"  {self.flow}: pods: {counts or 'none yet'}{reason}", flush=True)
+            print_line(f"  {self.flow}: pods: {counts or 'none yet'}{reason}")
             self.printed_at = now
 
 
