@@ -229,7 +229,7 @@ def test_a_broken_flow_does_not_wait_for_the_image(k8s: Callable[..., Any], exam
         shutil.rmtree(example / ".kind", ignore_errors=True)
 
 
-class Writes(io.StringIO):
+class Writes(io.TextIOBase):
     """Remembers each write."""
 
     def __init__(self) -> None:

@@ -44,7 +44,7 @@ def stage(name: str, spin: bool = True) -> Iterator[Stage]:
     started, current = time.monotonic(), Stage()
     with spinning(name) if spin else contextlib.nullcontext():
         yield current
-    print(f"{name:<16} {current.result:<53} {time.monotonic() - started:6.1f} s", flush=True)
+    print_line(f"{name:<16} {current.result:<53} {time.monotonic() - started:6.1f} s")
 
 
 @contextlib.contextmanager
