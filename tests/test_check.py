@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import K8S, write_kubeconfig
+from mf_k8s.check.compare import compare_workflow
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -429,6 +430,61 @@ def test_plan_shows_one_step_alone(k8s: Run, project: Path, history: Callable[..
     assert k8s("plan", "--exit-code").returncode == 2
     assert "nvidia.com/gpu: 1 | nvidia.com/gpu: 2" in k8s("plan", "--format=markdown").stdout
     assert len(history("worktree", "list").splitlines()) == 1
+
+
+OF_WORKFLOW = """
+[workflow]
+parallelism = 5
+priority_class = "batch-low"
+ttl.seconds_after_completion = 86400
+pod_gc = { strategy = "OnWorkflowSuccess", delete_delay_duration = "60s" }
+synchronization.semaphores = [{ config_map_key_ref = { name = "limits", key = "train" } }]
+"""
+IN_ARGO = {
+    "parallelism": 5,
+    "priority_class": "batch-low",
+    "ttl": {"secondsAfterCompletion": 86400},
+    "pod_gc": {"strategy": "OnWorkflowSuccess", "deleteDelayDuration": "60s"},
+    "synchronization": {"semaphores": [{"configMapKeyRef": {"name": "limits", "key": "train"}}]},
+}
+
+
+def test_settings_of_the_whole_workflow(
+    k8s: Run, project: Path, history: Callable[..., str]
+) -> None:
+    """`deploy` writes them, `check` compares them, `plan` shows them; no step has them."""
+    with (project / "k8s.toml").open("a") as file:
+        file.write(OF_WORKFLOW)
+    done = k8s("check", "hello", "--format=json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert settings(done)["(workflow)"] == IN_ARGO
+    (report,) = json.loads(done.stdout)["flows"]
+    assert sorted(report["by_deploy"]["(workflow)"]) == sorted(IN_ARGO)
+    assert not IN_ARGO.keys() & report["pods"]["start"].keys()
+    table = k8s("check", "hello").stdout
+    assert "the whole workflow †" in table
+    assert "Pods: start, end, error-msg-capture-hook\n" in table
+    plan = json.loads(k8s("plan", "--format=json").stdout)
+    of_hello = [change for change in plan["changes"] if change["flow"] == "HelloFlow"]
+    assert {change["pod"] for change in of_hello} == {"(workflow)"}
+    assert {change["setting"]: change["new"] for change in of_hello} == IN_ARGO
+    assert {change["old"] for change in of_hello} == {None, 100}  # Metaflow's --max-workers
+
+
+@pytest.mark.parametrize(
+    ("config", "spec", "differ"),
+    [
+        ({}, {"parallelism": 100}, set()),
+        ({"workflow": {"ttl": {"seconds_after_success": 0}}}, {}, {"ttl"}),
+        ({}, {"ttlStrategy": {"secondsAfterSuccess": 0}}, {"ttl"}),
+        ({"workflow": {"parallelism": 5}}, {"parallelism": 100}, {"parallelism"}),
+        ({"workflow": {"priority_class": "a"}}, {"podPriorityClassName": "a"}, set()),
+    ],
+)
+def test_a_workflow_that_is_deployed(config: Any, spec: Any, differ: set[str]) -> None:
+    """What is there and not in k8s.toml is a difference, but for Metaflow's own parallelism."""
+    compared = compare_workflow(config, {"spec": spec})
+    assert {key for key, setting in compared.items() if not setting["equal"]} == differ
 
 
 def test_plan_shows_no_noise(k8s: Run, project: Path, history: Callable[..., str]) -> None:

@@ -166,6 +166,28 @@ def test_other_flows_are_not_rewritten(example: Path, flow: str) -> None:
     assert input_paths(complete_template(template, {}, {})) == input_paths(template)
 
 
+def test_the_whole_workflow_is_completed(example: Path) -> None:
+    """By Argo's own names; without [workflow] nothing of it is written."""
+    template = compiled(example, "branch")
+    before = complete_template(template, {}, {})["spec"]
+    workflow = {
+        "ttl": {"seconds_after_failure": 60},
+        "pod_gc": {"strategy": "OnPodSuccess", "delete_delay_duration": "5m"},
+        "parallelism": 3,
+        "priority_class": "low",
+        "synchronization": {"semaphores": [{"config_map_key_ref": {"name": "a", "key": "b_c"}}]},
+    }
+    after = complete_template(template, {}, workflow)["spec"]
+    written = {key: value for key, value in after.items() if value != before.get(key)}
+    assert written == {
+        "ttlStrategy": {"secondsAfterFailure": 60},
+        "podGC": {"strategy": "OnPodSuccess", "deleteDelayDuration": "5m"},
+        "parallelism": 3,
+        "podPriorityClassName": "low",
+        "synchronization": {"semaphores": [{"configMapKeyRef": {"name": "a", "key": "b_c"}}]},
+    }
+
+
 METAFLOW = """
 There is an existing version of trainflow on Argo Workflows which was deployed by the user ann.lee.
 To deploy a new version of this flow, you need to use the same production token that they used.

@@ -64,6 +64,10 @@ def test_each_parameter_of_kubernetes_has_a_rule() -> None:
 @given(config=CONFIGS)
 @also(config={"memory": 1, "pools": {"big": {"gpu": 1}}})
 @also(config={"pools": {"big": {"pools": {}}}})
+@also(config={"pools": {"big": {"workflow": {}}}})
+@also(config={"workflow": {"ttl": {"seconds_after_success": 60}, "parallelism": 0}})
+@also(config={"workflow": {"pod_gc": {"delete_delay_duration": "1d"}}})
+@also(config={"workflow": {"memory": 1}})
 def test_both_accept_and_refuse_the_same(settings: ModuleType, config: dict[str, Any]) -> None:
     accepted = True
     try:
