@@ -396,7 +396,7 @@ def test_failed_deploy_changes_nothing(seed: Project) -> None:
     config["users"][0]["user"] = {"token": token}
     weak = seed.folder / ".kind/weak.json"
     weak.write_text(json.dumps(config))
-    env = {**exports(seed), "KUBECONFIG": str(weak)}
+    env = {**exports(seed), "KUBECONFIG": str(weak), "METAFLOW_BRANCH": "weak"}
     before = seed.kubectl("get", "workflowtemplates", "-o", "yaml")
     said = seed.k8s("deploy", "hello", code=2, **env)
     assert "hello.py" in said and "forbidden" in said.lower()
@@ -412,27 +412,34 @@ def test_deploy_expects_what_the_environment_adds(seed: Project) -> None:
     """A node selector of Metaflow's configuration is expected, named, and written for every pod."""
     selector = {"kubernetes.io/os": "linux"}  # a label of every node: the flow could run
     env = {**exports(seed), "METAFLOW_KUBERNETES_NODE_SELECTOR": "kubernetes.io/os=linux"}
-    said = seed.k8s("deploy", "hello", **env)
+    said = seed.k8s("deploy", "hello", "--", "--branch=linux", **env)
     note = "node_selector: from METAFLOW_KUBERNETES_NODE_SELECTOR"
-    assert f"HelloFlow (WorkflowTemplate churnmodel.user.kind.helloflow): {note}" in said
-    (written,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
+    name = "churnmodel.test.linux.helloflow"
+    assert f"HelloFlow (WorkflowTemplate {name}): {note}" in said
+    (written,) = [one for one in seed.get("workflowtemplates") if one["metadata"]["name"] == name]
     steps = [one for one in written["spec"]["templates"] if one["name"] in ("start", "end")]
     assert [one["nodeSelector"] for one in steps] == [selector] * 2
     assert written["spec"]["nodeSelector"] == selector  # the hook's, which has none of its own
-    seed.k8s("deploy", "hello", "--env", "kind")
+    seed.kubectl("delete", "workflowtemplate", name)
 
 
 def test_deploy_of_a_scheduled_flow_again(seed: Project) -> None:
     """Argo has written into its CronWorkflow in the meantime."""
-    text = (seed.folder / "flows/hello.py").read_text().replace("HelloFlow", "CronFlow")
-    text = text.replace("import Par", "import schedule, Par")
-    text = text.replace("class Cron", "@schedule(hourly=True)\nclass Cron")
-    (seed.folder / "flows/cron.py").write_text(text)
+    scheduled(seed)
     seed.k8s("deploy", "cron", "--env", "kind")
     seed.k8s("deploy", "cron", "--env", "kind")
     assert len(seed.get("cronworkflows")) == 1
     seed.kubectl("delete", "cronworkflows", "--all")
     (seed.folder / "flows/cron.py").unlink()
+
+
+def scheduled(project: Project) -> Path:
+    """Give a project a flow that has @project and @schedule, and return its file."""
+    text = (project.folder / "flows/hello.py").read_text().replace("HelloFlow", "CronFlow")
+    text = text.replace("import Par", "import schedule, Par")
+    file = project.folder / "flows/cron.py"
+    file.write_text(text.replace("class Cron", f"{SCHEDULE}class Cron"))
+    return file
 
 
 def test_deploy_writes_all_flows_or_none(seed: Project) -> None:
@@ -448,6 +455,7 @@ def test_deploy_writes_all_flows_or_none(seed: Project) -> None:
     assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
 
 
+SCHEDULE = "@schedule(hourly=True)\n"
 LACKS = {
     "secret": ({"secrets": ["nowhere"]}, 'secret "nowhere" not found'),
     "claim": ({"persistent_volume_claims": {"nowhere": "/x"}}, '"nowhere" not found'),
@@ -553,6 +561,51 @@ def test_everything_advanced(vision: Project) -> None:
     assert [seen(pod) for pod in pods] == [VISION] * 4
     assert [placed(pod) for pod in pods] == [PLACEMENT] * 4
     assert {pod["spec"]["nodeName"] for pod in pods} == {"vision-worker"}
+
+
+def test_an_environment_from_schedule_to_pruned(vision: Project) -> None:
+    """On Argo 4, which knows `schedules` alone and none that is empty."""
+    flow, env = scheduled(vision), exports(vision)
+    environment = vision.folder / "environments/lab.json"
+    context = vision.kubectl("config", "current-context").strip()
+    settings = {"context": context, "production": True, "user": "lab-ci", "tags": ["team:lab"]}
+    environment.write_text(json.dumps(settings))
+    config = (vision.folder / "k8s.toml").read_text()
+    (vision.folder / "k8s.toml").write_text(
+        f"{config}\n[workflow]\nparallelism = 2\nttl.seconds_after_completion = 3600\n"
+    )
+    output = vision.k8s("deploy", "cron", "--env", "lab", **env)
+    assert f"(context {context}), namespace team-a, account kubernetes-admin" in output
+    name = "vision.prod.cronflow"
+    assert (
+        names(vision, "workflowtemplates", name) == names(vision, "cronworkflows", name) == {name}
+    )
+    spec = json.loads(vision.kubectl("get", "workflowtemplate", name, "-o", "json"))["spec"]
+    assert (spec["parallelism"], spec["ttlStrategy"]) == (2, {"secondsAfterCompletion": 3600})
+
+    flow.write_text(flow.read_text().replace(SCHEDULE, ""))
+    environment.write_text(json.dumps(settings | {"user": "bob"}))
+    other = {**env, "METAFLOW_HOME": str(vision.folder / ".kind/home-of-bob")}
+    output = vision.k8s("deploy", "cron", "--env", "lab", code=2, **other)
+    assert "it was deployed by lab-ci, and Metaflow lets only that user" in output
+    assert names(vision, "cronworkflows", name) == {name}
+
+    environment.write_text(json.dumps(settings))
+    vision.k8s("deploy", "cron", "--env", "lab", **other)  # the user is enough, without the token
+    assert names(vision, "cronworkflows", name) == set()
+
+    flow.unlink()
+    vision.k8s("deploy", "--env", "lab", "--prune", "--yes", **env)
+    assert names(vision, "workflowtemplates", name) == set()
+    assert "vision.prod.helloflow" in names(vision, "workflowtemplates", "")
+    environment.unlink()
+    (vision.folder / "k8s.toml").write_text(config)
+
+
+def names(project: Project, plural: str, part: str) -> set[str]:
+    """Return the names of objects on the cluster that have `part` in them."""
+    found = {manifest["metadata"]["name"] for manifest in project.get(plural)}
+    return {name for name in found if part in name}
 
 
 def test_failing_flow_is_reported_from_the_same_pod(vision: Project) -> None:
