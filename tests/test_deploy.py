@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import K8S
 from kubernetes_api import Api
+from mf_k8s.check.argo_releases import only_deploy_helps
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.complete_template import complete_template
 from mf_k8s.deploy.create import reason_not_created
@@ -159,11 +160,22 @@ def test_a_conditional_join_names_no_skipped_output(example: Path) -> None:
     del before["meet"]
     assert after == before
 
+    notes = [*only_deploy_helps(template, complete_template(template, {}, {}))]
+    assert notes == [
+        "meet of `argo-workflows create` by hand waits for ever on Argo 3.7.11, 4.0.2 and later,"
+        " for a branch that was skipped; `k8s deploy` corrects it"
+    ]
+    scheduled = {**template["metadata"]["annotations"], "metaflow/cron": "0 * * * ? *"}
+    template["metadata"]["annotations"] = scheduled
+    assert "Argo 4 refuses the schedule" in [*only_deploy_helps(template, template)][0]
+
 
 @pytest.mark.parametrize("flow", ["branch", "nested", "recursion"])
 def test_other_flows_are_not_rewritten(example: Path, flow: str) -> None:
     template = compiled(example, flow)
-    assert input_paths(complete_template(template, {}, {})) == input_paths(template)
+    completed = complete_template(template, {}, {})
+    assert input_paths(completed) == input_paths(template)
+    assert [*only_deploy_helps(template, completed)] == []
 
 
 def test_the_whole_workflow_is_completed(example: Path) -> None:

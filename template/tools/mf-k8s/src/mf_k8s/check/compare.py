@@ -24,6 +24,7 @@ from ..read_pods import (
     workflow_pods,
     workflow_settings,
 )
+from .argo_releases import only_deploy_helps
 from .report import Comparison, Report
 
 # Metaflow gives pods that do not run steps small, fixed sizes, and has no way to give them these.
@@ -98,6 +99,7 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
     name, project_flow = template["metadata"]["name"], annotation(template, "project_flow_name")
     if len(project_flow) > NAME_LIMIT:
         report.notes.append(f"Metaflow shortens {project_flow} to {name} on Argo Workflows")
+    report.notes.extend(only_deploy_helps(template, completed))
     report.failures.extend(schema_errors(completed))
     pods = compare_pods(expected_pods(config, flow), found, config)
     if whole := compare_workflow(config, completed):

@@ -1,0 +1,39 @@
+"""What a flow meets on one release of Argo and not on another, written by `argo-workflows create`.
+
+`deploy` writes what runs on all: on 3.7 as on 4.
+"""
+
+from collections.abc import Iterator
+
+from ..ownership import annotation
+from ..read_pods import Manifest
+
+
+def only_deploy_helps(compiled: Manifest, completed: Manifest) -> Iterator[str]:
+    """Yield a line on each thing in a compiled WorkflowTemplate that some Argo cannot run.
+
+    `completed` is what `deploy` makes of it.
+    """
+    if annotation(compiled, "cron"):
+        yield (
+            "Argo 4 refuses the schedule that `argo-workflows create` by hand writes, unless"
+            " METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES=1 is set; `k8s deploy` sets it"
+        )
+    if joins := sorted(rewritten_tasks(compiled, completed)):
+        yield (
+            f"{', '.join(joins)} of `argo-workflows create` by hand waits for ever on Argo 3.7.11,"
+            " 4.0.2 and later, for a branch that was skipped; `k8s deploy` corrects it"
+        )
+
+
+def rewritten_tasks(compiled: Manifest, completed: Manifest) -> Iterator[str]:
+    """Yield the names of the tasks of whose arguments `deploy` writes others."""
+    for before, after in zip(tasks(compiled), tasks(completed), strict=True):
+        if before.get("arguments") != after.get("arguments"):
+            yield before["name"]
+
+
+def tasks(template: Manifest) -> Iterator[Manifest]:
+    """Yield the tasks of every graph in a WorkflowTemplate."""
+    for part in template["spec"]["templates"]:
+        yield from (part.get("dag") or {}).get("tasks", ())
