@@ -132,7 +132,7 @@ def write_kubeconfig(file: Path, port: int) -> Path:
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
     """Serve an empty Kubernetes API, to which KUBECONFIG and its context `fake` lead."""
     Api.objects, Api.tried, Api.refused, Api.lost = {}, [], set(), set()
-    Api.has_argo = Api.logged_in = True
+    Api.has_argo, Api.logged_in, Api.is_anonymous = True, True, False
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     config = write_kubeconfig(tmp_path / "kubeconfig", server.server_port)

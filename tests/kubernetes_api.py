@@ -17,6 +17,7 @@ class Api(BaseHTTPRequestHandler):
     lost: set[str] = set()  # those that are written, and whose answer does not arrive
     has_argo = True
     logged_in = True
+    is_anonymous = False  # as for a kubeconfig whose program for credentials fails
     version = 0
 
     def answer(self, status: int, body: Any) -> None:
@@ -61,6 +62,8 @@ class Api(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if not self.logged_in:
             self.answer(401, {"reason": "Unauthorized"})
+        elif self.is_anonymous:
+            self.answer(403, {"message": 'User "system:anonymous" cannot create resource'})
         elif self.url.path.endswith("/selfsubjectreviews"):
             self.answer(201, {"status": {"userInfo": {"username": "ann@example.com"}}})
         else:

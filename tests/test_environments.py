@@ -177,8 +177,9 @@ def stopped_by(api: type[Api]) -> str:
     return str(stopped.value)
 
 
-def test_expired_credentials(api: type[Api]) -> None:
-    api.logged_in = False
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_expired_credentials(api: type[Api], anonymous: bool) -> None:
+    api.logged_in, api.is_anonymous = anonymous, anonymous
     assert stopped_by(api) == (
         "cannot ask the cluster who you are: the cluster does not accept your credentials, which"
         " may have expired: log in to it again, until `kubectl auth whoami` names you"

@@ -80,7 +80,8 @@ def refusals(work: str) -> Iterator[None]:
     try:
         yield
     except client.ApiException as error:
-        if error.status == 401:
+        # a kubeconfig whose program for credentials fails asks as nobody
+        if error.status == 401 or "system:anonymous" in str(error.body):
             raise CommandError(
                 f"cannot {work}: the cluster does not accept your credentials, which may have"
                 " expired: log in to it again, until `kubectl auth whoami` names you"
