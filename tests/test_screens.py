@@ -16,12 +16,14 @@ import pexpect
 import pyte
 import pytest
 from conftest import BIN, QUESTIONS, Compare
+from mf_k8s import progress
 from mf_k8s.check.compare import check_flows
 from mf_k8s.check.show import show_reports
 from mf_k8s.cli import main
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.plan.differences import differences, planned_settings, show_plan
 from mf_k8s.project import Project
+from rich.console import Console
 
 ENTER = "\r"
 CLEAR = "\x15"
@@ -248,8 +250,8 @@ def test_mistakes_in_flows(example: Path, tmp_path: Path, compare: Compare) -> N
         command = [BIN / "python", "flows/score.py", "run"]
         done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
         assert done.returncode == 1
-        lines = [line for line in done.stderr.splitlines() if not line.startswith("Metaflow 2")]
-        screens.append(f"# {mistake}\n$ python flows/score.py run\n" + "\n".join(lines).rstrip())
+        said = done.stderr[max(0, done.stderr.find("    Kubernetes")) :].rstrip()
+        screens.append(f"# {mistake}\n$ python flows/score.py run\n{said}")
     compare("mistakes-in-flows", on_terminal("\n\n".join(screens)))
 
 
@@ -269,7 +271,6 @@ def test_errors_of_the_command(
     """One line each, and exit code 2."""
     (tmp_path / "docker").write_text(NO_DOCKER)
     (tmp_path / "docker").chmod(0o755)
-    (tmp_path / "kubeconfig").write_text("{}")
     clean = {
         name: value
         for name, value in os.environ.items()
@@ -277,19 +278,23 @@ def test_errors_of_the_command(
     }
     clean |= {"METAFLOW_HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     s3 = {"METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_DATASTORE_SYSROOT_S3": "s3://a/b"}
-    commands: list[tuple[str, Path, dict[str, str]]] = [
-        ("k8s check", tmp_path, {}),
-        ("k8s check scores", example, {}),
-        ("k8s kind up", example, {}),
-        ("k8s kind test", example, {}),
-        ("k8s image", example, {}),
-        ("k8s deploy hello --env staging", example, {}),
-        ("k8s deploy hello --env prod", example, {}),
-        ("k8s deploy hello", example, {"METAFLOW_DEFAULT_DATASTORE": "s3"}),
-        ("k8s deploy hello", example, s3 | {"KUBECONFIG": str(tmp_path / "kubeconfig")}),
+    no_project = Path("/")
+    commands: list[tuple[str, str, Path, dict[str, str]]] = [
+        ("k8s check", "not in a project", no_project, {}),
+        ("k8s check scores", "no such flow", example, {}),
+        ("k8s kind up", "Docker is not running", example, {}),
+        ("k8s image", "Docker is not running", example, {}),
+        ("k8s kind test", "before kind up", example, {}),
+        ("k8s deploy hello --env staging", "no such file", example, {}),
+        ("k8s deploy hello --env prod", "as it comes", example, {}),
+        ("k8s deploy hello", "as Metaflow comes", example, {}),
+        ("k8s deploy hello", "half of a datastore", example, {"METAFLOW_DEFAULT_DATASTORE": "s3"}),
+        ("k8s deploy hello", "no kubeconfig", example, s3 | {"KUBECONFIG": "/nowhere"}),
     ]
+    terminal = Console(stderr=True, force_terminal=True, width=80, highlight=False)
+    monkeypatch.setattr(progress, "errors", terminal)
     screens = []
-    for command, folder, variables in commands:
+    for command, when, folder, variables in commands:
         with monkeypatch.context() as patch:
             patch.chdir(folder)
             patch.setattr(os, "environ", clean | variables)
@@ -299,5 +304,5 @@ def test_errors_of_the_command(
             with pytest.raises(SystemExit) as end:
                 main()
         assert end.value.code == 2
-        screens.append(f"$ {command}\n{capsys.readouterr().err.replace(str(tmp_path), '/tmp/x')}")
-    compare("errors", on_terminal("\n".join(screens)))
+        screens.append(f"$ {command}  # {when}\n{capsys.readouterr().err}")
+    compare("errors", "\n".join(screens))

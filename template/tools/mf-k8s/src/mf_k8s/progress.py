@@ -79,5 +79,5 @@ def print_line(line: str) -> None:
 
 
 def print_error(line: str) -> None:
-    """Print a line to stderr as it is, without wrapping."""
-    errors.print(line, markup=False)
+    """Print a line to stderr; on a terminal, wrapped between words."""
+    errors.print(line, markup=False, soft_wrap=not errors.is_terminal)

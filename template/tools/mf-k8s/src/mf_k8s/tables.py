@@ -81,20 +81,20 @@ class Printer:
             self.table(["", title], [*cells.items()])
             return
         console = self.console
-        width = max(width, *(len(line) for name in cells for line in name.split("\n")))
         console.print(f"[bold]{title}[/]", soft_wrap=True)
-        for name, cell in cells.items():
-            names, lines = name.split("\n"), Text.from_markup(cell).split("\n")
-            if 4 + width + max(map(len, lines)) <= console.width:
-                for label, line in zip_longest(names, lines, fillvalue=""):
-                    text = Text(f"  {label:<{width}}  ").append(line)
-                    text.rstrip()
-                    console.print(text)
+        labels = [Text.from_markup(name).plain.split("\n") for name in cells]
+        width = max(width, *(len(line) for label in labels for line in label))
+        for label, cell in zip(labels, cells.values(), strict=True):
+            values = Text.from_markup(cell).split("\n")
+            if 4 + width + max(map(len, values)) <= console.width:
+                beside = zip_longest(label, values, fillvalue="")
+                lines = [Text(f"  {left:<{width}}  ").append(right) for left, right in beside]
             else:
-                console.print(*(f"  {label}" for label in names), sep="\n", soft_wrap=True)
-                console.print(
-                    *(Text("    ").append(line) for line in lines), sep="\n", soft_wrap=True
-                )
+                lines = [Text(f"  {line}") for line in label]
+                lines += [Text("    ").append(line) for line in values]
+            for line in lines:
+                line.rstrip()
+                console.print(line, soft_wrap=True)
         console.print()
 
 

@@ -115,7 +115,7 @@ def differing_answers(config: Config, root: Path) -> list[str]:
     configured[CLAIMS] = ",".join(map(":".join, config.get(CLAIMS, {}).items()))
     answered = {key: str(answers[key]).replace(" ", "") for key in configured if key in answers}
     differing = [
-        f"{key} ({configured[key]}, not {answer})"
+        f"{key} ({configured[key] or 'none'}, not {answer})"
         for key, answer in answered.items()
         if str(configured[key]) != answer
     ]
