@@ -19,6 +19,7 @@ from metaflow import FlowMutator, FlowSpec, StepMutator, kubernetes
 from metaflow._vendor.click import get_current_context  # type: ignore  # not in its stubs
 from metaflow.flowspec import FlowStateItems
 from metaflow.user_configs.config_parameters import ConfigValue
+from metaflow.util import get_username
 
 from .settings import PACKAGE, SHIPPED, ConfigurationError, Override, read_config, step_settings
 
@@ -69,6 +70,10 @@ class SharedConfiguration(FlowMutator):
 
     def pre_mutate(self, mutable_flow: Any) -> None:
         """Add StepConfiguration to each step. Move this to the front: its `mutate` comes first."""
+        for name, value in vars(mutable_flow._flow_cls).items():
+            attributes = getattr(value, "__dict__", ())
+            if "k8s_overrides" in attributes and "is_step" not in attributes:
+                raise ConfigurationError(f"{name} has @k8s but no @step: write @step below @k8s")
         mutators = mutable_flow._flow_cls._flow_state[FlowStateItems["FLOW_MUTATORS"]]
         if is_last(self, mutators):
             for _, step in mutable_flow.steps:
@@ -112,6 +117,8 @@ class StepConfiguration(StepMutator):
         It attaches that before `mutate` (_attach_decorators_to_step in metaflow/decorators.py).
         """
         function = mutable_step._my_step
+        if not issubclass(flow := mutable_step.flow._flow_cls, BaseFlow):
+            raise ConfigurationError(f"@k8s needs BaseFlow: write class {flow.__name__}(BaseFlow)")
         if is_last(self, function.config_decorators):
             self.own = take_kubernetes(function)
 
@@ -165,6 +172,8 @@ class BaseFlow(FlowSpec):
             cls.__init__ = initialize  # type: ignore
 
     def __init__(self, use_cli: bool = True) -> None:
+        if not get_username():  # Metaflow would stop too, without naming the variable
+            sys.exit("$USER is not set, or is root: type export METAFLOW_USER=your-name")
         super().__init__(self.__dict__.pop("_use_cli", use_cli))
 
 
@@ -183,6 +192,8 @@ def k8s(pool: Any = None, **settings: Any) -> Callable[[Step], Step]:
         function: Any = getattr(step, "_my_step", step)
         earlier = getattr(function, "k8s_overrides", [])  # `k8s check` reads it too
         function.k8s_overrides = [*earlier, Override("@k8s", pool, settings)]
+        if hasattr(function, "is_step") and not earlier:
+            StepConfiguration()(function)  # which finds out whether the flow derives from BaseFlow
         return step
 
     if getattr(getattr(pool, "_my_step", pool), "is_step", None) is True:

@@ -1,7 +1,4 @@
-"""Reads and validates k8s.toml, and merges what a step overrides.
-
-Like base.py this also runs in pods, so it needs the standard library and Python 3.9, no more.
-"""
+"""Reads k8s.toml, and merges what a step overrides; in pods too, with Python 3.9 and no library."""
 
 from __future__ import annotations
 
@@ -53,10 +50,7 @@ class ConfigurationError(MetaflowException):
 
 
 def config_file() -> Path:
-    """Return the file that configures this run; raise ConfigurationError if there is none.
-
-    It is the one that K8S_CONFIG names, in a pod the one that the run has sent, else the project's.
-    """
+    """Return what K8S_CONFIG names, in a pod what the run has sent, else the project's k8s.toml."""
     if other := os.environ.get(OTHER_CONFIG):
         os.environ[OTHER_CONFIG] = os.path.abspath(other)  # a step may change the working directory
         return Path(os.environ[OTHER_CONFIG])
@@ -91,6 +85,7 @@ def parse(file: Path) -> dict[str, Any]:
             config = tomllib.loads(text)
     except ValueError as error:
         raise ConfigurationError(f"{where} is not {language}: {error}") from None
+    refuse_keys_below_tables(config, where)
     validate(config, where, schema())
     return {key: value for key, value in config.items() if value is not None}  # JSON has null
 
@@ -119,10 +114,7 @@ def settings_schema() -> dict[str, Any]:
 
 
 def validate(value: Any, where: str, rule: dict[str, Any] | None = None, key: str = "") -> None:
-    """Raise ConfigurationError unless `value` fits `rule`, in the keywords of k8s.schema.json.
-
-    By default the rule is that of settings. Written here because a pod has no JSON Schema library.
-    """
+    """Raise ConfigurationError unless `value` fits `rule` of JSON Schema, by default settings'."""
     rule = settings_schema() if rule is None or "allOf" in rule else rule
     of_items = {"description": rule["description"]}  # if an item's rule has none of its own
     if not fits(value, rule):
@@ -175,7 +167,7 @@ def merge(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 def step_settings(
     config: dict[str, Any], overrides: list[Override], with_options: Iterable[Any], where: str
 ) -> dict[str, Any]:
-    """Return a step's settings: k8s.toml, its pool, its own values, `--with`, each over the last.
+    """Return k8s.toml, a step's pool, its own values and `--with`, each laid over the last.
 
     Raise ConfigurationError, which begins with `where`, for a value that is not valid.
     """
