@@ -3,12 +3,10 @@
 import difflib
 from collections.abc import Sequence
 
-from ..plan.differences import Change
+from ..plan.differences import Change, show_changes
 from ..project import shown_path
 from ..tables import Printer
 from .adoption import Adoption
-
-HEADS = ("flow", "pod", "setting", "before", "after")
 
 
 def show_adoption(adoption: Adoption) -> None:
@@ -19,26 +17,21 @@ def show_adoption(adoption: Adoption) -> None:
     if adoption.contents:
         print()
     proof = adoption.proof
-    show_changes(printer, "Was lost, is configured now", proof.configured)
-    show_changes(printer, "Changes", proof.changed)
+    show_flows("Was lost, is configured now", proof.configured, printer)
+    show_flows("Changes", proof.changed, printer)
     if proof.unchanged:
         flows = (f"{flow}: {', '.join(pods)}" for flow, pods in proof.unchanged.items())
         printer.lines(f"Unchanged: {'; '.join(flows)}")
     printer.lines(*adoption.notes or [""])
 
 
-def show_changes(printer: Printer, title: str, changes: Sequence[Change]) -> None:
-    if not changes:
-        return
-    printer.lines(f"{title}:")
-    rows = [
-        [
-            *(change["flow"], change["pod"], change["setting"]),
-            *(printer.cell(change["old"]), printer.cell(change["new"])),
-        ]
-        for change in changes
-    ]
-    printer.table(HEADS, rows)
+def show_flows(title: str, changes: Sequence[Change], printer: Printer) -> None:
+    """Print changes by the flow, below a title; nothing if there are none."""
+    printer.lines(*([f"{title}:", ""] if changes else []))
+    for flow in dict.fromkeys(change["flow"] for change in changes):
+        printer.heading(flow)
+        of_flow = [change for change in changes if change["flow"] == flow]
+        show_changes(of_flow, set(), ("before", "after"), printer)
 
 
 def unified_diff(name: str, old: bytes, new: bytes) -> str:

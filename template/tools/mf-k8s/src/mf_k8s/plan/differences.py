@@ -1,6 +1,6 @@
 """What differs between the pods of flows, before and after a change, and how it is printed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -137,11 +137,22 @@ def show_flow(flow: str, plan: Plan, printer: Printer) -> None:
     unchanged = plan["unchanged"].get(flow, [])
     printer.heading(f"{flow}: {'changed' if changes else 'unchanged'}")
     every_pod = {change["pod"] for change in changes} - {WORKFLOW} | {*unchanged}
+    show_changes(changes, every_pod, (f"at {plan['against']}", "now"), printer)
+    if unchanged and changes:
+        printer.lines(f"unchanged: {', '.join(unchanged)}", "")
+
+
+def show_changes(
+    changes: Sequence[Change], every_pod: Set[str], heads: tuple[str, str], printer: Printer
+) -> None:
+    """Print changes of one flow in a table, or as blocks where that is wider than the terminal.
+
+    `heads` say what old and new values are.
+    """
     pods: dict[tuple[str, str, str], list[str]] = {}
     for change in changes:
         old, new = printer.cell(change["old"]), printer.cell(change["new"])
         pods.setdefault((change["setting"], old, new), []).append(change["pod"])
-    heads = [f"at {plan['against']}", "now"]
     rows = [
         [key, "every pod" if {*names} == every_pod else printer.names(names, 24), old, new]
         for (key, old, new), names in pods.items()
@@ -149,8 +160,6 @@ def show_flow(flow: str, plan: Plan, printer: Printer) -> None:
     if rows and not printer.table(["", "pods", *heads], rows):
         for key, names, *values in rows:
             printer.block(f"{key}: {names}", dict(zip(heads, values, strict=True)))
-    if unchanged and changes:
-        printer.lines(f"unchanged: {', '.join(unchanged)}", "")
 
 
 def has_changes(plan: Plan) -> bool:
