@@ -102,7 +102,7 @@ def explicit_values(values_or_decorator: Any) -> dict[str, Any]:
     values, unpacked = configs.unpack_delayed_evaluator(values)
     if not isinstance(values_or_decorator, dict):  # the others are Metaflow's defaults
         names = given_names(values_or_decorator).union(unpacked)
-        values = {name: values[name] for name in names}
+        values = {name: values[name] for name in names if name in values}  # not `**config`
     return dict(configs.resolve_delayed_evaluator(values, to_dict=True))
 
 
