@@ -39,7 +39,7 @@ def adopt_flows(project: Project, files: Sequence[Path], config_file: Path, ask:
     ]
     if not flows:
         return Adoption({}, Proof([], [], {}), notes)
-    must_derive_here(flows)
+    must_be_adoptable(flows)
     config = read_toml(config_file)
     config_bytes = config_file.read_bytes()
     text = config_bytes.decode("utf-8-sig")
@@ -117,8 +117,15 @@ def has_steps(flow: FlowClass) -> bool:
     return bool(flow.steps) or any(map(has_steps, flow.parents))
 
 
-def must_derive_here(flows: Sequence[FlowClass]) -> None:
+def must_be_adoptable(flows: Sequence[FlowClass]) -> None:
+    """Raise CommandError for a base class of elsewhere, and for a step with @batch."""
     for flow in flows:
+        for step in flow.steps:
+            if step.batch:
+                raise CommandError(
+                    f"{flow.source.place(step.batch)}: step {step.name} has @batch, and Argo"
+                    " Workflows runs no step on AWS Batch: delete this line first"
+                )
         if flow.foreign_base:
             raise CommandError(
                 f"{flow.source.place(flow.line)}: {flow.name} derives from {flow.foreign_base},"

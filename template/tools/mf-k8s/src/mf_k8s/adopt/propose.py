@@ -69,7 +69,7 @@ def propose(places: Sequence[Place], config: Config, ask: Ask) -> Proposal:
         own = {leaf: value for leaf, value in found.items() if present.get(leaf, ...) != value}
         rewrites.append(Rewrite(place, own | moved_claims(own, present)))
     pools = make_pools(rewrites, config.get("pools", {}))
-    return Proposal(shared | ({"pools": pools} if pools else {}), rewrites)
+    return Proposal({**config, **shared, **({"pools": pools} if pools else {})}, rewrites)
 
 
 def leaves_of(settings: Mapping[str, Any]) -> Leaves:

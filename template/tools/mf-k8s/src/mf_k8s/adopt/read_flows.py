@@ -51,6 +51,7 @@ class Step:
     name: str
     line: int
     kubernetes: list[Decorator] = field(default_factory=list)
+    batch: int = 0  # the line of @batch, if it has one
 
 
 @dataclass(eq=False)
@@ -119,26 +120,23 @@ class FlowReader:
         return FlowClass(source, node.name, node.lineno, plain, parents, adopted, foreign, steps)
 
     def is_step(self, source: Source, function: ast.FunctionDef) -> bool:
-        """Return whether a method has @step, which may be called: `step(start=True)`."""
-        for decorator in function.decorator_list:
-            name = decorator.func if isinstance(decorator, ast.Call) else decorator
-            definition = self.sources.definition(source, name)
-            if definition and not definition.source and definition.name == "step":
-                return True
-        return False
+        return any(self.is_metaflows(source, each, "step") for each in function.decorator_list)
+
+    def is_metaflows(self, source: Source, expression: ast.expr, name: str) -> bool:
+        """Return whether an expression is a name of Metaflow's, or a call of it."""
+        called = expression.func if isinstance(expression, ast.Call) else expression
+        definition = self.sources.definition(source, called)
+        return bool(definition and not definition.source and definition.name == name)
 
     def step(self, source: Source, function: ast.FunctionDef) -> Step:
         step = Step(function.name, function.lineno)
         for index, expression in enumerate(function.decorator_list):
             if arguments := self.kubernetes_arguments(source, expression):
-                here = self.is_kubernetes(source, expression)
+                here = self.is_metaflows(source, expression, "kubernetes")
                 step.kubernetes.append(Decorator(index, expression.lineno, here, arguments[0]))
+            elif self.is_metaflows(source, expression, "batch"):
+                step.batch = expression.lineno
         return step
-
-    def is_kubernetes(self, source: Source, expression: ast.expr) -> bool:
-        name = expression.func if isinstance(expression, ast.Call) else expression
-        definition = self.sources.definition(source, name)
-        return bool(definition and not definition.source and definition.name == "kubernetes")
 
     def kubernetes_arguments(
         self,
@@ -151,7 +149,7 @@ class FlowReader:
 
         A name may stand for it, or a helper: a function whose only statement returns it.
         """
-        if self.is_kubernetes(source, expression):
+        if self.is_metaflows(source, expression, "kubernetes"):
             keywords = expression.keywords if isinstance(expression, ast.Call) else []
             return ([self.argument(source, keyword, local or {}) for keyword in keywords],)
         if depth > 5:
