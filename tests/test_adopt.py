@@ -319,7 +319,7 @@ def test_bytes_stay(spelling: str, project: Project, changes: Any, tmp_path: Pat
     spelt = Project(tmp_path, "churn_model")
     (tmp_path / "flows").mkdir()
     shutil.copytree(project.source, spelt.source)
-    for name in SHAPES:
+    for name in ["pools"] if spelling == "3,000 lines" else SHAPES:
         for file in (f"{name}.py", "team_base.py"):
             (tmp_path / "flows" / file).write_bytes(write((BEFORE / file).read_text()))
         flows = read_flows(spelt, [tmp_path / f"flows/{name}.py"])

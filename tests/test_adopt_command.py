@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 from conftest import BIN, K8S, ROOT, run
-from mf_k8s.adopt import write_files
-from mf_k8s.adopt.adoption import must_be_adoptable, must_compile, propose_change
-from mf_k8s.adopt.prove import copied
+from mf_k8s.adopt import adoption, write_files
+from mf_k8s.adopt.adoption import Adoption, must_be_adoptable, must_compile, propose_change
+from mf_k8s.adopt.command import answers
+from mf_k8s.adopt.prove import Proof, copied
 from mf_k8s.adopt.read_flows import read_flows
+from mf_k8s.cli import app
 from mf_k8s.errors import CommandError
+from mf_k8s.plan.differences import Change
 from mf_k8s.project import Project
 from teams import commit, git
+from typer.testing import CliRunner
 
 FLOWS = ROOT / "tests/adopt"
 CONFIG = """
@@ -114,25 +118,29 @@ def test_the_flow_of_the_report(project: Path) -> None:
     assert status(project) == ""
 
 
-def test_what_changes_must_be_accepted(project: Path) -> None:
-    """The pods of a flow that is adopted already follow k8s.toml."""
-    flow = (FLOWS / "report.adopted.py").read_text().replace("ReportFlow", "OtherFlow")
-    add(project, other=flow, plain=plain("@kubernetes(memory=9000)"))
-    printed, errors = adopt(project, "plain", "--prefer=flows", "--apply", code=1)
-    changes = section(printed, "Changes")
-    assert "OtherFlow" in changes and "train" in changes and "4096M" in changes
-    assert "PlainFlow" not in changes
-    assert "PlainFlow" in section(printed, "Was lost, is configured now")
-    assert errors == "k8s: nothing is written: see what changes above, and accept it with --yes\n"
-    assert status(project) == ""
+def test_what_changes_must_be_accepted(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or nothing is written, and the exit code is 1."""
+    add(project, plain=plain())
+    file = project / "flows/plain.py"
+    change = Change(flow="PlainFlow", pod="start", setting="memory", old="9000M", new="4096M")
+    result = Adoption({file: b"new"}, Proof([], [change], {}), [])
+    monkeypatch.setattr(adoption, "adopt_flows", lambda *_: result)
+    monkeypatch.chdir(project)
+    for accepted, code, content in (((), 1, plain().encode()), (("--yes",), 0, b"new")):
+        done = CliRunner().invoke(app, ["adopt", "plain", "--apply", *accepted])
+        assert (done.exit_code, file.read_bytes()) == (code, content)
+        assert "PlainFlow" in section(done.output, "Changes")
 
 
-def test_where_nobody_can_answer(project: Path) -> None:
-    add(project, report=(FLOWS / "report.py").read_text())
-    _, errors = adopt(project, "report", code=2)
-    assert errors == (
-        "k8s: k8s.toml has image = ghcr.io/acme/base:1, most of the steps ghcr.io/acme/churn:1.2.3."
-        " Take ghcr.io/acme/churn:1.2.3? Answer with --prefer=flows or --prefer=config\n"
+def test_where_nobody_can_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", open(os.devnull))
+    assert answers("flows", "k8s.toml")("image", "a:1", "b:2")
+    assert not answers("config", "k8s.toml")("image", "a:1", "b:2")
+    with pytest.raises(CommandError) as stopped:
+        answers("ask", "k8s.toml")("image", "a:1", "b:2")
+    assert str(stopped.value) == (
+        "k8s.toml has image = a:1, most of the steps b:2. Take b:2? Answer with --prefer=flows or"
+        " --prefer=config"
     )
 
 
@@ -395,7 +403,7 @@ def repository(template: Path, tmp_path: Path) -> Callable[..., Path]:
     return repository
 
 
-def test_a_flat_folder(repository: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_flat_folder(repository: Callable[..., Path]) -> None:
     """Flows and their helper at the root, with requirements.txt."""
     files = {"train.py": TRAIN, "features.py": FEATURES, "requirements.txt": "metaflow\n"}
     project = repository(files, project_name="churn")
@@ -404,8 +412,6 @@ def test_a_flat_folder(repository: Callable[..., Path], tmp_path: Path) -> None:
     printed, _ = adopt(project, "train", "--prefer=flows", "--apply")
     assert "Changes:" not in printed
     assert status(project).split() == ["M", "flows/train.py", "M", "k8s.toml"]
-    made = artifacts(project / "flows/train.py", "TrainFlow", project, tmp_path)
-    assert made["start names"] == "['age', 'tenure']"
     git("checkout", "-q", ".", cwd=project)
     assert (project / "flows/train.py").read_text() == TRAIN
 
@@ -444,7 +450,8 @@ def test_a_package_with_its_own_base_class(repository: Callable[..., Path], tmp_
     expected = IN_PACKAGE.replace("    @on_team_image(memory=8000)\n", "")
     assert (project / flow).read_text() == expected.replace("TeamFlow, on_team_image", "TeamFlow")
     adopt(project, flow, command="check")
-    artifacts(project / flow, "ScoreFlow", project, tmp_path)
+    if LONG:
+        artifacts(project / flow, "ScoreFlow", project, tmp_path)
 
 
 def test_a_folder_of_a_larger_repository(repository: Callable[..., Path]) -> None:

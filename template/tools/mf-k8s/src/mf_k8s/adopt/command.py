@@ -1,6 +1,7 @@
 """The options of `k8s adopt`, what it asks, and its exit codes."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,8 @@ from ..errors import CommandError
 from ..options import Debug
 from ..progress import print_error, with_progress
 from ..project import find_project
+
+Preference = Literal["ask", "flows", "config"]
 
 
 def adopt(
@@ -21,7 +24,7 @@ def adopt(
         Path | None, typer.Option(help="The file of the shared configuration; by default k8s.toml.")
     ] = None,
     prefer: Annotated[
-        Literal["ask", "flows", "config"],
+        Preference,
         typer.Option(help="Whose value counts where k8s.toml and most of the steps differ."),
     ] = "ask",
     yes: Annotated[
@@ -41,15 +44,9 @@ def adopt(
     files = project.flow_files(flows)
     config_file = into.resolve() if into else project.config_file
 
-    def prefers_flows(key: str, old: Any, new: Any) -> bool:
-        if prefer != "ask":
-            return prefer == "flows"
-        question = f"{config_file.name} has {key} = {old}, most of the steps {new}. Take {new}?"
-        if not sys.stdin.isatty():
-            raise CommandError(f"{question} Answer with --prefer=flows or --prefer=config")
-        return typer.confirm(question)
-
-    work = (adopt_flows(project, files, config_file, prefers_flows) for _ in [0])
+    work = (
+        adopt_flows(project, files, config_file, answers(prefer, config_file.name)) for _ in [0]
+    )
     if prefer == "ask" and sys.stdin.isatty():  # a question and a bar would write over each other
         (adoption,) = work
     else:
@@ -68,3 +65,20 @@ def adopt(
         print_error("k8s: written; `git diff` shows it, `git checkout .` undoes it")
     elif adoption.contents:
         print_error("k8s: nothing is written; --apply writes it")
+
+
+def answers(prefer: Preference, config_name: str) -> Callable[[str, Any, Any], bool]:
+    """Return a function that says whether a value of the flows takes the place of k8s.toml's.
+
+    It raises CommandError where it would have to ask, and nobody can answer.
+    """
+
+    def prefers_flows(key: str, old: Any, new: Any) -> bool:
+        if prefer != "ask":
+            return prefer == "flows"
+        question = f"{config_name} has {key} = {old}, most of the steps {new}. Take {new}?"
+        if not sys.stdin.isatty():
+            raise CommandError(f"{question} Answer with --prefer=flows or --prefer=config")
+        return typer.confirm(question)
+
+    return prefers_flows

@@ -14,6 +14,7 @@ from typing import Any
 from ..compile_flows import CompiledFlow, FlowFacts, run_worker
 from ..complete_template import complete_template
 from ..config import Config, shared_settings
+from ..errors import CommandError
 from ..expected_pods import FROM_FIRST_STEP, PLAIN_STEP, step_pod
 from ..flow_files import starts_flow
 from ..metaflow_defaults import PYTHON_IMAGE
@@ -119,26 +120,30 @@ def copied(project: Project) -> Iterator[Copy]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Copy(project, Path(folder).resolve())
         copy.project.root.mkdir()
-        listed = run_program(
-            "git", "ls-files", "-co", "--exclude-standard", "-z", folder=project.root
-        )
-        ignored = run_program(
-            *("git", "ls-files", "-oi", "--exclude-standard", "--directory", "-z"),
-            folder=project.root,
-        )
-        for name in filter(None, listed.split("\0")):
+        listed = listed_by_git(project.root, "-co")
+        ignored = listed_by_git(project.root, "-oi", "--directory")
+        for name in listed:
             source, target = project.root / name, copy.project.root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_symlink() or source.is_dir():
                 target.symlink_to(source.resolve())
             elif source.is_file():
                 shutil.copy2(source, target)
-        for name in filter(None, ignored.split("\0")):
+        for name in ignored:
             target = copy.project.root / name.rstrip("/")
             if target.name != "__pycache__" and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.symlink_to((project.root / name).resolve())
         yield copy
+
+
+def listed_by_git(root: Path, *options: str) -> list[str]:
+    """Return the files below a folder that `git ls-files` lists."""
+    try:
+        listed = run_program("git", "ls-files", *options, "--exclude-standard", "-z", folder=root)
+    except CommandError as error:
+        raise CommandError(f"{error}; adopt needs git, which can undo what it writes") from error
+    return [name for name in listed.split("\0") if name]
 
 
 def pods_of(result: CompiledFlow, config: Config) -> dict[str, Any]:
