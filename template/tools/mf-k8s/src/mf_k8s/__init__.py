@@ -22,6 +22,8 @@ uses plan.
     metaflow_defaults   what that configuration gives to pods, below k8s.toml
     compile_flows       compiles flows with Metaflow itself: compile_worker is the program that does
                         it, flow_facts reads what the flows' code says
+    flow_imports        what flows import that the image lacks
+    image_content       whether the image is built of something else than its tag says
     complete_template   adds to a compiled WorkflowTemplate what Metaflow leaves out
     expected_pods       the pods that a flow must have
     read_pods           the pods that a WorkflowTemplate or a cluster has

@@ -106,3 +106,15 @@ def first_version(output: str) -> Version | None:
     """Return the first version number in a program's output, or None: a build may have none."""
     match = re.search(r"\d+\.\d+(\.\d+)?", output)
     return Version(match[0]) if match else None
+
+
+def git(root: Path, *arguments: str | Path) -> str:
+    return run_program("git", *map(str, arguments), folder=root).strip()
+
+
+def git_or_nothing(root: Path, *arguments: str | Path) -> str:
+    """Return what git prints, or an empty text if it fails."""
+    try:
+        return git(root, *arguments)
+    except CommandError:
+        return ""

@@ -12,6 +12,8 @@ from ..compile_flows import CompiledFlow, FlowFacts
 from ..complete_template import complete_template
 from ..config import Config, argo_spelling, read_toml, shared_settings
 from ..expected_pods import expected_pods, plain_step_pod
+from ..flow_imports import unlisted_imports
+from ..image_content import stale_image
 from ..metaflow_defaults import MetaflowDefault
 from ..ownership import annotation
 from ..project import Project
@@ -46,7 +48,9 @@ def check_flows(project: Project, compiled: Iterable[CompiledFlow]) -> Iterator[
             report = check_flow(report, result.template, result.flow, config)
             if first:
                 report.notes.extend(differing_answers(config, project.root))
+                report.notes.extend(stale_image(project))
             first = False
+            report.notes.extend(unlisted_imports(project, result.file))
         yield report
 
 

@@ -12,7 +12,10 @@ from ..compile_flows import compile_flows
 from ..complete_template import complete_template
 from ..config import read_toml, shared_settings
 from ..errors import CommandError
-from ..programs import UV, run_program
+from ..flow_files import starts_flow
+from ..flow_imports import unlisted_imports
+from ..image_content import stale_image
+from ..programs import UV, git, git_or_nothing
 from ..project import Project, flow_patterns, read_table
 from .differences import Plan, differences, planned_settings
 
@@ -29,6 +32,9 @@ def plan_against(project: Project, reference: str) -> Plan:
         old, problems = older_settings(older, python)
     plan = differences(old, new, name)
     plan["notes"] = [f"at {name}: {problem}" for problem in problems]
+    plan["notes"] += stale_image(project, name)
+    for file in filter(starts_flow, project.flow_files()):
+        plan["notes"] += unlisted_imports(project, file)
     return plan
 
 
@@ -91,15 +97,3 @@ def older_project(root: Path, package: str) -> Project:
     file = root / "pyproject.toml"
     table = read_table(file) if file.exists() else None
     return Project(root, package, flow_patterns(table or {}, file))
-
-
-def git(root: Path, *arguments: str) -> str:
-    return run_program("git", *arguments, folder=root).strip()
-
-
-def git_or_nothing(root: Path, *arguments: str) -> str:
-    """Return what git prints, or an empty text if it fails."""
-    try:
-        return git(root, *arguments)
-    except CommandError:
-        return ""
