@@ -15,7 +15,7 @@ import organisation
 import pytest
 import yaml
 from conftest import ROOT, run
-from teams import git
+from teams import answers_of, commit, git, update
 
 FILE = "hooks/organisation.yml"
 DOCS = (ROOT / "docs/organisation.md").read_text()
@@ -130,7 +130,7 @@ def test_tool_that_may_not_be(text, message):
         "tool: mf-k8s>=0.3,<1\ntool_index: https://a.example/simple",
         "tool: mf_k8s==0.3.0\ntool_index: http://a.example:8080/simple/",
         "tool: mf-k8s==0.3.0\ntool_index: file:///srv/simple",
-        "tool: mf-k8s @ git+https://a.example/b@v0.3.0+acme.1#subdirectory=template/tools/mf-k8s",
+        "tool: mf-k8s @ git+https://a.example/b@v0.3.0.post1#subdirectory=template/tools/mf-k8s",
         "tool: ''\ntool_index: ''",
     ],
 )
@@ -291,10 +291,44 @@ def test_newer_release_merges_into_a_fork(template, tmp_path):
     assert merged == {**ours, "ci": "gitlab", "contact": "platform@example.com"}
     assert git("status", "--porcelain", cwd=fork) == ""
     git("tag", "v0.2.0", "HEAD^2", cwd=fork)  # as the release; Copier takes the newest tag
-    git("tag", "v0.2.0+acme.1", cwd=fork)
+    git("tag", "v0.2.0.post1", cwd=fork)
     project = render(fork, tmp_path / "churn")
     config = tomllib.loads((project / "k8s.toml").read_text())
     assert config["pools"] == ours["gpu_pools"]
+
+
+def test_releases_of_a_fork(template, tmp_path):
+    """Releases of its own, with no new one of the template between, reach its projects."""
+    fork = tmp_path / "fork"
+    git("clone", "-q", str(template), str(fork), cwd=tmp_path)
+
+    def release(tag: str, text: str) -> None:
+        (fork / FILE).write_text(text)
+        git("commit", "-q", "-am", tag, cwd=fork)
+        git("tag", tag, cwd=fork)
+
+    def news() -> bool:
+        command = [sys.executable, "-m", "copier", "check-update", "--quiet"]
+        done = subprocess.run(command, cwd=project, capture_output=True, timeout=60)
+        assert done.returncode in (0, 2), done.stderr
+        return done.returncode == 2
+
+    release("v0.2.0+acme.1", "registry: a.example/old\n")  # as the documentation had it before
+    project = render(fork, tmp_path / "churn")
+    git("init", "-q", cwd=project)
+    commit(project)
+    pools = "gpu_pools: {one: {gpu: 1}}\n"
+    for tag, number in {"v0.2.0.post1": 1, "v0.2.0.post2": 2, "v0.2.0.post10": 3}.items():
+        assert not news()
+        release(tag, pools.replace("gpu: 1", f"gpu: {number}"))
+        assert news()
+        update(project)
+        assert answers_of(project)["_commit"] == tag
+        config = tomllib.loads((project / "k8s.toml").read_text())
+        assert config["pools"] == {"one": {"gpu": number}}
+        commit(project)
+    git("tag", "v0.2.0", "v0.1.0", cwd=fork)  # the template's own is older than all of these
+    assert not news()
 
 
 def in_place_of_values(text: str, values: dict[str, object]) -> str:

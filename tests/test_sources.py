@@ -46,7 +46,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def repository(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository that has the tool: as it is by the tag v0.1.0, mended by v0.1.1+acme.1.
+    """Return a repository that has the tool: as it is by the tag v0.1.0, mended by v0.1.1.post1.
 
     The branch `stable` is at the first.
     """
@@ -55,7 +55,7 @@ def repository(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     git("branch", "stable", cwd=clone)
     replace(clone / TOOL, FIX)
     commit(clone)
-    git("tag", "v0.1.1+acme.1", cwd=clone)
+    git("tag", "v0.1.1.post1", cwd=clone)
     return clone
 
 
@@ -221,7 +221,7 @@ def release_fix(
         release(clone, "v1.2.0", [CARRIED_VERSION])
         return
     index.publish(fixed)
-    tool = sources[source]["tool"].replace(VERSION, FIXED).replace("@v0.1.0", "@v0.1.1+acme.1")
+    tool = sources[source]["tool"].replace(VERSION, FIXED).replace("@v0.1.0", "@v0.1.1.post1")
     set_organisation(clone, {**sources[source], "tool": tool}, "v1.2.0")
 
 
@@ -283,7 +283,7 @@ def test_one_release_mends_every_project(source, fork, index, fixed, repository,
     assert before["mf-k8s"] == VERSION
 
     index.publish(fixed)
-    git("branch", "--force", "stable", "v0.1.1+acme.1", cwd=repository)
+    git("branch", "--force", "stable", "v0.1.1.post1", cwd=repository)
     run(UV, "lock", *newest, cwd=project)
     assert locked_versions(project) == before
     run(UV, "lock", *newest, "--upgrade-package", "mf-k8s", cwd=project)
