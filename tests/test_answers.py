@@ -14,7 +14,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from conftest import EXAMPLE, QUESTIONS
+from conftest import EXAMPLE, QUESTIONS, ROOT
 from questions import ASKED_WITH_ADVANCED, COMPUTED, DIGEST, FREE_TEXT, missing
 
 ADVANCED_QUESTIONS = {*ASKED_WITH_ADVANCED}
@@ -229,13 +229,16 @@ def test_question_is_explained_and_checked(question):
 
 def test_a_question_that_is_not_registered_is_named():
     """These lines stop pytest before the first test, in conftest.py."""
-    assert list(missing(QUESTIONS)) == []
-    lines = list(missing({"contact": {}, **QUESTIONS}))
+    readme = (ROOT / "README.md").read_text()
+    assert list(missing(QUESTIONS, readme)) == []
+    lines = list(missing({"contact": {}, **QUESTIONS}, readme))
     assert lines == ["contact: add it to ASKED or ASKED_WITH_ADVANCED; to COMPUTED if it is none"]
     without = {name: question for name, question in QUESTIONS.items() if name != "cpu"}
-    assert list(missing(without)) == ["cpu: copier.yml has no such question; take it out"]
+    assert list(missing(without, readme)) == ["cpu: copier.yml has no such question; take it out"]
+    (line,) = missing(QUESTIONS, readme.replace("| `namespace` |", "| |"))
+    assert line == "namespace: give it a row in README.md"
     turned = dict(reversed(QUESTIONS.items()))
-    (line,) = missing(turned)
+    (line,) = missing(turned, readme)
     assert line.startswith("ASKED: the order in copier.yml is advanced, python_version, ci, ")
 
 
