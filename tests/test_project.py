@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from mf_k8s.errors import CommandError
-from mf_k8s.flow_settings import tables_without_flow
+from mf_k8s.flow_settings import how_to_run, tables_without_flow
 from mf_k8s.project import find_project
 
 K8S = Path(sys.executable).with_name("k8s")
@@ -206,6 +206,11 @@ def test_tables_of_flows_that_are_gone(project):
     assert tables_without_flow(settings, find_project(project)) == ["train"]
     with pytest.raises(CommandError, match="no flow is called helo; did you mean hello?"):
         tables_without_flow({**settings, "helo": {}}, find_project(project))
+
+
+def test_remedy_for_a_run_that_failed():
+    assert how_to_run("FileNotFoundError: data/a.csv").startswith("pods get a flow's Python files")
+    assert how_to_run("ValueError").startswith("tests/kind.toml says how it is run")
 
 
 def k8s_test(project: Path, *commands: str) -> subprocess.CompletedProcess[str]:
