@@ -15,7 +15,7 @@ from mf_k8s.check.argo_releases import only_deploy_helps
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.complete_template import complete_template
 from mf_k8s.deploy.create import reason_not_created
-from mf_k8s.deploy.write import write_all
+from mf_k8s.deploy.write import Write, write_all
 from mf_k8s.environments import OWN, Environment
 from mf_k8s.errors import CommandError
 from mf_k8s.project import Project
@@ -97,6 +97,27 @@ def test_a_write_whose_answer_is_lost_is_put_back(api: type[Api]) -> None:
         assert str(stopped.value).startswith("no cluster answers: ")
         assert str(stopped.value).endswith(f"; workflowtemplates/{name} was put back as it was")
         assert values(api) == {"workflowtemplates/a": "old"}
+
+
+def test_an_interrupted_deploy_is_put_back(
+    api: type[Api], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server has written the second when Ctrl-C comes."""
+    send = Write.send
+
+    def interrupted(write: Write) -> None:
+        send(write)
+        if write.name == "b":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Write, "send", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_all([request("create", "workflowtemplates", name, "new") for name in "abc"])
+    assert values(api) == {}
+    assert capsys.readouterr().err == (
+        "k8s: interrupted; workflowtemplates/b was put back as it was;"
+        " workflowtemplates/a was put back as it was\n"
+    )
 
 
 def test_what_argo_has_written_meanwhile_does_not_hinder(api: type[Api]) -> None:

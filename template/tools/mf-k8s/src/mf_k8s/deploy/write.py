@@ -5,6 +5,7 @@ from typing import Any
 
 from ..cluster_api import TIMEOUT, api_client, refusals
 from ..errors import CommandError
+from ..progress import print_error
 
 Request = tuple[str, dict[str, Any]]  # a method of CustomObjectsApi, and its arguments
 
@@ -12,7 +13,7 @@ OF_THE_SERVER = ("creationTimestamp", "generation", "managedFields", "resourceVe
 
 
 def write_all(requests: Sequence[Request]) -> None:
-    """Send requests in their order. If one fails, put back what was there before.
+    """Send requests in their order. If one fails, or at Ctrl-C, put back what was there before.
 
     Raise CommandError with the reason, and with what was put back or could not be.
     """
@@ -28,6 +29,9 @@ def write_all(requests: Sequence[Request]) -> None:
             if isinstance(error.__cause__, ApiException) or not sent[-1].started:
                 sent.pop()
             raise CommandError(f"{error}; {put_back(sent)}") from error
+        except BaseException:  # Ctrl-C, or the end of a CI job
+            print_error(f"k8s: interrupted; {put_back(sent)}")
+            raise
 
 
 def put_back(sent: Sequence["Write"]) -> str:
