@@ -199,7 +199,7 @@ def test_no_cluster(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert stopped_by(api).startswith("no cluster answers: ")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     cluster_api.api_client.cache_clear()
-    assert stopped_by(api).startswith("no cluster answers: Invalid kube-config file.")
+    assert stopped_by(api).startswith("kubectl has no context: choose one with")
 
 
 def test_context(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

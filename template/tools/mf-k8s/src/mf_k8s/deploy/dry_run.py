@@ -80,7 +80,8 @@ def takes_schedule_away(request: dict[str, Any]) -> bool:
     Metaflow leaves it with no schedule, which Argo 4.1 does not accept.
     """
     spec = request.get("body", {}).get("spec", {})
-    return request["plural"] == "cronworkflows" and bool(spec) and not spec.get("schedules")
+    suspended: bool = request["plural"] == "cronworkflows" and spec.get("suspend", False)
+    return suspended and not spec.get("schedules")
 
 
 def bound_requests(rest_client: Any) -> None:
