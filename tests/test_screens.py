@@ -23,17 +23,17 @@ from mf_k8s.cli import main
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.plan.differences import differences, planned_settings, show_plan
 from mf_k8s.project import Project
+from questions import COMPUTED, FREE_TEXT
 from rich.console import Console
 
 ENTER = "\r"
 CLEAR = "\x15"
-# What people type that is refused, once for each message, and then what is accepted.
-ANSWERS: dict[str, tuple[list[str], str]] = {
+# What people type that is refused, once for each message, and then what is accepted. Of a question
+# that is not here, the first wrong answer of tests/questions.py is typed, then its default.
+TYPED: dict[str, tuple[list[str], str]] = {
     "project_name": (["Churn Model", "metaflow"], "churn"),
     "image": (["churn", "churn:latest", "ghcr.io/Acme/churn:1.0"], "ghcr.io/acme/churn:1.0"),
-    "image_source": ([], ""),
     "gpu": (["1 A100", "0.5", "none"], "1"),
-    "gpu_vendor": ([], ""),
     "service_account": (["Metaflow", "system:serviceaccount:ml:metaflow"], "metaflow"),
     "shared_memory": (["8Gi", "-1"], "8192"),
     "persistent_volume_claims": (
@@ -51,8 +51,6 @@ ANSWERS: dict[str, tuple[list[str], str]] = {
     "memory": (["16GB", "4.5"], "16000"),
     "namespace": (["Team A"], "team-a"),
     "datastore_root": (["s3://bucket/", "bucket/Folder/"], "s3://acme-ml/metaflow"),
-    "ci": ([], ""),
-    "python_version": ([], ""),
     "advanced": ([], "y"),
     "image_pull_secrets": (["REGCRED"], "regcred"),
     "secrets": (["DB_PASSWORD"], "db-password"),
@@ -100,6 +98,14 @@ class Terminal:
         raise AssertionError(f"no {shown} in\n{text}")
 
 
+def typed(question: str) -> tuple[list[str], str]:
+    """Return wrong answers of a question, and one that is accepted; empty for the default."""
+    if question in TYPED or question not in FREE_TEXT:
+        return TYPED.get(question, ([], ""))
+    bad = (str(answer) for answer, _ in FREE_TEXT[question].bad)
+    return [next(text for text in bad if text.isprintable() and text.strip())], ""
+
+
 @pytest.fixture
 def terminal(template: Path, tmp_path: Path) -> Iterator[Terminal]:
     terminal = Terminal(template, tmp_path)
@@ -110,7 +116,8 @@ def terminal(template: Path, tmp_path: Path) -> Iterator[Terminal]:
 def test_questions_and_wrong_answers(terminal: Terminal, compare: Compare) -> None:
     """Each question as it is asked, and what Copier shows of the message for a wrong answer."""
     questions, messages = [], []
-    for question, (wrong, right) in ANSWERS.items():
+    for question in [name for name in QUESTIONS if name not in COMPUTED]:
+        wrong, right = typed(question)
         first = QUESTIONS[question]["help"].split("?")[0]
         asked = terminal.until(f"{first}?")
         start = asked.rindex("🎤")
@@ -277,7 +284,6 @@ def test_errors_of_the_command(
         if not name.startswith(("METAFLOW_", "KUBE", "K8S_"))
     }
     clean |= {"METAFLOW_HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    s3 = {"METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_DATASTORE_SYSROOT_S3": "s3://a/b"}
     no_project = Path("/")
     commands: list[tuple[str, str, Path, dict[str, str]]] = [
         ("k8s check", "not in a project", no_project, {}),
@@ -289,7 +295,7 @@ def test_errors_of_the_command(
         ("k8s deploy hello --env prod", "as it comes", example, {}),
         ("k8s deploy hello", "as Metaflow comes", example, {}),
         ("k8s deploy hello", "half of a datastore", example, {"METAFLOW_DEFAULT_DATASTORE": "s3"}),
-        ("k8s deploy hello", "no kubeconfig", example, s3 | {"KUBECONFIG": "/nowhere"}),
+        ("k8s deploy hello", "no kubeconfig", example, {"KUBECONFIG": "/nowhere"}),
     ]
     terminal = Console(stderr=True, force_terminal=True, width=80, highlight=False)
     monkeypatch.setattr(progress, "errors", terminal)
@@ -299,8 +305,10 @@ def test_errors_of_the_command(
             patch.chdir(folder)
             patch.setattr(os, "environ", clean | variables)
             patch.setattr(sys, "argv", command.split())
-            # what it costs is seconds, and has no part in these messages
+            # these have no part in the messages: one takes seconds, the other needs a cluster
             patch.setattr("mf_k8s.deploy.command.compile_flows", lambda *_: [])
+            if "KUBECONFIG" not in variables:
+                patch.setattr("mf_k8s.deploy.command.find_place", lambda: "")
             with pytest.raises(SystemExit) as end:
                 main()
         assert end.value.code == 2
