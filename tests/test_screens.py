@@ -305,6 +305,7 @@ def test_errors_of_the_command(
             patch.chdir(folder)
             patch.setattr(os, "environ", clean | variables)
             patch.setattr(sys, "argv", command.split())
+            patch.setattr("signal.signal", lambda *_: None)  # pytest's process keeps its own
             # these have no part in the messages: one takes seconds, the other needs a cluster
             patch.setattr("mf_k8s.deploy.command.compile_flows", lambda *_: [])
             if "KUBECONFIG" not in variables:
