@@ -153,7 +153,7 @@ def test_not_python(project: Path) -> None:
 LATEST = "A fixed tag: ghcr.io/acme/churn:1.2.3, lower case, or a whole sha256 digest."
 # What is wrong with a flow, and what is said of it.
 BAD = {
-    "no flow": ("x = 1\n", "flows/bad.py has no flow: no class in it derives from FlowSpec"),
+    "no flow": ("x = 1\n", "no flow in flows/bad.py: no class there derives from FlowSpec"),
     "null byte": (
         "x = '\0'\n",
         "flows/bad.py: not valid Python: source code string",
@@ -409,7 +409,9 @@ def test_a_flat_folder(repository: Callable[..., Path]) -> None:
     project = repository(files, project_name="churn")
     git("mv", "train.py", "features.py", "flows/", cwd=project)
     commit(project)
-    printed, _ = adopt(project, "train", "--prefer=flows", "--apply")
+    files = ("flows/features.py", "flows/train.py")
+    printed, _ = adopt(project, *files, "--prefer=flows", "--apply")
+    assert printed.endswith("flows/features.py has no flow, so it stays\n")
     assert "Changes:" not in printed
     assert status(project).split() == ["M", "flows/train.py", "M", "k8s.toml"]
     git("checkout", "-q", ".", cwd=project)

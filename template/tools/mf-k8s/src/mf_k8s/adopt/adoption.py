@@ -37,6 +37,10 @@ def adopt_flows(project: Project, files: Sequence[Path], config_file: Path, ask:
     notes = [
         f"{shown_path(flow.file)}: {flow.name} derives from BaseFlow already" for flow in adopted
     ]
+    with_flows = {flow.file for flow in [*flows, *adopted]}
+    notes += [
+        f"{shown_path(file)} has no flow, so it stays" for file in files if file not in with_flows
+    ]
     if not flows:
         return Adoption({}, Proof([], [], {}), notes)
     must_be_adoptable(flows)

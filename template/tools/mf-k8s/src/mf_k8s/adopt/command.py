@@ -54,11 +54,12 @@ def adopt(
     if apply:
         must_be_committed([*adoption.contents])
     show_adoption(adoption)
-    changes = len(adoption.proof.changed)
-    if changes and not yes:
-        if not (apply and sys.stdin.isatty() and typer.confirm("Accept these changes?")):
-            hint = "nothing is written: see what changes above, and accept it with --yes"
-            print_error(f"k8s: {hint}" if apply else "k8s: --apply will ask about what changes")
+    if adoption.proof.changed and not yes:
+        if not apply:
+            print_error("k8s: nothing is written; --apply asks whether to accept what changes")
+            raise typer.Exit(1)
+        if not (sys.stdin.isatty() and typer.confirm("Accept what changes?")):
+            print_error("k8s: nothing is written; --yes accepts what changes")
             raise typer.Exit(1)
     if adoption.contents and apply:
         write_all(adoption.contents)

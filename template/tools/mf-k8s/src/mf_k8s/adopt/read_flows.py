@@ -1,7 +1,7 @@
 """The flows of files as they are written, and each @kubernetes of their steps."""
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -179,23 +179,21 @@ class FlowReader:
         return Argument(text, keyword.arg, values)
 
 
-def read_flows(project: Project, files: Iterable[Path]) -> list[FlowClass]:
+def read_flows(project: Project, files: Sequence[Path]) -> list[FlowClass]:
     """Return the flows of files, and those that they derive from in other files of the project.
 
-    Raise CommandError for a file that has none, or that is not Python.
+    Raise CommandError if no file has one, or if a file is not Python.
     """
     reader = FlowReader(project)
     flows: dict[int, FlowClass] = {}
     for file in files:
         if not file.is_relative_to(project.root):
             raise CommandError(f"{shown_path(file)} is not in the project {project.root}")
-        found = reader.flows_of(file)
-        if not found:
-            raise CommandError(
-                f"{shown_path(file)} has no flow: no class in it derives from FlowSpec"
-            )
-        for flow in found:
+        for flow in reader.flows_of(file):
             flows |= {id(each): each for each in with_parents(flow)}
+    if not flows:
+        names = ", ".join(map(shown_path, files))
+        raise CommandError(f"no flow in {names}: no class there derives from FlowSpec")
     return [flow for flow in flows.values() if flow.file != reader.base_file]
 
 
