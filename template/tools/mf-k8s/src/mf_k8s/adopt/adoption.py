@@ -13,7 +13,7 @@ from ..project import Project, shown_path
 from .propose import Ask, Place, normal_values, propose
 from .prove import Copy, Proof, copied, flows_to_compile, prove
 from .read_flows import FlowClass, read_flows
-from .rewrite import edits_of, rewritten
+from .rewrite import BOM, edits_of, rewritten
 from .write_config import write_config
 
 
@@ -29,7 +29,7 @@ class Adoption:
 def adopt_flows(project: Project, files: Sequence[Path], config_file: Path, ask: Ask) -> Adoption:
     """Return the adoption of the flows in files; nothing is written.
 
-    Raise CommandError if a file has no flow, or if a flow does not compile, before or after.
+    Raise CommandError if no file has a flow, or if a flow does not compile, before or after.
     """
     flows = read_flows(project, files)
     adopted = [flow for flow in flows if flow.adopted]
@@ -45,33 +45,42 @@ def adopt_flows(project: Project, files: Sequence[Path], config_file: Path, ask:
         return Adoption({}, Proof([], [], {}), notes)
     must_be_adoptable(flows)
     config = read_toml(config_file)
-    config_bytes = config_file.read_bytes()
-    text = config_bytes.decode("utf-8-sig")
+    content = config_file.read_bytes()
+    text = content.decode("utf-8-sig")
     with copied(project) as copy:
-        own, others = flows_to_compile(copy, flows, files)
-        own += starters(copy, flows, own)
-        before = copy.compile([*own, *others], text)
-        must_compile(before[: len(own)], "before")
-        notes += [
-            f"{shown_path(result.file)} does not compile, so it is not compared: {result.error}"
-            for result in before[len(own) :]
-            if result.error
-        ]
-        compiling = [
-            file for file, result in zip([*own, *others], before, strict=True) if not result.error
-        ]
-        before = [result for result in before if not result.error]
+        compiling, before, problems = compile_before(copy, flows, files, text)
         change = propose_change(project, flows, before, text, ask)
         copy.write(change.contents)
         after = copy.compile(compiling, change.config_text)
         must_compile(after, "after")
-        must_derive(after[: len(own)])
+        must_derive(flows, after)
         proof = prove(before, after, config, tomllib.loads(change.config_text))
     contents = change.contents
     if change.config_text != text:
-        bom = b"\xef\xbb\xbf" if config_bytes.startswith(b"\xef\xbb\xbf") else b""
+        bom = BOM if content.startswith(BOM) else b""
         contents = {config_file: bom + change.config_text.encode(), **contents}
-    return Adoption(contents, proof, [*notes, *change.notes])
+    return Adoption(contents, proof, [*notes, *problems, *change.notes])
+
+
+def compile_before(
+    copy: Copy, flows: Sequence[FlowClass], named: Sequence[Path], config_text: str
+) -> tuple[list[Path], list[CompiledFlow], list[str]]:
+    """Return the files of the copy that compile, what came of them, and why others do not.
+
+    Raise CommandError if a flow that is to be adopted does not.
+    """
+    own, others = flows_to_compile(copy, flows, named)
+    own += starters(copy, flows, own)
+    files = [*own, *others]
+    results = copy.compile(files, config_text)
+    must_compile(results[: len(own)], "before")
+    problems = [
+        f"{shown_path(result.file)} does not compile, so it is not compared: {result.error}"
+        for result in results
+        if result.error
+    ]
+    compiling = [file for file, result in zip(files, results, strict=True) if not result.error]
+    return compiling, [result for result in results if not result.error], problems
 
 
 @dataclass(frozen=True)
@@ -147,12 +156,14 @@ def must_compile(results: Sequence[CompiledFlow], when: str) -> None:
             )
 
 
-def must_derive(results: Sequence[CompiledFlow]) -> None:
+def must_derive(flows: Sequence[FlowClass], results: Sequence[CompiledFlow]) -> None:
+    adopted = {(flow.file, flow.name) for flow in flows}
     for result in results:
-        if result.flow and not result.flow["derives"]:
+        flow = result.flow
+        if flow and (result.file, flow["name"]) in adopted and not flow["derives"]:
             raise CommandError(
-                f"{shown_path(result.file)}: {result.flow['name']} would still not derive from"
-                " BaseFlow; nothing is written"
+                f"{shown_path(result.file)}: {flow['name']} would still not derive from BaseFlow;"
+                " nothing is written"
             )
 
 
