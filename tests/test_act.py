@@ -25,13 +25,46 @@ pytestmark = [
 ]
 
 
+# A team's first flow: a library without types, a data file, and a bare @kubernetes.
+SCORE = '''"""Scores customers."""
+
+import io
+
+import pandas as pd
+from metaflow import IncludeFile, kubernetes, step
+
+from churn_model import BaseFlow
+
+
+class ScoreFlow(BaseFlow):
+    table = IncludeFile("table", default="data/customers.csv")
+
+    @kubernetes
+    @step
+    def start(self):
+        self.customers = pd.read_csv(io.StringIO(self.table))
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print(len(self.customers))
+
+
+if __name__ == "__main__":
+    ScoreFlow()
+'''
+
+
 @pytest.fixture(scope="module")
 def project(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a project with everything committed, as on GitHub; train would take minutes on kind."""
+    """Return a project whose team has put its own flow in the examples' place, all committed."""
     path = copy(tmp_path_factory.mktemp("act") / "churn-model", **EXAMPLE)
-    with open(path / "tests/kind.toml", "a") as settings:
-        settings.write('\n[train]\nskip = "slow"\n')
-    run(UV, "lock", "--quiet", cwd=path)
+    for example in (path / "flows").glob("*.py"):
+        example.unlink()
+    (path / "flows/score.py").write_text(SCORE)
+    (path / "data").mkdir()
+    (path / "data/customers.csv").write_text("age\n30\n")
+    run(UV, "add", "--quiet", "--no-sync", "pandas", cwd=path)
     git("init", "-q", "-b", "main", cwd=path)
     commit(path)
     return path
@@ -123,7 +156,7 @@ def test_plan(act: Callable[..., str], project: Path) -> None:
     assert said.count("Job succeeded") == 2  # plan makes it, comment posts it
     assert "gh: pr comment 7 --body-file body.md" in said
     changes = re.findall(r"\| (\w+) +\| (\w+) +\| gpu +\| (.+?) +\| (.+?) +\|", said)
-    assert ("HelloFlow", "end", "nvidia.com/gpu: 1", "nvidia.com/gpu: 2") in changes, said
+    assert ("ScoreFlow", "end", "nvidia.com/gpu: 1", "nvidia.com/gpu: 2") in changes, said
     git("reset", "--hard", "--quiet", base, cwd=project)
 
 
@@ -132,4 +165,4 @@ def test_kind(act: Callable[..., str]) -> None:
     """The flow runs both ways, in a cluster made from nothing but the project."""
     said = act("kind")
     for way in ("run", "argo"):
-        assert re.search(rf"hello {way} +\d+ pods match k8s.toml", said), said[-4000:]
+        assert re.search(rf"score {way} +\d+ pods match k8s.toml", said), said[-4000:]
