@@ -25,12 +25,12 @@ def deploy(
     flows: Flows = None,
     env: Env = "",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would change.")
+        bool, typer.Option("--dry-run", help="Only show what would change; the code is uploaded.")
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="List what is deployed of flows that are gone.")
+        bool, typer.Option("--prune", help="Also list deployed flows that are gone.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --prune: delete it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --prune: delete them.")] = False,
     debug: Debug = False,
 ) -> None:
     """Check flows, and deploy them to Argo Workflows.
@@ -81,4 +81,4 @@ def deploy(
         for found in gone:
             print(f"{'deleted' if yes and not dry_run else 'gone':<16} {object_name(found)}")
         if gone and not yes:
-            print("`k8s deploy --prune --yes` deletes what is gone")
+            print("the same command with --yes, and without --dry-run, deletes it")

@@ -25,7 +25,7 @@ def plan(
 ) -> None:
     """Show what changes in the pods since another revision.
 
-    Exit codes: 0, or with --exit-code 2 if something changes.
+    Exit codes: 0; 2 for an error, and with --exit-code for a change.
     """
     project = find_project()
     plans = (plan_against(project, revision) for revision in [against])
