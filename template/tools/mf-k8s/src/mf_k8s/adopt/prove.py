@@ -183,8 +183,10 @@ def prove(
 def was_lost(change: Change, flow: FlowFacts) -> bool:
     """Return whether nobody had asked for a setting's old value, or nothing of it is gone."""
     setting, old, new = change["setting"], change["old"], change["new"]
-    if flow["derives"] or change["pod"] == WORKFLOW or new is None:
+    if flow["derives"] or new is None:
         return False
+    if change["pod"] == WORKFLOW:  # what k8s.toml has for the whole workflow
+        return old is None
     if isinstance(old, dict) and isinstance(new, dict) and setting != "gpu":
         return old.items() <= new.items()
     if isinstance(old, list) and isinstance(new, list):
