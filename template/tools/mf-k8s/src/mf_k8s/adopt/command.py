@@ -32,7 +32,7 @@ def adopt(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Turn existing flows into BaseFlow flows, and prove it on their pods.
+    """Turn existing flows into BaseFlow flows, and prove their pods.
 
     Exit codes: 0 nothing that was configured changes, or it is accepted; 1 something does; 2 error.
     """
