@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def make_project(folder: Path) -> Path:
-    """Give a new project with its environment, made without the network if uv's cache has it."""
+    """Return a new project with its environment, made without the network if uv's cache has it."""
     project, tools = folder / "churn-model", Path(sys.executable).parent
     copy = ["--defaults", "--quiet", "--vcs-ref=HEAD", "--data-file=tests/example-answers.yml"]
     sync = ["--quiet", "--python", sys.executable, "--compile-bytecode"]
@@ -71,7 +71,7 @@ class Bucket(BaseHTTPRequestHandler):
 
 
 def time_creates(project: Path, number: int) -> float:
-    """Give the seconds that `number` processes of Metaflow take to compile the hello flow."""
+    """Return the seconds that `number` processes of Metaflow take to compile the hello flow."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     env = os.environ | {
@@ -96,7 +96,7 @@ def time_creates(project: Path, number: int) -> float:
 
 
 def time_check(project: Path, number: int) -> tuple[float, int]:
-    """Give the seconds and the MB of the largest process of a check of `number` flows."""
+    """Return the seconds and the MB of the largest process of a check of `number` flows."""
     flows, spare = project / "flows", project / "spare"
     if flows.exists() and not spare.exists():
         flows.rename(spare)

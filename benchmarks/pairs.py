@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def seconds(command: Sequence[str | Path], cwd: Path, **env: str) -> float:
-    """Give the wall time of one run in seconds; its output is shown if it fails."""
+    """Return the wall time of one run in seconds; its output is shown if it fails."""
     before = time.perf_counter()
     done = subprocess.run(
         command, cwd=cwd, env=os.environ | env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

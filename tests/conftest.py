@@ -58,7 +58,7 @@ Compare = Callable[[str, str], None]
 
 
 def how_many(name: str, short: int, long: int) -> int:
-    """Give how much of something to try: what the variable says, or more with LONG=1."""
+    """Return how much of something to try: what the variable says, or more with LONG=1."""
     return int(os.environ.get(name) or (long if os.environ.get("LONG") else short))
 
 
@@ -154,7 +154,7 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a clean git clone of the working tree, tagged: what a released template looks like."""
+    """Return a clean git clone of the working tree, tagged: what a released template looks like."""
     clone = tmp_path_factory.mktemp("template") / "mf-template"
     listed = run("git", "ls-files", "-co", "--exclude-standard", "-z", cwd=ROOT)
     for name in filter(None, listed.split("\0")):
@@ -170,7 +170,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def copy(template: Path) -> Callable[..., Path]:
-    """Give a function that copies the template as `copier copy` does: clean clone, no trust."""
+    """Return a function that copies the template as `copier copy` does: clean clone, no trust."""
 
     def copy(destination: Path, **answers: Any) -> Path:
         unknown = answers.keys() - QUESTIONS.keys()
@@ -185,7 +185,7 @@ def copy(template: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def example(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a project made from the example answers."""
+    """Return a project made from the example answers."""
     return copy(tmp_path_factory.mktemp("example") / "churn-model", **EXAMPLE)
 
 

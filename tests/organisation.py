@@ -62,7 +62,7 @@ CHOICES = {"ci": "github, gitlab or none", "python_version": "3.11, 3.12 or 3.13
 
 
 def problems(text: str) -> Iterator[str]:
-    """Give a line for each thing that is wrong in the text of an organisation.yml."""
+    """Return a line for each thing that is wrong in the text of an organisation.yml."""
     try:
         organisation = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
@@ -180,7 +180,7 @@ def unobtainable(tool: str, index: str) -> Iterator[str]:
 
 
 def refused(key: str, value: Any) -> Iterator[str]:
-    """Give what the question that `value` is the default of says against it."""
+    """Return what the question that `value` is the default of says against it."""
     question = QUESTION.get(key, key)
     answer = f"{value}/project:0.1.0" if key == "registry" else value
     with tempfile.TemporaryDirectory() as folder:
@@ -202,7 +202,7 @@ def refused(key: str, value: Any) -> Iterator[str]:
 
 
 def wrong_pools(pools: dict[str, Any]) -> Iterator[str]:
-    """Give what a project would say against the first wrong pool in its k8s.toml."""
+    """Return what a project would say against the first wrong pool in its k8s.toml."""
     for name, pool in pools.items():
         if not isinstance(name, str):
             yield f"gpu_pools: {name} is not a text; write it in quotes"

@@ -8,7 +8,7 @@ import yaml
 
 
 def pod(spec: dict[str, Any], container: dict[str, Any]) -> dict[str, Any]:
-    """Give the settings of one pod in plain units: cores, MB, GPUs, MiB, {claim: path}."""
+    """Return the settings of one pod in plain units: cores, MB, GPUs, MiB, {claim: path}."""
     requests = container["resources"].get("requests") or {}
     limits = container["resources"].get("limits") or {}
     volumes = {volume["name"]: volume for volume in spec.get("volumes") or []}
@@ -37,7 +37,7 @@ def variables(container: dict[str, Any]) -> dict[str, str]:
 
 
 def by_step(workflow: str) -> dict[str, dict[str, Any]]:
-    """Give the pod of each step of a WorkflowTemplate's JSON; of a JobSet the first job's."""
+    """Return the pod of each step of a WorkflowTemplate's JSON; of a JobSet the first job's."""
     pods = {}
     for template in json.loads(workflow)["spec"]["templates"]:
         if "resource" in template:

@@ -111,7 +111,7 @@ def actions(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 @pytest.fixture
 def act(project: Path, actions: tuple[Path, list[str]], tmp_path: Path) -> Callable[..., str]:
-    """Give a function that runs a job, which must succeed, and gives what it printed.
+    """Return a function that runs a job, which must succeed, and gives what it printed.
 
     The variables K8S_… reach it, by which a runner with no internet overrides what is downloaded.
     """
@@ -152,17 +152,17 @@ def test_plan(act: Callable[..., str], project: Path) -> None:
     commit(project)
     head = {"repo": {"fork": False}}
     pull_request = {"number": 7, "base": {"sha": base}, "head": head}
-    said = act("comment", "pull_request", pull_request=pull_request)
-    assert said.count("Job succeeded") == 2  # plan makes it, comment posts it
-    assert "gh: pr comment 7 --body-file body.md" in said
-    changes = re.findall(r"\| (\w+) +\| (\w+) +\| gpu +\| (.+?) +\| (.+?) +\|", said)
-    assert ("ScoreFlow", "end", "nvidia.com/gpu: 1", "nvidia.com/gpu: 2") in changes, said
+    output = act("comment", "pull_request", pull_request=pull_request)
+    assert output.count("Job succeeded") == 2  # plan makes it, comment posts it
+    assert "gh: pr comment 7 --body-file body.md" in output
+    changes = re.findall(r"\| (\w+) +\| (\w+) +\| gpu +\| (.+?) +\| (.+?) +\|", output)
+    assert ("ScoreFlow", "end", "nvidia.com/gpu: 1", "nvidia.com/gpu: 2") in changes, output
     git("reset", "--hard", "--quiet", base, cwd=project)
 
 
 @pytest.mark.usefixtures("cluster")
 def test_kind(act: Callable[..., str]) -> None:
     """The flow runs both ways, in a cluster made from nothing but the project."""
-    said = act("kind")
+    output = act("kind")
     for way in ("run", "argo"):
-        assert re.search(rf"score {way} +\d+ pods match k8s.toml", said), said[-4000:]
+        assert re.search(rf"score {way} +\d+ pods match k8s.toml", output), output[-4000:]

@@ -26,8 +26,8 @@ def load(project: Path, name: str) -> dict[str, Any]:
     return parsers[Path(name).suffix]((project / name).read_text())
 
 
-def said(project: Path, question: str) -> Any:
-    """Give what the file of a question's answer says, or None if it does not mention it."""
+def recorded(project: Path, question: str) -> Any:
+    """Return what the file of a question's answer says, or None if it does not mention it."""
     if question == "project_name":
         return load(project, "pyproject.toml")["project"]["name"]
     if question not in ("namespace", "datastore_root", "metadata_service_url"):
@@ -44,7 +44,7 @@ def said(project: Path, question: str) -> Any:
 
 @pytest.fixture(scope="session")
 def plain(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the template as a plain folder: no clone for each of a few hundred copies."""
+    """Return the template as a plain folder: no clone for each of a few hundred copies."""
     folder = tmp_path_factory.mktemp("plain") / "mf-template"
     shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
     return folder
@@ -52,7 +52,7 @@ def plain(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def answer(plain: Path) -> Callable[..., Path]:
-    """Give a function that copies the template with some answers, opening `advanced` for them."""
+    """Return a function that copies the template with some answers, opening `advanced` for them."""
 
     def answer(destination: Path, source: Path = plain, **answers: Any) -> Path:
         assert answers.keys() <= QUESTIONS.keys()
@@ -74,7 +74,7 @@ def test_good_answers(answer, tmp_path, row):
     }
     project = answer(tmp_path / "new", **{question: cell[0] for question, cell in cells.items()})
     expected = {question: cell[1] for question, cell in cells.items()}
-    assert {question: said(project, question) for question in cells} == expected
+    assert {question: recorded(project, question) for question in cells} == expected
 
 
 @pytest.mark.parametrize(
@@ -184,15 +184,15 @@ def test_every_bad_item_of_a_list_is_named(answer, tmp_path):
 )
 def test_default_name(answer, tmp_path, folder, expected):
     """Any folder gives a name that the question's own check accepts."""
-    assert said(answer(tmp_path / folder), "project_name") == expected
+    assert recorded(answer(tmp_path / folder), "project_name") == expected
 
 
 @pytest.mark.parametrize("dots", [".", "./", "../Bad_Name"])
 def test_default_name_of_the_working_directory(answer, tmp_path, monkeypatch, dots):
     (tmp_path / "Bad_Name").mkdir()
     monkeypatch.chdir(tmp_path / "Bad_Name")
-    assert said(answer(Path(dots)), "project_name") == "bad-name"
-    assert said(tmp_path / "Bad_Name", "image") == "ghcr.io/example/bad-name:0.1.0"
+    assert recorded(answer(Path(dots)), "project_name") == "bad-name"
+    assert recorded(tmp_path / "Bad_Name", "image") == "ghcr.io/example/bad-name:0.1.0"
 
 
 @pytest.mark.parametrize("gpu", [0, 1])

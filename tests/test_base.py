@@ -44,7 +44,7 @@ Metaflow = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def project(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the example project with a pool and, in a folder of flows/, a flow of each shape."""
+    """Return the example project with a pool and, in a folder of flows/, a flow of each shape."""
     project = tmp_path_factory.mktemp("shapes") / "churn-model"
     shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv"))
     shutil.copytree(FLOWS, project / "flows/shapes")
@@ -55,7 +55,7 @@ def project(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[dict[str, str]]:
-    """Give the settings of a Metaflow that has an S3 datastore, served here."""
+    """Return the settings of a Metaflow that has an S3 datastore, served here."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
@@ -77,7 +77,7 @@ def s3() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def metaflow(project: Path, venv: Path) -> Metaflow:
-    """Give a function that runs a flow of the project as a person does, with a clean Metaflow."""
+    """Return a function that runs a flow of the project as a person does, with a clean Metaflow."""
 
     def metaflow(
         flow: str, *arguments: str, cwd: Path = project, timeout: float = 120, **env: str
@@ -98,7 +98,7 @@ def metaflow(project: Path, venv: Path) -> Metaflow:
 
 @pytest.fixture(scope="module")
 def compiled(metaflow: Metaflow, s3: dict[str, str]) -> Callable[..., dict[str, Any]]:
-    """Give a function that compiles a flow for Argo Workflows: the pod of each step."""
+    """Return a function that compiles a flow for Argo Workflows: the pod of each step."""
 
     def compiled(flow: str, *top_level: str, **env: str) -> dict[str, Any]:
         create = ("argo-workflows", "create", "--only-json")
@@ -216,7 +216,7 @@ def test_a_byte_order_mark_is_no_part_of_the_configuration(
     marked = tmp_path / "marked.toml"
     marked.write_bytes(b'\xef\xbb\xbfimage = "ghcr.io/acme/other:2"\n')
     pods = compiled("hello.py", K8S_CONFIG=str(marked))
-    assert [one["image"] for one in pods.values()] == ["ghcr.io/acme/other:2"] * 2
+    assert [item["image"] for item in pods.values()] == ["ghcr.io/acme/other:2"] * 2
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ class Api(http.server.BaseHTTPRequestHandler):
 def posted(
     metaflow: Metaflow, s3: dict[str, str], tmp_path: Path
 ) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Give a function that runs a flow on a cluster: the pod of the first Job it posts."""
+    """Return a function that runs a flow on a cluster: the pod of the first Job it posts."""
     Api.jobs = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -307,8 +307,8 @@ def test_run_with_wins_over_the_step(posted: Callable[..., Any]) -> None:
 def test_run_stays_on_this_machine(flow: str, metaflow: Metaflow, tmp_path: Path) -> None:
     done = metaflow(flow, "run", cwd=tmp_path, KUBECONFIG="/nowhere")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    said = "first.py: step start: @kubernetes is ignored in a local run"
-    assert (said in done.stderr) == (flow == "shapes/first.py")
+    message = "first.py: step start: @kubernetes is ignored in a local run"
+    assert (message in done.stderr) == (flow == "shapes/first.py")
 
 
 def test_show_resume_and_spin_need_no_cluster(metaflow: Metaflow, tmp_path: Path) -> None:
@@ -317,7 +317,7 @@ def test_show_resume_and_spin_need_no_cluster(metaflow: Metaflow, tmp_path: Path
         assert done.returncode == 0, (arguments, done.stdout[-2000:], done.stderr[-2000:])
 
 
-@pytest.mark.parametrize("arguments", [["show"], ["run"]], ids=lambda one: one[0])
+@pytest.mark.parametrize("arguments", [["show"], ["run"]], ids=lambda item: item[0])
 def test_a_flow_started_inside_a_pod_stays_in_it(
     arguments: list[str], metaflow: Metaflow, tmp_path: Path
 ) -> None:
@@ -386,10 +386,10 @@ def test_bad_file_stops_in_one_line(text: str, metaflow: Metaflow, tmp_path: Pat
     bad = tmp_path / "bad.toml"
     bad.write_text(text)
     done = metaflow("hello.py", "show", K8S_CONFIG=str(bad))
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "Traceback" not in said
-    (line,) = [line for line in said.splitlines() if BAD_FILES[text][0] in line]
+    assert "Traceback" not in output
+    (line,) = [line for line in output.splitlines() if BAD_FILES[text][0] in line]
     assert all(part in line for part in BAD_FILES[text]), line
     assert str(bad) in line or "step" in line
 
@@ -419,10 +419,10 @@ def test_bad_step_stops_in_one_line(decorator: str, metaflow: Metaflow, project:
     flow.write_text(text)
     done = metaflow("shapes/bad_step.py", "run")
     flow.unlink()
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "Traceback" not in said
-    (line,) = [line for line in said.splitlines() if "bad_step.py: step start" in line]
+    assert "Traceback" not in output
+    (line,) = [line for line in output.splitlines() if "bad_step.py: step start" in line]
     assert all(part in line for part in BAD_STEPS[decorator]), line
 
 
@@ -441,10 +441,10 @@ def test_what_cannot_be_honoured_is_refused(
     arguments: list[str], parts: list[str], metaflow: Metaflow, s3: dict[str, str]
 ) -> None:
     done = metaflow("hello.py", *arguments, **s3)
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "Traceback" not in said
-    assert any(all(part in line for part in parts) for line in said.splitlines()), said
+    assert "Traceback" not in output
+    assert any(all(part in line for part in parts) for line in output.splitlines()), output
 
 
 def test_executable_is_refused_on_argo(
@@ -463,7 +463,7 @@ def test_executable_is_refused_on_argo(
 
 @pytest.fixture(scope="module")
 def old_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give an environment of the oldest Python there is from 3.9 on, with what pods install."""
+    """Return an environment of the oldest Python there is from 3.9 on, with what pods install."""
     env = dict(os.environ)
     if shutil.which("pyenv"):  # whose commands for versions that are not chosen only say so
         env["PYENV_VERSION"] = ":".join(run("pyenv", "versions", "--bare", cwd=Path()).split())

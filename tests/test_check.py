@@ -76,16 +76,16 @@ def k8s(project: Path, tmp_path: Path) -> Run:
 
 
 def settings(done: subprocess.CompletedProcess[str], number: int = 0) -> dict[str, Any]:
-    """Give what was found, by pod and setting, in the JSON of a check."""
+    """Return what was found, by pod and setting, in the JSON of a check."""
     pods = json.loads(done.stdout)["flows"][number]["pods"]
-    return {pod: {key: one["found"] for key, one in table.items()} for pod, table in pods.items()}
+    return {pod: {key: item["found"] for key, item in table.items()} for pod, table in pods.items()}
 
 
 def differences(done: subprocess.CompletedProcess[str]) -> set[tuple[str, str]]:
     return {
         (pod, key)
-        for one in json.loads(done.stdout)["flows"]
-        for pod, table in one["pods"].items()
+        for item in json.loads(done.stdout)["flows"]
+        for pod, table in item["pods"].items()
         for key, setting in table.items()
         if not setting["equal"]
     }
@@ -155,7 +155,7 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("setting", "bug"), [one for _, one in BROKEN.values()], ids=BROKEN)
+@pytest.mark.parametrize(("setting", "bug"), [item for _, item in BROKEN.values()], ids=BROKEN)
 def test_a_bug_of_base_flow_is_a_difference(
     k8s: Run, project: Path, setting: str, bug: str
 ) -> None:
@@ -285,7 +285,7 @@ def test_packages_and_prints_do_not_disturb(k8s: Run, project: Path) -> None:
         settings.write('\n[one]\noptions = ["--environment=pypi"]\n')
     done = k8s("check", "--format=json", HTTPS_PROXY="http://127.0.0.1:9")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [one["flow"] for one in json.loads(done.stdout)["flows"]] == [
+    assert [item["flow"] for item in json.loads(done.stdout)["flows"]] == [
         "HelloFlow",
         "OneFlow",
         "TrainFlow",
@@ -398,7 +398,7 @@ def test_one_bad_flow_does_not_hide_the_others(k8s: Run, project: Path) -> None:
 
 @pytest.fixture
 def history(project: Path) -> Callable[..., str]:
-    """Give git, in a project whose present state is committed."""
+    """Return git, in a project whose present state is committed."""
 
     def git(*arguments: str) -> str:
         identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
@@ -509,7 +509,9 @@ def test_plan_shows_flows_and_what_is_not_in_k8s_toml(
     replace(project / "flows/train.py", "class TrainFlow", "@schedule(daily=True)\nclass TrainFlow")
     plan = json.loads(k8s("plan", "--format=json").stdout)
     assert (plan["added"], plan["removed"]) == (["OneFlow"], ["HelloFlow"])
-    changed = {(one["pod"], one["setting"]): (one["old"], one["new"]) for one in plan["changes"]}
+    changed = {
+        (item["pod"], item["setting"]): (item["old"], item["new"]) for item in plan["changes"]
+    }
     assert changed.keys() == {("start", "retry"), ("(workflow)", "cron")}
     assert changed["start", "retry"] == (None, 4)
     assert "0 0 * * ?" in changed["(workflow)", "cron"][1]
@@ -538,8 +540,8 @@ def test_plan_shows_no_secret(k8s: Run, project: Path, history: Callable[..., st
     for secret in ("sesame", "barley", "open", "millet", "rice"):
         assert secret not in done.stdout
     changes = {
-        (one["pod"], one["setting"]): (one["old"], one["new"])
-        for one in json.loads(done.stdout)["changes"]
+        (item["pod"], item["setting"]): (item["old"], item["new"])
+        for item in json.loads(done.stdout)["changes"]
     }
     assert changes == {
         ("start", "variable DATABASE"): ("a value", "another value"),
@@ -557,7 +559,7 @@ def test_plan_shows_a_label_of_kubernetes_own_names(
     history("commit", "-qam", "second")
     (project / "k8s.toml").write_text(text + labels.format(2))
     changes = json.loads(k8s("plan", "--format=json").stdout)["changes"]
-    assert {(one["setting"], str(one["new"])) for one in changes} == {
+    assert {(item["setting"], str(item["new"])) for item in changes} == {
         ("labels", "{'app.kubernetes.io/version': '2'}")
     }
 
@@ -638,7 +640,7 @@ class Cluster(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[type[Cluster], dict[str, str]]]:
-    """Give a fake cluster, and the environment that leads to it."""
+    """Return a fake cluster, and the environment that leads to it."""
     handler = type("OneCluster", (Cluster,), {"templates": [], "pods": []})
     server = HTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -656,7 +658,7 @@ TAKEN = (
 
 @pytest.fixture
 def recorded(project: Path, cluster: Any) -> tuple[list[Any], dict[str, str]]:
-    """Give the pods of a cluster on which the project's flows have run, and how to reach it."""
+    """Return the pods of a cluster on which the project's flows have run, and how to reach it."""
     shutil.copy(RECORDED / "k8s.toml", project)
     shutil.copy(Path(__file__).parent / "flows/gang.py", project / "flows")
     (project / "flows/one.py").write_text(flow(TAKEN))
@@ -668,7 +670,7 @@ def test_live_pods_are_as_the_code_says(k8s: Run, recorded: Any) -> None:
     _, env = recorded
     done = k8s("check", "gang", "one", "--live", "--format=json", **env)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    pods = {one["of"]: set(one["pods"]) for one in json.loads(done.stdout)["flows"]}
+    pods = {item["of"]: set(item["pods"]) for item in json.loads(done.stdout)["flows"]}
     assert pods == {
         "run argo-gangflow-89dv4": {"train/control", "train/worker", "train/creator"},
         "run argo-oneflow-wfq5v": {"start"},
@@ -690,7 +692,7 @@ HERS = {
 def test_live_pods_have_what_metaflows_configuration_gives(k8s: Run, recorded: Any) -> None:
     """The step has taken k8s.toml's values away, so the company's are what is left."""
     pods, env = recorded
-    (pod,) = [one for one in pods if one["metadata"]["name"].startswith("oneflow-wfq5v-start")]
+    (pod,) = [item for item in pods if item["metadata"]["name"].startswith("oneflow-wfq5v-start")]
     pod["metadata"]["labels"]["floor"] = "hers"
     pod["spec"]["nodeSelector"] = {"pool": "hers"}
     pod["spec"]["tolerations"].append({"key": "hers", "operator": "Exists"})
@@ -747,7 +749,7 @@ def test_live_drift_is_named(k8s: Run, recorded: Any, project: Path) -> None:
     replace(project / "k8s.toml", "gpu = 1", "gpu = 2")
     worker = next(pod for pod in pods if pod["metadata"]["name"].startswith("js-x-worker"))
     mounts = worker["spec"]["containers"][0]["volumeMounts"]
-    mounts[:] = [one for one in mounts if one["name"] != "metaflow-training"]
+    mounts[:] = [item for item in mounts if item["name"] != "metaflow-training"]
     done = k8s("check", "gang", "--live", "--format=json", **env)
     assert done.returncode == 1
     assert differences(done) == {

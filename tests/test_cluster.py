@@ -83,7 +83,7 @@ def test_node_capacity() -> None:
 
 def test_objects() -> None:
     objects = needed_objects(PODS, "team-a", parallel=True)
-    names = sorted((one["kind"], one["metadata"]["name"]) for one in objects)
+    names = sorted((item["kind"], item["metadata"]["name"]) for item in objects)
     assert names == [
         ("Namespace", "team-a"),
         ("PersistentVolume", "team-a-data"),
@@ -96,14 +96,14 @@ def test_objects() -> None:
         ("ServiceAccount", "metaflow"),
         ("ServiceAccount", "other"),
     ]
-    by_name = {(one["kind"], one["metadata"]["name"]): one for one in objects}
+    by_name = {(item["kind"], item["metadata"]["name"]): item for item in objects}
     of_registry = "kubernetes.io/dockerconfigjson"
     assert by_name["Secret", "both"]["type"] == by_name["Secret", "regcred"]["type"] == of_registry
     subjects = by_name["RoleBinding", "argo-executor"]["subjects"]
-    assert {one["name"] for one in subjects} == {"metaflow", "other"}
+    assert {item["name"] for item in subjects} == {"metaflow", "other"}
     assert {
-        (tuple(one["resources"]), *one["verbs"])
-        for one in by_name["Role", "argo-executor"]["rules"]
+        (tuple(item["resources"]), *item["verbs"])
+        for item in by_name["Role", "argo-executor"]["rules"]
     } == {
         (("workflowtaskresults",), "create", "patch"),
         (("jobsets",), "create", "get", "watch", "delete"),
@@ -133,7 +133,7 @@ GOOD = {
 
 
 def create_fails(words: str) -> dict[str, str | None]:
-    """Give a stand-in for kind, by what it says when it fails to create a cluster."""
+    """Return a stand-in for kind, by what it says when it fails to create a cluster."""
     cases = f"version*) echo v0.33.0;; 'create cluster') echo '{words}' >&2; exit 1;;"
     return {"kind": f'case "$1 $2" in {cases} esac'}
 
@@ -192,9 +192,9 @@ def test_up_says_what_is_missing(k8s: Callable[..., Any], example: Path, what: s
     """In one line with the remedy, and nothing half made is left behind."""
     programs, remedy = BAD[what]
     try:
-        code, said = k8s("kind", "up", programs=programs)
+        code, output = k8s("kind", "up", programs=programs)
         assert code == 2
-        (line,) = [one for one in said.splitlines() if one.startswith("k8s: ")]
+        (line,) = [item for item in output.splitlines() if item.startswith("k8s: ")]
         assert remedy in line
         assert not (example / ".kind/config.yaml").exists()
         assert not (example / ".kind/kubeconfig").exists()
@@ -220,8 +220,8 @@ def test_a_broken_flow_does_not_wait_for_the_image(k8s: Callable[..., Any], exam
     flow.write_text(BROKEN)
     try:
         started = time.monotonic()
-        code, said = k8s("kind", "up", programs={"docker": docker})
-        assert code == 2 and "flows/broken.py: ValueError: broken" in said
+        code, output = k8s("kind", "up", programs={"docker": docker})
+        assert code == 2 and "flows/broken.py: ValueError: broken" in output
         assert building.exists() and time.monotonic() - started < 60
     finally:
         flow.unlink()
@@ -270,7 +270,7 @@ STANDING: dict[str, str | None] = {
 
 @pytest.fixture
 def argo(tmp_path: Path) -> Iterator[HTTPServer]:
-    """Give a server of an install manifest."""
+    """Return a server of an install manifest."""
 
     class Manifest(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -293,9 +293,9 @@ def test_up_again_needs_no_internet(
     """What was downloaded is kept, and of an image the platform alone that Docker has pulled."""
     manifest = f"http://127.0.0.1:{argo.server_port}/install.yaml"
     try:
-        code, said = k8s("kind", "up", programs=STANDING, K8S_ARGO_MANIFEST=manifest)
-        assert code == 0, said
-        assert "churn-model: new, nodes: 1" in said
+        code, output = k8s("kind", "up", programs=STANDING, K8S_ARGO_MANIFEST=manifest)
+        assert code == 0, output
+        assert "churn-model: new, nodes: 1" in output
         assert (example / ".kind/saved").read_text().split()[-1] == "ghcr.io/acme/churn:1.2.3"
         brought = (example / ".kind/brought").read_text().split()
         assert brought[:2] == ["exec", "churn-model-control-plane"]
@@ -303,9 +303,9 @@ def test_up_again_needs_no_internet(
         assert brought[-6:] == [*how, "/images/0.tar"]
         argo.shutdown()
         argo.server_close()
-        code, said = k8s("kind", "up", programs=STANDING, K8S_ARGO_MANIFEST=manifest)
-        assert code == 0, said
-        assert "new" not in said
+        code, output = k8s("kind", "up", programs=STANDING, K8S_ARGO_MANIFEST=manifest)
+        assert code == 0, output
+        assert "new" not in output
         assert (example / ".kind/brought").read_text().split() == brought
     finally:
         shutil.rmtree(example / ".kind", ignore_errors=True)
@@ -345,19 +345,19 @@ def test_unknown_argo(tmp_path: Path, value: str) -> None:
 
 def test_another_cluster_than_the_projects_own(k8s: Callable[..., Any], example: Path) -> None:
     """A cluster that was made under another name is still the project's, and no other one is."""
-    deletes = 'case "$1" in version) echo v0.33.0;; *) echo "$@" >> .kind-said;; esac'
-    said = example / ".kind-said"
+    deletes = 'case "$1" in version) echo v0.33.0;; *) echo "$@" >> .kind-calls;; esac'
+    calls = example / ".kind-calls"
     try:
         (example / ".kind").mkdir()
         (example / ".kind/config.yaml").write_text('{"name": "ours"}')
         down = ("kind", "down")
         code, line = k8s(*down, programs={"kind": deletes}, K8S_KIND_CLUSTER="churn-model")
-        assert code == 2 and not said.exists()
+        assert code == 2 and not calls.exists()
         assert "this project's cluster is ours, not churn-model: unset K8S_KIND_CLUSTER" in line
         assert k8s(*down, programs={"kind": deletes}) == (0, "kind cluster ours is gone\n")
-        assert said.read_text().startswith("delete cluster --name ours ")
+        assert calls.read_text().startswith("delete cluster --name ours ")
     finally:
-        said.unlink(missing_ok=True)
+        calls.unlink(missing_ok=True)
         shutil.rmtree(example / ".kind", ignore_errors=True)
 
 
@@ -380,11 +380,11 @@ def test_env_turns_a_shell_to_the_cluster(k8s: Callable[..., Any], example: Path
     try:
         (example / ".kind").mkdir()
         (example / ".kind/kubeconfig").touch()
-        code, said = k8s("kind", "env", programs=STANDING, METAFLOW_SERVICE_URL="https://hers")
-        assert code == 0, said
+        code, output = k8s("kind", "env", programs=STANDING, METAFLOW_SERVICE_URL="https://hers")
+        assert code == 0, output
     finally:
         shutil.rmtree(example / ".kind", ignore_errors=True)
-    script = f"METAFLOW_SERVICE_URL=x AWS_PROFILE=y; export METAFLOW_SERVICE_URL\n{said}\nenv"
+    script = f"METAFLOW_SERVICE_URL=x AWS_PROFILE=y; export METAFLOW_SERVICE_URL\n{output}\nenv"
     done = subprocess.run(["sh", "-c", script], env={}, capture_output=True, text=True, check=True)
     shell = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert "METAFLOW_SERVICE_URL" not in shell
@@ -425,8 +425,8 @@ def test_kind_toml(k8s: Callable[..., Any], example: Path, settings: str, says: 
         (example / ".kind").mkdir()
         (example / ".kind/kubeconfig").touch()
         file.write_text(settings)
-        code, said = k8s("kind", "test", programs=STANDING)
-        assert code == 2 and says in said, said
+        code, output = k8s("kind", "test", programs=STANDING)
+        assert code == 2 and says in output, output
     finally:
         file.write_text(text)
         shutil.rmtree(example / ".kind", ignore_errors=True)
@@ -443,12 +443,12 @@ def test_deploy_wants_a_flow_and_an_environment_that_exist(
     assert k8s("deploy")[0] == 2
     helper = example / "flows/helper.py"
     helper.touch()
-    code, said = k8s("deploy", "helper")
+    code, output = k8s("deploy", "helper")
     helper.unlink()
     assert code == 2
-    assert said.endswith("k8s: flows/helper.py starts no flow, so there is nothing to deploy\n")
-    code, said = k8s("deploy", "hello", "--env", "staging")
-    assert (code, said) == (2, "k8s: no environment staging; environments/ has kind, prod\n")
+    assert output.endswith("k8s: flows/helper.py starts no flow, so there is nothing to deploy\n")
+    code, output = k8s("deploy", "hello", "--env", "staging")
+    assert (code, output) == (2, "k8s: no environment staging; environments/ has kind, prod\n")
 
 
 def test_env_prints_no_value(k8s: Callable[..., Any], tmp_path: Path) -> None:
@@ -488,8 +488,8 @@ def test_push_refuses_to_overwrite(
     k8s: Callable[..., Any], tmp_path: Path, manifest: str, code: int, ends: int, says: str
 ) -> None:
     docker = REGISTRY.format(manifest=manifest, code=code)
-    found, said = k8s("image", "--push", programs={"docker": docker})
-    assert found == ends and says in said
+    found, output = k8s("image", "--push", programs={"docker": docker})
+    assert found == ends and says in output
     pushed = "push ghcr.io" in (tmp_path / "bin/docker.log").read_text()
     assert pushed == (says.endswith(": pushed"))
 
@@ -506,9 +506,9 @@ exit 1;; esac"""
 
 
 def test_failed_build_says_why(k8s: Callable[..., Any]) -> None:
-    code, said = k8s("image", programs={"docker": BUILD.replace("cat", "/bin/cat")})
+    code, output = k8s("image", programs={"docker": BUILD.replace("cat", "/bin/cat")})
     why = "No matching distribution found for nothing: executor failed running [/bin/sh -c pip"
-    assert code == 2 and why in said
+    assert code == 2 and why in output
 
 
 @pytest.mark.parametrize(
@@ -526,11 +526,11 @@ def test_bump(k8s: Callable[..., Any], example: Path, old: str, new: str | None)
     text = config.read_text()
     try:
         config.write_text(text.replace("ghcr.io/acme/churn:1.2.3", old))
-        code, said = k8s("image", "--bump")
+        code, output = k8s("image", "--bump")
         assert code == (0 if new else 2)
         assert tomllib.loads(config.read_text())["image"] == (new or old)
         assert config.read_text() == text.replace("ghcr.io/acme/churn:1.2.3", new or old)
-        assert new or "has no number to raise" in said
+        assert new or "has no number to raise" in output
     finally:
         config.write_text(text)
 

@@ -156,8 +156,8 @@ def input_paths(template: dict[str, Any]) -> dict[str, str]:
     """Return the argument `input-paths` of each task of a WorkflowTemplate."""
     return {
         task["name"]: parameter["value"]
-        for one in template["spec"]["templates"]
-        for task in (one.get("dag") or {}).get("tasks", ())
+        for item in template["spec"]["templates"]
+        for task in (item.get("dag") or {}).get("tasks", ())
         for parameter in task["arguments"]["parameters"]
         if parameter["name"] == "input-paths"
     }
@@ -269,7 +269,7 @@ GONE = {
 
 
 def put(api: type[Api], present: dict[str, tuple[str, dict[str, str]]]) -> None:
-    """Give the cluster objects: the project that marked each, and Metaflow's annotations."""
+    """Return the cluster objects: the project that marked each, and Metaflow's annotations."""
     for key, (project, annotations) in present.items():
         metadata = {
             "name": key.partition("/")[2],

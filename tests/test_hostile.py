@@ -69,7 +69,7 @@ TEXT = some.one_of(
 
 
 def answers(question: str) -> some.SearchStrategy[str]:
-    """Give texts for a question: any text, its own grammar, and its grammar with text put in."""
+    """Return texts for a question: any text, its own grammar, and its grammar with text put in."""
     grammar, many_items = FREE_TEXT[question].grammar, FREE_TEXT[question].many
     good = some.from_regex(grammar, fullmatch=True, alphabet=some.characters(codec="ascii"))
     if many_items:
@@ -136,7 +136,7 @@ PARSED: dict[str, tuple[Callable[[str], Any], Callable[..., Any]]] = {
 
 @pytest.fixture(scope="module")
 def copy(template: Path, tmp_path_factory: Any) -> Iterator[Callable[..., dict[str, str]]]:
-    """Give a function that copies the template and gives each file's text.
+    """Return a function that copies the template and gives each file's text.
 
     From a plain folder, and what Jinja compiles is kept, because there are a thousand copies.
     """
@@ -194,7 +194,7 @@ OF_DATASTORE = re.compile(
 
 
 def spaces(text: str) -> str:
-    """Give a text without its alignment, which depends on how long a name is."""
+    """Return a text without its alignment, which depends on how long a name is."""
     return re.sub(" +", " ", text)
 
 
@@ -202,26 +202,26 @@ def check_project(question: str, text: str, files: dict[str, str], usual: dict[s
     """Hold a project against the harmless one: only the answer's own places may differ."""
     old, new = HARMLESS[question], text
 
-    def renamed(one: str) -> str:
+    def renamed(item: str) -> str:
         if question == "project_name":
-            one = one.replace(old.replace("-", "_"), new.replace("-", "_"))
+            item = item.replace(old.replace("-", "_"), new.replace("-", "_"))
         if question == "memory":  # one step of flows/train.py has twice as much
-            one = one.replace("143434", str(min(2 * int(text), 100_000_000)))
-        return one.replace(old, new) if question in ("project_name", "image") else one
+            item = item.replace("143434", str(min(2 * int(text), 100_000_000)))
+        return item.replace(old, new) if question in ("project_name", "image") else item
 
     if question in ("project_name", "image"):  # in shell lines, as they are
         assert shlex.quote(text) == text
     assert files.keys() == {renamed(name) for name in usual}
-    for name, one in usual.items():
+    for name, item in usual.items():
         found = files[renamed(name)]
         parses(name, found)
         if name in PARSED:
             load, expected = PARSED[name]
-            assert load(found) == expected(question, text, load(one)), name
+            assert load(found) == expected(question, text, load(item)), name
         else:
             if question == "datastore_root":
                 found = OF_DATASTORE.sub("", found)
-            assert spaces(found) == spaces(renamed(one)), name
+            assert spaces(found) == spaces(renamed(item)), name
 
 
 def try_answer(question: str, text: str, copy: Callable[..., Any], usual: dict[str, str]) -> None:

@@ -76,7 +76,7 @@ class Project:
         return json.loads(self.kubectl("get", what, "-o", "json"))["items"]
 
     def pods(self, flow: str) -> list[Any]:
-        """Give the pods of all runs of a flow, its steps' and its hooks'."""
+        """Return the pods of all runs of a flow, its steps' and its hooks'."""
         return [
             pod
             for pod in self.get("pods")
@@ -90,41 +90,43 @@ class Project:
 
 
 def container(pod: Any) -> Any:
-    """Give the container that runs Metaflow: Argo's own is beside it, and comes first."""
+    """Return the container that runs Metaflow: Argo's own is beside it, and comes first."""
     found = pod["spec"]["containers"]
-    return next((one for one in found if one["name"] == "main"), found[0])
+    return next((item for item in found if item["name"] == "main"), found[0])
 
 
 def seen(pod: Any) -> dict[str, Any]:
-    """Give of a live pod what the answers say."""
+    """Return of a live pod what the answers say."""
     spec, main = pod["spec"], container(pod)
     limits = main["resources"].get("limits", {})
-    paths = {one["name"]: one["mountPath"] for one in main["volumeMounts"]}
-    claims = [one for one in spec["volumes"] if "persistentVolumeClaim" in one]
-    shm = [one["emptyDir"] for one in spec["volumes"] if paths.get(one["name"]) == "/dev/shm"]
+    paths = {item["name"]: item["mountPath"] for item in main["volumeMounts"]}
+    claims = [item for item in spec["volumes"] if "persistentVolumeClaim" in item]
+    shm = [item["emptyDir"] for item in spec["volumes"] if paths.get(item["name"]) == "/dev/shm"]
     return {
         "image": main["image"],
         "service_account": spec["serviceAccountName"],
         "gpu": {name: count for name, count in limits.items() if name.endswith("/gpu")},
         "shared_memory": shm[0]["sizeLimit"] if shm else None,
-        "claims": {one["persistentVolumeClaim"]["claimName"]: paths[one["name"]] for one in claims},
+        "claims": {
+            item["persistentVolumeClaim"]["claimName"]: paths[item["name"]] for item in claims
+        },
     }
 
 
 def placed(pod: Any) -> dict[str, Any]:
-    """Give where a live pod may run and by which secrets its image is pulled."""
+    """Return where a live pod may run and by which secrets its image is pulled."""
     found = pod["spec"].get("tolerations", [])
-    own = [one for one in found if not one.get("key", "").startswith("node.kubernetes.io/")]
+    own = [item for item in found if not item.get("key", "").startswith("node.kubernetes.io/")]
     return {
         "node_selector": pod["spec"].get("nodeSelector"),
-        "tolerations": {(one["key"], one.get("value"), one.get("effect")) for one in own},
-        "pull_secrets": {one["name"] for one in pod["spec"].get("imagePullSecrets", [])},
+        "tolerations": {(item["key"], item.get("value"), item.get("effect")) for item in own},
+        "pull_secrets": {item["name"] for item in pod["spec"].get("imagePullSecrets", [])},
     }
 
 
-def lines(said: str) -> dict[str, str]:
-    """Give what `kind test` says of each flow and way, without the time."""
-    found = (line.split(maxsplit=2) for line in said.splitlines() if line.endswith(" s"))
+def lines(output: str) -> dict[str, str]:
+    """Return what `kind test` says of each flow and way, without the time."""
+    found = (line.split(maxsplit=2) for line in output.splitlines() if line.endswith(" s"))
     return {f"{flow} {way}": rest.rsplit(maxsplit=2)[0] for flow, way, rest in found}
 
 
@@ -139,7 +141,7 @@ def in_background(project: Project, *command: str, **env: str) -> "subprocess.Po
 
 @pytest.fixture(scope="module")
 def seed(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Give the seed example with flows of many shapes, and its cluster."""
+    """Return the seed example with flows of many shapes, and its cluster."""
     folder = copy(tmp_path_factory.mktemp("seed") / "churn-model", **EXAMPLE)
     project = Project(folder, "default")
     for name in [*SHAPES, *(f"flows/{name}" for name in MANY_PODS)]:
@@ -151,9 +153,9 @@ def seed(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) ->
     clusters = run("kind", "get", "clusters", cwd=folder)
     try:
         started = time.monotonic()
-        said = project.k8s("kind", "up")
+        output = project.k8s("kind", "up")
         FIGURES["kind up, the image built on the way"] = f"{time.monotonic() - started:.0f} s"
-        print(said)
+        print(output)
         yield project
     finally:
         project.k8s("kind", "down")
@@ -201,8 +203,8 @@ def test_interrupted(copy: Callable[..., Path], tmp_path: Path) -> None:
             assert up.poll() is None, up.stdout and up.stdout.read()
             time.sleep(0.2)
         os.killpg(up.pid, signal.SIGINT)
-        said, _ = up.communicate(timeout=120)
-        assert up.returncode == 130, said
+        output, _ = up.communicate(timeout=120)
+        assert up.returncode == 130, output
         assert "cut-short" not in run("kind", "get", "clusters", cwd=tmp_path)
     finally:
         run("kind", "delete", "cluster", "--name", "cut-short", cwd=tmp_path)
@@ -211,12 +213,12 @@ def test_interrupted(copy: Callable[..., Path], tmp_path: Path) -> None:
 READY = {"project_name": "ready", "image": "python:3.13-slim", "image_source": "existing"}
 
 
-@pytest.mark.parametrize("answers", [{}, EXAMPLE, ADVANCED, READY], ids=lambda one: len(one))
+@pytest.mark.parametrize("answers", [{}, EXAMPLE, ADVANCED, READY], ids=lambda item: len(item))
 def test_answers_pass_the_check(
     copy: Callable[..., Path], tmp_path: Path, answers: dict[str, Any]
 ) -> None:
-    said = Project(copy(tmp_path / "project", **answers), "default").k8s("check")
-    assert said.count(": every pod matches k8s.toml") == 2
+    output = Project(copy(tmp_path / "project", **answers), "default").k8s("check")
+    assert output.count(": every pod matches k8s.toml") == 2
 
 
 def test_cluster(seed: Project) -> None:
@@ -228,7 +230,7 @@ def test_cluster(seed: Project) -> None:
     machine = run("docker", "info", "--format", "{{.MemTotal}}", cwd=seed.folder)
     assert 0 < int(bound) < int(machine)
     seed.kubectl("wait", "pvc", "--all", "--for=jsonpath={.status.phase}=Bound", "--timeout=60s")
-    assert [one["metadata"]["name"] for one in seed.get("pvc")] == ["metaflow-training"]
+    assert [item["metadata"]["name"] for item in seed.get("pvc")] == ["metaflow-training"]
     account = "--as=system:serviceaccount:default:metaflow"
     rights = {
         ("create", "workflowtaskresults.argoproj.io"): "yes",
@@ -257,10 +259,10 @@ def test_cluster(seed: Project) -> None:
 def test_up_again(seed: Project) -> None:
     (before,) = seed.get("nodes")
     started = time.monotonic()
-    said = seed.k8s("kind", "up")
+    output = seed.k8s("kind", "up")
     FIGURES["kind up, again"] = f"{time.monotonic() - started:.1f} s"
     (after,) = seed.get("nodes")
-    assert before["metadata"]["uid"] == after["metadata"]["uid"], said
+    assert before["metadata"]["uid"] == after["metadata"]["uid"], output
 
 
 def test_after_a_restart_of_the_machine(seed: Project) -> None:
@@ -276,12 +278,12 @@ def test_after_a_restart_of_the_machine(seed: Project) -> None:
 def test_flows(seed: Project) -> None:
     """Each flow passes both ways, and each of its pods is as the answers say."""
     started = time.monotonic()
-    said = seed.k8s("kind", "test")
+    output = seed.k8s("kind", "test")
     FIGURES[f"kind test of {7 + len(MANY_PODS)} flows, both ways"] = (
         f"{time.monotonic() - started:.0f} s"
     )
-    print(said)
-    found = lines(said)
+    print(output)
+    found = lines(output)
     matches = "{} pods match k8s.toml"
     # alike pods of a step count once; a JobSet has its creator, a control and a worker
     assert found == {
@@ -350,24 +352,24 @@ def test_exit_hook(seed: Project) -> None:
 
 def test_deploy_dry_run(seed: Project) -> None:
     seed.k8s("deploy", "hello", "--env", "kind")
-    (before,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
+    (before,) = [item for item in seed.get("workflowtemplates") if "hello" in str(item["metadata"])]
     flow = (seed.folder / "flows/hello.py").read_text()
     seed.edit(
         "flows/hello.py", "    @step\n    def end", "    @k8s(memory=5000)\n    @step\n    def end"
     )
     seed.edit("flows/hello.py", "import BaseFlow", "import BaseFlow, k8s")
-    said = seed.k8s("deploy", "hello", "--env", "kind", "--dry-run")
-    assert "4096M" in said and "5000M" in said and "unchanged" in said
-    (after,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
+    output = seed.k8s("deploy", "hello", "--env", "kind", "--dry-run")
+    assert "4096M" in output and "5000M" in output and "unchanged" in output
+    (after,) = [item for item in seed.get("workflowtemplates") if "hello" in str(item["metadata"])]
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
-    said = seed.k8s("deploy", "hello", "--env", "kind")
-    assert "churnmodel.user.kind.helloflow in namespace default of https://127.0.0.1:" in said
-    assert lines(said)["check --live"] == "3 pods match k8s.toml"  # two steps' and the hook's
-    (after,) = [one for one in seed.get("workflowtemplates") if "hello" in str(one["metadata"])]
+    output = seed.k8s("deploy", "hello", "--env", "kind")
+    assert "churnmodel.user.kind.helloflow in namespace default of https://127.0.0.1:" in output
+    assert lines(output)["check --live"] == "3 pods match k8s.toml"  # two steps' and the hook's
+    (after,) = [item for item in seed.get("workflowtemplates") if "hello" in str(item["metadata"])]
     memory = [
-        one["container"]["resources"]["requests"]["memory"]
-        for one in after["spec"]["templates"]
-        if (one.get("metadata") or {}).get("annotations", {}).get("metaflow/step_name") == "end"
+        item["container"]["resources"]["requests"]["memory"]
+        for item in after["spec"]["templates"]
+        if (item.get("metadata") or {}).get("annotations", {}).get("metaflow/step_name") == "end"
     ]
     assert memory == ["5000M"]
     (seed.folder / "flows/hello.py").write_text(flow)
@@ -377,10 +379,10 @@ def test_another_projects_template_is_not_replaced(seed: Project) -> None:
     """Both have a ProofFlow, with no @project: deployed by kind test, this one is ours."""
     seed.kubectl("label", "workflowtemplate", "proofflow", "--overwrite", "mf-k8s/project=vision")
     before = seed.kubectl("get", "workflowtemplate", "proofflow", "-o", "yaml")
-    said = seed.k8s("deploy", "proof", "--env", "kind", code=2)
+    output = seed.k8s("deploy", "proof", "--env", "kind", code=2)
     assert (
         "WorkflowTemplate proofflow in namespace default belongs to the project vision:"
-        ' give this flow another class name, or @project(name="churn_model")' in said
+        ' give this flow another class name, or @project(name="churn_model")' in output
     )
     assert seed.kubectl("get", "workflowtemplate", "proofflow", "-o", "yaml") == before
     pods = seed.pods("ProofFlow")
@@ -398,27 +400,29 @@ def test_failed_deploy_changes_nothing(seed: Project) -> None:
     weak.write_text(json.dumps(config))
     env = {**exports(seed), "KUBECONFIG": str(weak), "METAFLOW_BRANCH": "weak"}
     before = seed.kubectl("get", "workflowtemplates", "-o", "yaml")
-    said = seed.k8s("deploy", "hello", code=2, **env)
-    assert "hello.py" in said and "forbidden" in said.lower()
+    output = seed.k8s("deploy", "hello", code=2, **env)
+    assert "hello.py" in output and "forbidden" in output.lower()
     assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
 
 
 def exports(project: Project) -> dict[str, str]:
-    said = project.k8s("kind", "env")
-    return dict(re.findall("export (.*?)='?(.*?)'?$", said, re.MULTILINE))
+    output = project.k8s("kind", "env")
+    return dict(re.findall("export (.*?)='?(.*?)'?$", output, re.MULTILINE))
 
 
 def test_deploy_expects_what_the_environment_adds(seed: Project) -> None:
     """A node selector of Metaflow's configuration is expected, named, and written for every pod."""
     selector = {"kubernetes.io/os": "linux"}  # a label of every node: the flow could run
     env = {**exports(seed), "METAFLOW_KUBERNETES_NODE_SELECTOR": "kubernetes.io/os=linux"}
-    said = seed.k8s("deploy", "hello", "--", "--branch=linux", **env)
+    output = seed.k8s("deploy", "hello", "--", "--branch=linux", **env)
     note = "node_selector: from METAFLOW_KUBERNETES_NODE_SELECTOR"
     name = "churnmodel.test.linux.helloflow"
-    assert f"HelloFlow (WorkflowTemplate {name}): {note}" in said
-    (written,) = [one for one in seed.get("workflowtemplates") if one["metadata"]["name"] == name]
-    steps = [one for one in written["spec"]["templates"] if one["name"] in ("start", "end")]
-    assert [one["nodeSelector"] for one in steps] == [selector] * 2
+    assert f"HelloFlow (WorkflowTemplate {name}): {note}" in output
+    (written,) = [
+        item for item in seed.get("workflowtemplates") if item["metadata"]["name"] == name
+    ]
+    steps = [item for item in written["spec"]["templates"] if item["name"] in ("start", "end")]
+    assert [item["nodeSelector"] for item in steps] == [selector] * 2
     assert written["spec"]["nodeSelector"] == selector  # the hook's, which has none of its own
     seed.kubectl("delete", "workflowtemplate", name)
 
@@ -434,7 +438,7 @@ def test_deploy_of_a_scheduled_flow_again(seed: Project) -> None:
 
 
 def scheduled(project: Project) -> Path:
-    """Give a project a flow that has @project and @schedule, and return its file."""
+    """Add a flow with @project and @schedule to a project, and return its file."""
     text = (project.folder / "flows/hello.py").read_text().replace("HelloFlow", "CronFlow")
     text = text.replace("import Par", "import schedule, Par")
     file = project.folder / "flows/cron.py"
@@ -449,9 +453,9 @@ def test_deploy_writes_all_flows_or_none(seed: Project) -> None:
     (seed.folder / "flows/late.py").write_text(fails + text)
     seed.k8s("deploy", "hello", "--env", "kind")
     before = seed.kubectl("get", "workflowtemplates", "-o", "yaml")
-    said = seed.k8s("deploy", "hello", "late", "--env", "kind", code=2)
+    output = seed.k8s("deploy", "hello", "late", "--env", "kind", code=2)
     (seed.folder / "flows/late.py").unlink()
-    assert "k8s: flows/late.py: " in said and "too late" in said
+    assert "k8s: flows/late.py: " in output and "too late" in output
     assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
 
 
@@ -475,11 +479,11 @@ def test_pods_that_cannot_start(seed: Project) -> None:
         (seed.folder / f"flows/{title}.py").write_text(text.replace("LackingFlow", class_name))
         tests[name] = in_background(seed, "kind", "test", title, LACKS=json.dumps(lacks))
     for name, (_, why) in LACKS.items():
-        said, _ = tests[name].communicate(timeout=300)
-        assert tests[name].returncode == 1, said
-        run_said, argo_said = re.split(" run +FAILED", said)
-        assert why in run_said and "cannot start" in run_said, f"{name}: {said}"
-        assert why in argo_said, f"{name}: {said}"
+        output, _ = tests[name].communicate(timeout=300)
+        assert tests[name].returncode == 1, output
+        run_said, argo_said = re.split(" run +FAILED", output)
+        assert why in run_said and "cannot start" in run_said, f"{name}: {output}"
+        assert why in argo_said, f"{name}: {output}"
         (seed.folder / f"flows/lacking_{name.replace('-', '_')}.py").unlink()
 
 
@@ -487,7 +491,9 @@ def test_interrupted_test_leaves_nothing_running(seed: Project) -> None:
     """Ctrl-C ends the run, and the pod that it has made."""
 
     def active() -> list[str]:
-        return [one["metadata"]["name"] for one in seed.get("jobs") if one["status"].get("active")]
+        return [
+            item["metadata"]["name"] for item in seed.get("jobs") if item["status"].get("active")
+        ]
 
     assert active() == []  # nor do the runs of the test before this, which were given up
     test = in_background(seed, "kind", "test", "hello")
@@ -496,10 +502,10 @@ def test_interrupted_test_leaves_nothing_running(seed: Project) -> None:
             assert test.poll() is None, test.stdout and test.stdout.read()
             time.sleep(0.2)
         os.killpg(test.pid, signal.SIGINT)
-        said, _ = test.communicate(timeout=60)
+        output, _ = test.communicate(timeout=60)
     finally:
         test.kill()
-    assert test.returncode == 130 and "interrupted" in said, said
+    assert test.returncode == 130 and "interrupted" in output, output
     assert active() == []
 
 
@@ -513,11 +519,11 @@ def test_broken_base_flow_is_red(seed: Project) -> None:
         '        if where.endswith(" end"):\n            settings = {"image": settings["image"]}\n'
         "        if self.command.creates_on_argo and",
     )
-    said = seed.k8s("kind", "test", "hello", code=1)
+    output = seed.k8s("kind", "test", "hello", code=1)
     base.write_text(text)
-    assert lines(said) == {"hello run": "FAILED", "hello argo": "FAILED"}
-    assert "HelloFlow (run " in said and "HelloFlow (compiled) does not match k8s.toml" in said
-    assert "expected metaflow" in said
+    assert lines(output) == {"hello run": "FAILED", "hello argo": "FAILED"}
+    assert "HelloFlow (run " in output and "HelloFlow (compiled) does not match k8s.toml" in output
+    assert "expected metaflow" in output
 
 
 def test_changed_configuration(seed: Project) -> None:
@@ -528,8 +534,8 @@ def test_changed_configuration(seed: Project) -> None:
     with open(seed.folder / "k8s.toml", "a") as config:  # as people do: at the end of the file
         config.write('persistent_volume_claims.extra = "/extra"\n')
     seed.k8s("kind", "up")
-    said = seed.k8s("kind", "test", "hello", "--", "--who=kind")
-    assert set(lines(said).values()) == {"2 pods match k8s.toml"}
+    output = seed.k8s("kind", "test", "hello", "--", "--who=kind")
+    assert set(lines(output).values()) == {"2 pods match k8s.toml"}
     pods = [pod for pod in seed.pods("HelloFlow") if pod["metadata"]["name"] not in old]
     changed = {
         "gpu": {"nvidia.com/gpu": "2"},
@@ -610,8 +616,8 @@ def names(project: Project, plural: str, part: str) -> set[str]:
 
 def test_failing_flow_is_reported_from_the_same_pod(vision: Project) -> None:
     """The pod that captures the error has the image, account, selector, tolerations and secrets."""
-    said = vision.k8s("kind", "test", "failing", code=1)
-    assert said.count("FAILED") == 2 and "on purpose" in said
+    output = vision.k8s("kind", "test", "failing", code=1)
+    assert output.count("FAILED") == 2 and "on purpose" in output
     hooks = []
     for _ in range(60):  # it starts when the workflow has failed
         hooks = [
@@ -630,7 +636,7 @@ def test_failing_flow_is_reported_from_the_same_pod(vision: Project) -> None:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
-    """Give the address of a registry that runs here."""
+    """Return the address of a registry that runs here."""
     if not shutil.which("go"):
         pytest.skip("the registry is a Go module: no go on PATH")
     run("go", "install", REGISTRY, cwd=tmp_path, **os.environ, GOBIN=str(tmp_path))
@@ -655,9 +661,9 @@ def test_image_named_by_its_digest(vision: Project, registry: str) -> None:
     (digest,) = re.findall(r"digest: (sha256:\w+)", pushed)
     vision.edit("k8s.toml", VISION["image"], f"{tag}@{digest}")
     vision.k8s("kind", "up")
-    said = vision.k8s("kind", "test", "hello")
+    output = vision.k8s("kind", "test", "hello")
     vision.edit("k8s.toml", f"{tag}@{digest}", VISION["image"])
-    assert set(lines(said).values()) == {"2 pods match k8s.toml"}
+    assert set(lines(output).values()) == {"2 pods match k8s.toml"}
     assert "kind.local/image" not in run("docker", "image", "ls", cwd=vision.folder)
 
 
@@ -668,11 +674,13 @@ def test_changed_placement(vision: Project) -> None:
     vision.edit("k8s.toml", 'effect = "NoExecute"', 'effect = "NoSchedule"')
     vision.edit("k8s.toml", 'pool = "gpu"', 'pool = "big"')
     vision.k8s("kind", "up")
-    said = vision.k8s("kind", "test", "hello")
-    assert set(lines(said).values()) == {"2 pods match k8s.toml"}
-    (worker,) = [one for one in vision.get("nodes") if one["metadata"]["name"] == "vision-worker"]
+    output = vision.k8s("kind", "test", "hello")
+    assert set(lines(output).values()) == {"2 pods match k8s.toml"}
+    (worker,) = [
+        item for item in vision.get("nodes") if item["metadata"]["name"] == "vision-worker"
+    ]
     assert worker["metadata"]["labels"]["pool"] == "big"
-    assert {(one["key"], one["effect"]) for one in worker["spec"]["taints"]} == {
+    assert {(item["key"], item["effect"]) for item in worker["spec"]["taints"]} == {
         ("amd.com/gpu", "NoSchedule"),
         ("team", "NoSchedule"),
     }

@@ -206,7 +206,9 @@ def test_deploy_expects_and_names_all_of_it(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     title = "HelloFlow (WorkflowTemplate churnmodel.test.tests.helloflow): "
-    noted = {one.removeprefix(title) for one in done.stdout.splitlines() if one.startswith(title)}
+    noted = {
+        item.removeprefix(title) for item in done.stdout.splitlines() if item.startswith(title)
+    }
     of_settings = {f"{key}: from METAFLOW_{name}" for name, (key, _, _) in GIVEN.items()}
     assert noted == of_settings | {
         "image: from METAFLOW_KUBERNETES_CONTAINER_REGISTRY",
@@ -220,7 +222,7 @@ def test_deploy_expects_and_names_all_of_it(
     assert spec["nodeSelector"] == {"a": "b", "c": "d=e"}
     assert spec["tolerations"] == [{"key": "hers"}]
     assert spec["imagePullSecrets"] == [{"name": "hers"}]
-    (start,) = [one for one in spec["templates"] if one["name"] == "start"]
+    (start,) = [item for item in spec["templates"] if item["name"] == "start"]
     assert start["container"]["image"] == "registry.hers:5000/hers:1"
     assert start["container"]["resources"]["limits"]["amd.com/gpu"] == "1"
     assert start["metadata"]["labels"]["team"] == "hers"

@@ -126,7 +126,7 @@ def compiled(project: Project, files: list[Path]) -> list[CompiledFlow]:
 
 
 def with_config(flow: str, config: Path) -> str:
-    """Give a flow's code that brings its own k8s.toml, so that one process compiles many."""
+    """Return a flow's code that brings its own k8s.toml, so that one process compiles many."""
     return f"import os, churn_model\nos.environ['K8S_CONFIG'] = {str(config)!r}\n{flow}"
 
 
@@ -181,12 +181,12 @@ class Pod:
             at[path[-1]] = value
 
     def find(self, path: tuple[str, ...]) -> tuple[Any, Any]:
-        """Give what holds the thing at `path`, and its key or index there."""
+        """Return what holds the thing at `path`, and its key or index there."""
         at = self.parts
         for key in path[:-1]:
             at = at.get(key) or {}
         if isinstance(at, list):
-            return at, next((i for i, one in enumerate(at) if one["name"] == path[-1]), None)
+            return at, next((i for i, item in enumerate(at) if item["name"] == path[-1]), None)
         return at, path[-1] if at.get(path[-1]) not in (None, [], {}) else None
 
     def remove(self, path: tuple[str, ...]) -> None:
@@ -207,7 +207,7 @@ def pods(manifest: Any) -> Iterator[Pod]:
 
 
 def changes(at: Any, key: Any, inside: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Give the ways down to every value at and below at[key]."""
+    """Yield the ways down to every value at and below at[key]."""
     value = at[key]
     if isinstance(value, (dict, list)):
         for below in value if isinstance(value, dict) else range(len(value)):
@@ -229,7 +229,7 @@ def changed(value: Any) -> Any:
 
 
 def mutations(whole: str) -> Iterator[tuple[str, list[tuple[str, str]], Any]]:
-    """Give each damaged manifest, with what was done, and the pods and settings it was done to."""
+    """Yield each damaged manifest, what was done, and the pods and settings it was done to."""
 
     def copied() -> tuple[Any, list[Pod], Pod, Any, Any]:
         manifest = json.loads(whole)
@@ -261,7 +261,7 @@ def mutations(whole: str) -> Iterator[tuple[str, list[tuple[str, str]], Any]]:
                 yield f"change {way} of", [(name, setting)], written(manifest, all_pods)
             if name not in HOOKS and pod.job is None and setting not in ALSO_ON_HOOKS:
                 manifest, all_pods, pod, *_ = copied()
-                hook = next(one for one in all_pods if one.name == HOOKS[0])
+                hook = next(item for item in all_pods if item.name == HOOKS[0])
                 pod.remove(path)
                 hook.put(path, value)
                 both = [(name, setting), (hook.name, setting)]
@@ -279,7 +279,7 @@ def test_every_lost_field_is_found(rich: tuple[Config, list[CompiledFlow]]) -> N
             if "container" in template:  # without what is long and not compared
                 container = template["container"]
                 del container["command"]
-                container["env"] = [one for one in container["env"] if one["name"] == TEMPDIR]
+                container["env"] = [item for item in container["env"] if item["name"] == TEMPDIR]
         expected = expected_pods(config, result.flow)
         sound = compare.compare_pods(expected, workflow_pods(whole), config)
         assert all(setting["equal"] for pod in sound.values() for setting in pod.values())
@@ -380,14 +380,14 @@ DRAW = some.tuples(some.sampled_from(FLOWS), TABLE, TABLE, OWN)
 def toml(table: dict[str, Any]) -> str:
     """Give TOML of JSON: of what is drawn here, only an inline table is spelt otherwise."""
 
-    def value(one: Any) -> str:
-        if isinstance(one, dict):
-            return "{" + ", ".join(f"{json.dumps(k)} = {value(v)}" for k, v in one.items()) + "}"
-        if isinstance(one, list):
-            return "[" + ", ".join(map(value, one)) + "]"
-        return json.dumps(one)
+    def value(item: Any) -> str:
+        if isinstance(item, dict):
+            return "{" + ", ".join(f"{json.dumps(k)} = {value(v)}" for k, v in item.items()) + "}"
+        if isinstance(item, list):
+            return "[" + ", ".join(map(value, item)) + "]"
+        return json.dumps(item)
 
-    return "\n".join(f"{json.dumps(key)} = {value(one)}" for key, one in table.items())
+    return "\n".join(f"{json.dumps(key)} = {value(item)}" for key, item in table.items())
 
 
 checked = 0

@@ -49,7 +49,7 @@ def imports(name: str) -> set[str]:
             base = package[: len(package) - node.level + 1]
             module = ".".join([*base, *(node.module or "").split(".")]).rstrip(".")
             names = {f"{module}.{alias.name}" for alias in node.names}
-            found |= {one for one in names if one in MODULES} or {module}
+            found |= {item for item in names if item in MODULES} or {module}
     return found & MODULES.keys()
 
 
@@ -66,7 +66,7 @@ def test_shared_modules_import_no_command() -> None:
     folders = {folder.name for folder in SOURCE.glob("mf_k8s/*/") if folder.name[0] != "_"}
     for name in MODULES:
         if name.count(".") == 1 and name not in ("mf_k8s.cli", "mf_k8s.options"):
-            assert not {one.split(".")[1] for one in imports(name) if "." in one} & folders, name
+            assert not {item.split(".")[1] for item in imports(name) if "." in item} & folders, name
 
 
 def test_each_command_has_its_folder() -> None:

@@ -22,7 +22,7 @@ INTERRUPT = "\x03"
 
 @pytest.fixture
 def terminal(template: Path, tmp_path: Path) -> Iterator[Callable[[Path], pexpect.spawn]]:
-    """Give a function that starts `copier copy` into a folder; what still runs is ended."""
+    """Return a function that starts `copier copy` into a folder; what still runs is ended."""
     settings = tmp_path / "settings.yml"
     settings.write_text("{}\n")
     started: list[pexpect.spawn] = []

@@ -22,7 +22,7 @@ ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 
 
 def values(choices: Any) -> list[str]:
-    """Give the values of a question's choices, in any of the forms that Copier allows."""
+    """Return the values of a question's choices, in any of the forms that Copier allows."""
     listed = choices.values() if isinstance(choices, dict) else choices
     return [choice["value"] if isinstance(choice, dict) else choice for choice in listed]
 
@@ -122,7 +122,7 @@ class Case:
 
 @pytest.fixture(scope="session", params=MATRIX)
 def case(request: pytest.FixtureRequest, copie_session: Any, template: Path) -> Case:
-    """Give each project of the matrix in turn."""
+    """Yield each project of the matrix in turn."""
     answers = MATRIX[request.param]
     assert answers.keys() <= QUESTIONS.keys()
     result = copie_session.copy(extra_answers=answers, template_dir=template)
@@ -179,7 +179,7 @@ def test_clients_of_the_datastore(copy, tmp_path, kind, root):
     """The image has all that a pod would install: Metaflow says what, and the image skips that."""
     project = copy(tmp_path / "new", datastore_root=root)
     listed = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
-    names = {re.split("[<>]", one)[0] for one in listed}
+    names = {re.split("[<>]", item)[0] for item in listed}
     command = MetaflowEnvironment(None)._get_install_dependencies_cmd(kind)
     (packages,) = re.findall(r"--disable-pip-version-check (.*?);", command)
     assert set(packages.split()) - {"packaging", "requests"} <= names  # those two others ask for
@@ -247,7 +247,7 @@ def test_answers_are_recorded(case):
 
 
 def same(answers: dict[str, Any], given: dict[str, Any]) -> bool:
-    """Whether the given answers were recorded; a number may be recorded as its text."""
+    """Return whether the given answers were recorded; a number may be recorded as its text."""
     return {key: str(answers[key]) for key in given} == {k: str(v) for k, v in given.items()}
 
 
@@ -301,14 +301,14 @@ def git(*command: str, cwd: Path) -> str:
 
 @pytest.fixture
 def released(template: Path, tmp_path: Path) -> Path:
-    """Give a clone of the template of the test's own, to release a next version in."""
+    """Return a clone of the template of the test's own, to release a next version in."""
     git("clone", "-q", str(template), "released", cwd=tmp_path)
     return tmp_path / "released"
 
 
 @pytest.fixture
 def project(released: Path, tmp_path: Path) -> Path:
-    """Give a committed project of the first release, made without trust."""
+    """Return a committed project of the first release, made without trust."""
     path = tmp_path / "churn-model"
     copier.run_copy(str(released), path, data=EXAMPLE, defaults=True, quiet=True, unsafe=False)
     git("init", "-q", cwd=path)

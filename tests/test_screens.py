@@ -257,8 +257,8 @@ def test_mistakes_in_flows(example: Path, tmp_path: Path, compare: Compare) -> N
         command = [BIN / "python", "flows/score.py", "run"]
         done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
         assert done.returncode == 1
-        said = done.stderr[max(0, done.stderr.find("    Kubernetes")) :].rstrip()
-        screens.append(f"# {mistake}\n$ python flows/score.py run\n{said}")
+        output = done.stderr[max(0, done.stderr.find("    Kubernetes")) :].rstrip()
+        screens.append(f"# {mistake}\n$ python flows/score.py run\n{output}")
     compare("mistakes-in-flows", on_terminal("\n\n".join(screens)))
 
 
