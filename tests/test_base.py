@@ -528,7 +528,7 @@ def test_heartbeat_is_checked_and_completed(
         return {key for key in pod if not pod[key]["equal"]}
 
     assert differing(template) == {"node_selector", "secrets"}
-    assert differing(complete_template(template, config)) == set()
+    assert differing(complete_template(template, config, {})) == set()
 
 
 @pytest.mark.parametrize(

@@ -360,7 +360,7 @@ BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
         "persistent_volume_claims",
     ),
     "a misspelt key": (write("k8s.toml", "gpus = 1\n"), ("check", "hello"), "did you mean gpu"),
-    "no cluster": (None, ("check", "hello", "--live"), "no cluster answers"),
+    "no context": (None, ("check", "hello", "--live"), "kubectl has no context"),
     "an option of --live": (None, ("check", "--run", "1"), "need --live"),
     "an unknown option": (None, ("check", "--verbos"), "--verbos"),
     "no such revision": (

@@ -274,7 +274,7 @@ def test_every_lost_field_is_found(rich: tuple[Config, list[CompiledFlow]]) -> N
     settings_seen = set()
     for result in flows:
         assert result.flow and result.template
-        whole = complete_template(result.template, shared_settings(config))
+        whole = complete_template(result.template, shared_settings(config), {})
         for template in whole["spec"]["templates"]:
             if "container" in template:  # without what is long and not compared
                 container = template["container"]
@@ -303,7 +303,7 @@ def test_a_step_without_a_pod_and_a_pod_without_a_step(
     for result in flows:
         assert result.flow and result.template
         expected = expected_pods(config, result.flow)
-        found = workflow_pods(complete_template(result.template, shared_settings(config)))
+        found = workflow_pods(complete_template(result.template, shared_settings(config), {}))
         step = next(iter(result.flow["steps"]))
         found["stranger"] = found.pop(step)
         report = compare.compare_pods(expected, found, config)
