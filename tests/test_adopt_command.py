@@ -14,7 +14,7 @@ from conftest import BIN, K8S, ROOT, run
 from mf_k8s.adopt import adoption, write_files
 from mf_k8s.adopt.adoption import Adoption, must_be_adoptable, must_compile, propose_change
 from mf_k8s.adopt.command import answers
-from mf_k8s.adopt.prove import Proof, copied
+from mf_k8s.adopt.prove import Copy, Proof, copied, flows_to_compile
 from mf_k8s.adopt.read_flows import read_flows
 from mf_k8s.cli import app
 from mf_k8s.errors import CommandError
@@ -494,3 +494,16 @@ def test_a_folder_of_a_larger_repository(repository: Callable[..., Path]) -> Non
         "M",
         f"{folder}/k8s.toml",
     ]
+
+
+def test_other_flows_are_where_the_project_says(tmp_path: Path) -> None:
+    """They are compiled too, because a change of k8s.toml reaches them."""
+    for name in ("train.py", "score.py", "flows/old.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(plain())
+    project = Project(tmp_path, "churn_model", ("*.py",))
+    copy = Copy(project, tmp_path / "copy")
+    own, others = flows_to_compile(copy, [], [tmp_path / "train.py"])
+    assert own == [tmp_path / "copy/project/train.py"]
+    assert others == [tmp_path / "copy/project/score.py"]
+    assert copy.project.flows == ("*.py",)

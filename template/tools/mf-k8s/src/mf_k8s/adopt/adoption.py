@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from ..project import Project, shown_path
 from .propose import Ask, Place, normal_values, propose
 from .prove import Copy, Proof, copied, flows_to_compile, prove
 from .read_flows import FlowClass, read_flows
-from .rewrite import BOM, edits_of, rewritten
+from .rewrite import edits_of, rewritten
 from .write_config import write_config
 
 
@@ -57,7 +58,7 @@ def adopt_flows(project: Project, files: Sequence[Path], config_file: Path, ask:
         proof = prove(before, after, config, tomllib.loads(change.config_text))
     contents = change.contents
     if change.config_text != text:
-        bom = BOM if content.startswith(BOM) else b""
+        bom = BOM_UTF8 if content.startswith(BOM_UTF8) else b""
         contents = {config_file: bom + change.config_text.encode(), **contents}
     return Adoption(contents, proof, [*notes, *problems, *change.notes])
 

@@ -123,7 +123,7 @@ def moved_claims(own: Leaves, shared: Leaves) -> Leaves:
 
 
 def make_pools(rewrites: Sequence[Rewrite], present: Mapping[str, Any]) -> dict[str, Any]:
-    """Give rewrites the pools that they share, and return all pools of k8s.toml.
+    """Set the pool of each rewrite that shares one, and return all pools of k8s.toml.
 
     A pool is what several steps have on their own, two values or more: all of it, or the placement.
     """

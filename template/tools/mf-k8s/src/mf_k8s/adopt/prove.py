@@ -52,7 +52,7 @@ class Copy:
     def __init__(self, project: Project, folder: Path) -> None:
         self.original = project
         self.folder = folder
-        self.project = Project(folder / "project", project.package)
+        self.project = dataclasses.replace(project, root=folder / "project")
         self.started: dict[Path, Path] = {}  # the project's file that a file of the copy stands for
 
     def file(self, original: Path) -> Path:
@@ -153,9 +153,7 @@ def pods_of(result: CompiledFlow, config: Config) -> dict[str, Any]:
     if result.flow["derives"]:
         workflow = config.get("workflow", {})
         template = complete_template(template, shared_settings(config), workflow)
-    settings = planned_settings(template)
-    order = {**result.flow["steps"], **settings}
-    return {pod: settings[pod] for pod in order if pod in settings}
+    return planned_settings(template, result.flow["steps"])
 
 
 def prove(
@@ -193,14 +191,14 @@ def was_lost(change: Change, flow: FlowFacts) -> bool:
         return all(item in new for item in old)
     step = flow["steps"].get(change["pod"].partition("/")[0])
     usual = step_pod({}, PLAIN_STEP) if step else normalized({"image": PYTHON_IMAGE})
-    asked: set[str] = set()
+    overridden: set[str] = set()
     if step:
-        asked = {key for override in step["overrides"] for key in override["values"]}
-        asked |= {key for key, value in step["resources"].items() if value is not None}
+        overridden = {key for override in step["overrides"] for key in override["values"]}
+        overridden |= {key for key, value in step["resources"].items() if value is not None}
     elif change["pod"] in flow["hooks"] or setting in FROM_FIRST_STEP:
         first = flow["steps"][flow["start"]]["overrides"]
-        asked = {key for override in first for key in override["values"]}
-    return setting not in asked and old == usual.get(setting)
+        overridden = {key for override in first for key in override["values"]}
+    return setting not in overridden and old == usual.get(setting)
 
 
 def flows_to_compile(
@@ -212,7 +210,5 @@ def flows_to_compile(
     """
     files = {flow.file for flow in flows} | {*named}
     own = [copy.file(file) for file in sorted(files) if starts_flow(file)]
-    others = [
-        file for file in sorted(copy.original.root.glob("flows/**/*.py")) if file not in files
-    ]
+    others = [file for file in copy.original.flow_files() if file not in files]
     return own, [copy.file(file) for file in others if starts_flow(file)]

@@ -49,7 +49,6 @@ class Step:
     """A step, where its function is written."""
 
     name: str
-    line: int
     kubernetes: list[Decorator] = field(default_factory=list)
     batch: int = 0  # the line of @batch, if it has one
 
@@ -129,7 +128,7 @@ class FlowReader:
         return bool(definition and not definition.source and definition.name == name)
 
     def step(self, source: Source, function: ast.FunctionDef) -> Step:
-        step = Step(function.name, function.lineno)
+        step = Step(function.name)
         for index, expression in enumerate(function.decorator_list):
             if arguments := self.kubernetes_arguments(source, expression):
                 here = self.is_metaflows(source, expression, "kubernetes")

@@ -1,6 +1,7 @@
 """The source of adopted flows: base classes, decorators and imports, and no other change."""
 
 import ast
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +16,6 @@ from .imports import add_imports, drop_unused_imports
 from .propose import Rewrite
 from .read_flows import FlowClass
 from .source import Source, bindings, read_imports
-
-BOM = b"\xef\xbb\xbf"
 
 
 @dataclass
@@ -45,7 +44,7 @@ def edits_of(flows: Sequence[FlowClass], rewrites: Sequence[Rewrite]) -> dict[Pa
 def rewritten(project: Project, edits: Edits) -> bytes:
     """Return a file's new content; raise CommandError if libcst would change the rest of it."""
     content = edits.source.content
-    bom, body = (BOM, content[len(BOM) :]) if content.startswith(BOM) else (b"", content)
+    body = content.removeprefix(BOM_UTF8)
     try:
         module = cst.parse_module(body)
     except cst.ParserSyntaxError as error:
@@ -60,7 +59,7 @@ def rewritten(project: Project, edits: Edits) -> bytes:
     if wanted:
         module = add_imports(module, import_lines(project, edits.source, wanted, names), project)
     module = drop_unused_imports(module, edits.source.tree)
-    return bom + module.bytes
+    return content[: len(content) - len(body)] + module.bytes
 
 
 def free_names(source: Source) -> dict[str, str]:

@@ -41,14 +41,6 @@ class Source:
     functions: dict[str, ast.FunctionDef]
     classes: dict[str, ast.ClassDef]
 
-    @property
-    def lines(self) -> list[str]:
-        return self.content.decode("utf-8", "replace").splitlines()
-
-    def text_of(self, node: ast.AST) -> str:
-        """Return an expression in one line, for a message."""
-        return ast.unparse(node)
-
     def place(self, line: int) -> str:
         return f"{shown_path(self.file)}:{line}"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import CommandError
-from ..programs import run_program
+from ..programs import git
 from ..project import shown_path
 
 
@@ -16,10 +16,8 @@ def must_be_committed(files: Sequence[Path]) -> None:
     for file in files:
         name = shown_path(file)
         try:
-            run_program("git", "ls-files", "--error-unmatch", "--", file.name, folder=file.parent)
-            changed = run_program(
-                "git", "status", "--porcelain", "--", file.name, folder=file.parent
-            )
+            git(file.parent, "ls-files", "--error-unmatch", "--", file.name)
+            changed = git(file.parent, "status", "--porcelain", "--", file.name)
         except CommandError:
             changed = "unknown to git"
         if changed:

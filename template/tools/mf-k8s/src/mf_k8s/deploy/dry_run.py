@@ -85,7 +85,7 @@ def takes_schedule_away(request: dict[str, Any]) -> bool:
 
 
 def bound_requests(rest_client: Any) -> None:
-    """Give each request of the Kubernetes library a timeout: it has none of its own."""
+    """Set a timeout on the requests of the Kubernetes library, which has none of its own."""
     request = rest_client.request
 
     def bounded(this: Any, *positional: Any, **named: Any) -> Any:

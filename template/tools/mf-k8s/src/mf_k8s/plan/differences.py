@@ -1,6 +1,6 @@
 """What differs between the pods of flows, before and after a change, and how it is printed."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -83,8 +83,12 @@ def printable(old: Any, new: Any) -> tuple[Any, Any]:
     )
 
 
-def planned_settings(workflow_template: Manifest) -> dict[str, dict[str, Any]]:
+def planned_settings(
+    workflow_template: Manifest, steps: Iterable[str] = ()
+) -> dict[str, dict[str, Any]]:
     """Return what a plan compares: settings and own variables of each pod, and the workflow's.
+
+    The pods of `steps` come first, in that order.
 
     Values of variables and parameters, which may be secret, are hidden.
 
@@ -105,7 +109,8 @@ def planned_settings(workflow_template: Manifest) -> dict[str, dict[str, Any]]:
         for parameter in spec["arguments"]["parameters"]
     }
     whole = workflow_settings(workflow_template)
-    return pods | {WORKFLOW: {**started_by, **parameters, **whole}}
+    settings = pods | {WORKFLOW: {**started_by, **parameters, **whole}}
+    return {step: settings[step] for step in steps if step in settings} | settings
 
 
 def own_variables(container: Mapping[str, Any]) -> dict[str, Hidden]:

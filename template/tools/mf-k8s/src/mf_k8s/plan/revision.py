@@ -63,9 +63,8 @@ def compiled_settings(
         if result.error:
             problems.append(f"{result.file.relative_to(project.root)}: {result.error}")
         elif result.flow and result.template:
-            settings = planned_settings(complete_template(result.template, shared, workflow))
-            order = {**result.flow["steps"], **settings}
-            flows[result.flow["name"]] = {pod: settings[pod] for pod in order if pod in settings}
+            completed = complete_template(result.template, shared, workflow)
+            flows[result.flow["name"]] = planned_settings(completed, result.flow["steps"])
     return flows, problems
 
 
