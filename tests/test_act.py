@@ -152,12 +152,16 @@ def test_plan(act: Callable[..., str], project: Path) -> None:
     commit(project)
     head = {"repo": {"fork": False}}
     pull_request = {"number": 7, "base": {"sha": base}, "head": head}
-    output = act("comment", "pull_request", pull_request=pull_request)
+    try:
+        output = act("comment", "pull_request", pull_request=pull_request)
+    finally:
+        git("reset", "--hard", "--quiet", base, cwd=project)
     assert output.count("Job succeeded") == 2  # plan makes it, comment posts it
     assert "gh: pr comment 7 --body-file body.md" in output
-    changes = re.findall(r"\| (\w+) +\| (\w+) +\| gpu +\| (.+?) +\| (.+?) +\|", output)
-    assert ("ScoreFlow", "end", "nvidia.com/gpu: 1", "nvidia.com/gpu: 2") in changes, output
-    git("reset", "--hard", "--quiet", base, cwd=project)
+    comment = output.partition("<!-- k8s plan -->\n")[2]
+    assert "## ScoreFlow: changed" in comment, output
+    changes = re.findall(r"\| gpu \| ([\w, ]+?) +\| (.+?) +\| (.+?) +\|", comment)
+    assert changes == [("start, end", "nvidia.com/gpu: 1", "nvidia.com/gpu: 2")], output
 
 
 @pytest.mark.usefixtures("cluster")
