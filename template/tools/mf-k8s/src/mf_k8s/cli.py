@@ -13,6 +13,7 @@ from .image.command import image
 from .kind import command as kind
 from .plan.command import plan
 from .progress import print_error
+from .render.command import render
 from .test.command import test
 
 # Help in plain text: typer's boxes are drawn by rich, whose import takes longer than all else.
@@ -27,6 +28,7 @@ app.command()(check)
 app.command()(plan)
 app.command()(image)
 app.command()(deploy)
+app.command()(render)
 app.command()(adopt)
 
 kind_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -62,7 +64,7 @@ def main() -> None:
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Return the command's own arguments, and those after `--`, which are Metaflow's."""
-    takes_others = arguments[:2] == ["kind", "test"] or arguments[:1] == ["deploy"]
+    takes_others = arguments[:2] == ["kind", "test"] or arguments[:1] in (["deploy"], ["render"])
     if takes_others and "--" in arguments:
         end = arguments.index("--")
         return arguments[:end], arguments[end + 1 :]

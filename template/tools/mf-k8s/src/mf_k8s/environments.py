@@ -110,6 +110,21 @@ def use_environment(environment: Environment) -> list[str]:
     return [key for key, value in environment.variables if configured.get(key, value) != value]
 
 
+def use_only_environment(environment: Environment, user: str, folder: str) -> None:
+    """Make an environment all that Metaflow is configured by, for this process and what it starts.
+
+    `user` is the deploying user where the environment names none; `folder` is an empty one, which
+    takes the place of the user's own configuration.
+    """
+    from metaflow import metaflow_config_funcs as metaflow
+
+    for name in [name for name in os.environ if name.startswith("METAFLOW_")]:
+        del os.environ[name]
+    os.environ |= {"METAFLOW_USER": user, **dict(environment.variables), "METAFLOW_HOME": folder}
+    os.environ["METAFLOW_SERVICE_VERSION_CHECK"] = "0"  # or Metaflow's create asks the service
+    metaflow.METAFLOW_LOCAL_CONFIG = {}  # of .metaflow/config.json
+
+
 def user_configuration() -> dict[str, Any]:
     """Return the configuration file of Metaflow that the user has chosen."""
     home = Path(os.environ.get("METAFLOW_HOME", "~/.metaflowconfig")).expanduser()

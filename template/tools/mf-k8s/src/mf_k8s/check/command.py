@@ -1,5 +1,6 @@
 """The options of `k8s check`, and its exit codes."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from ..errors import CommandError
 from ..options import Debug, Env, Flows, OutputFormat, apply_environment
 from ..progress import print_error, with_progress
 from ..project import find_project, shown_path
+from ..render.command import check_rendered
 from .compare import check_flows, name_clashes
 from .live import check_live
 from .report import Report, as_json
@@ -26,6 +28,9 @@ def check(
     ] = "",
     run: Annotated[str, typer.Option(help="With --live: a run's ID; by default the newest.")] = "",
     env: Env = "",
+    rendered: Annotated[
+        Path | None, typer.Option("--rendered", help="Compare a folder that `k8s render` wrote.")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail on pods that only `k8s deploy` makes right.")
     ] = False,
@@ -40,6 +45,10 @@ def check(
     if strict and live:
         raise CommandError("--strict does not go with --live, which shows what is deployed")
     project = find_project()
+    if rendered:
+        if flows or live or strict or format != "table":
+            raise CommandError("--rendered goes with no flow and no other option")
+        raise typer.Exit(check_rendered(project, rendered))
     apply_environment(project, env)
     files = project.flow_files(flows or ())
     compiled = compile_flows(project, files)

@@ -1,6 +1,7 @@
 """Writes flows to Argo Workflows: all of them or none, each pod configured."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -25,8 +26,11 @@ from ..plan.differences import Plan, differences, planned_settings
 from ..progress import print_line
 from ..project import Project, shown_path
 from ..read_pods import Manifest
-from .write import Request, write_all
+from ..run_create import Request
+from .write import write_all
 
+# The one key of a CronWorkflow that Argo 4 knows; Argo 3.6 and later know it too.
+USE_SCHEDULES = {"METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1"}
 NO_FLOW = "starts no flow, so there is nothing to deploy"
 OWNER = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
 
@@ -43,33 +47,12 @@ def deploy_flows(
     succeeds and the server accepts all of it in a dry run. With `dry_run` that is all, except that
     Metaflow uploads the code packages. Raise CommandError with the reason.
     """
-    must_match(check_flows(project, compiled))
-    # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
-    config = read_toml(project.config_file)
-    workflow, options = config.get("workflow", {}), environment.create_options
-    if "parallelism" in workflow and any(option.startswith("--max-workers") for option in options):
-        raise CommandError(
-            "max_workers of the environment, or --max-workers, is parallelism of [workflow] in"
-            f" {project.config_file.name}: keep one"
-        )
-    job = {
-        "project": project.name,
-        "shared": with_defaults(shared_settings(config), read_metaflow_defaults(on_argo=True)),
-        "workflow": workflow,
-        "create_options": options,
-    }
-    requests = [
-        request for flow in compiled for request in dry_run_create(project, flow, job, environment)
-    ]
+    requests = create_requests(project, compiled, environment, ["mf_k8s.deploy.dry_run"])
     templates = [
         request["body"] for _, request in requests if request["plural"] == "workflowtemplates"
     ]
     must_be_own(project, templates)
-    reports = list(check_live(project, compiled, run=None, templates=templates))
-    must_match(reports)
-    for report in reports:
-        for note in report.notes:  # of settings that Metaflow's own configuration gives
-            print_line(f"{report.title}: {note}")
+    must_be_complete(project, compiled, templates)
     if not dry_run:
         write_all(requests)
     return templates
@@ -90,12 +73,49 @@ def files_to_deploy(project: Project, names: Sequence[str]) -> list[Path]:
     return starting
 
 
-def dry_run_create(
-    project: Project, flow: CompiledFlow, job: dict[str, Any], environment: Environment
+def create_requests(
+    project: Project,
+    compiled: Sequence[CompiledFlow],
+    environment: Environment,
+    script: Sequence[str],
 ) -> list[Request]:
-    """Return what Metaflow would write of a flow, completed, once the server has tried it.
+    """Return what Metaflow would write of all flows, completed, once all pass the check.
 
-    `job` has the parts of dry_run.Job that all flows have in common.
+    `script` is the module that runs Metaflow's create for one of them, by run_create, and what it
+    is given besides the job.
+    """
+    must_match(check_flows(project, compiled))
+    # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
+    config = read_toml(project.config_file)
+    workflow, options = config.get("workflow", {}), environment.create_options
+    if "parallelism" in workflow and any(option.startswith("--max-workers") for option in options):
+        raise CommandError(
+            "max_workers of the environment, or --max-workers, is parallelism of [workflow] in"
+            f" {project.config_file.name}: keep one"
+        )
+    job = {
+        "project": project.name,
+        "shared": with_defaults(shared_settings(config), read_metaflow_defaults(on_argo=True)),
+        "workflow": workflow,
+        "create_options": options,
+    }
+    return [
+        request
+        for flow in compiled
+        for request in create_flow(project, flow, job, environment, script)
+    ]
+
+
+def create_flow(
+    project: Project,
+    flow: CompiledFlow,
+    job: dict[str, Any],
+    environment: Environment,
+    script: Sequence[str],
+) -> list[Request]:
+    """Return what Metaflow would write of a flow.
+
+    `job` has the parts of run_create.Job that all flows have in common.
     """
     file = shown_path(flow.file)
     if not flow.flow:
@@ -103,13 +123,34 @@ def dry_run_create(
     with tempfile.TemporaryDirectory() as folder:
         requests_file = Path(folder, "requests.json")
         own = {"file": str(flow.file), "requests_file": str(requests_file), "options": flow.options}
-        command = [sys.executable, "-P", "-m", "mf_k8s.deploy.dry_run", json.dumps(job | own)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=project.root)
+        module, *more = script
+        command = [sys.executable, "-P", "-m", module, json.dumps(job | own), *more]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=project.root,
+            env=os.environ | USE_SCHEDULES,
+        )
         if done.returncode:
             reason = reason_not_created(file, done.stdout + done.stderr, environment)
             raise CommandError(f"{file}: {reason}")
         requests: list[Request] = json.loads(requests_file.read_text())
         return requests
+
+
+def must_be_complete(
+    project: Project, compiled: Sequence[CompiledFlow], templates: Sequence[Manifest]
+) -> None:
+    """Raise CommandError unless every pod of the WorkflowTemplates is as k8s.toml says.
+
+    Print which settings Metaflow's own configuration gives.
+    """
+    reports = list(check_live(project, compiled, run=None, templates=templates))
+    must_match(reports)
+    for report in reports:
+        for note in report.notes:
+            print_line(f"{report.title}: {note}")
 
 
 def must_be_own(project: Project, templates: Sequence[Manifest]) -> None:

@@ -10,8 +10,9 @@ from ..errors import CommandError
 from ..ownership import LABEL, annotation
 from ..project import Project
 from ..read_pods import Manifest
+from ..run_create import Request
 from .branch import chosen_branch
-from .write import Request, write_all
+from .write import write_all
 
 
 def find_gone(

@@ -6,8 +6,7 @@ from typing import Any
 from ..cluster_api import TIMEOUT, api_client, refusals
 from ..errors import CommandError
 from ..progress import print_error
-
-Request = tuple[str, dict[str, Any]]  # a method of CustomObjectsApi, and its arguments
+from ..run_create import Request
 
 OF_THE_SERVER = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 

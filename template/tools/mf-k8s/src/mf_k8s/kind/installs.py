@@ -12,8 +12,8 @@ import yaml
 
 from ..errors import CommandError
 from ..project import TABLE, Project, read_table, shown_path
+from ..rbac import manifest
 from .cluster import Cluster
-from .objects import manifest
 from .waiting import reason_not_started
 
 ARGO_RELEASES = {"3.7": "v3.7.12", "4": "v4.0.5"}  # by what [tool.mf-k8s] argo may be

@@ -2,24 +2,13 @@
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from ..rbac import accounts, manifest
 from ..read_pods import Pod
 
 S3 = "kind-s3"  # the S3 server and its Secret, in kind.yaml
-RBAC = "rbac.authorization.k8s.io"
-EXECUTOR_ROLE = "argo-executor"
-EXECUTOR = {  # https://argo-workflows.readthedocs.io/en/latest/workflow-rbac/
-    "apiGroups": ["argoproj.io"],
-    "resources": ["workflowtaskresults"],
-    "verbs": ["create", "patch"],
-}
-JOBSETS = {  # for the pod that creates the JobSet of a @parallel step
-    "apiGroups": ["jobset.x-k8s.io"],
-    "resources": ["jobsets"],
-    "verbs": ["create", "get", "watch", "delete"],
-}
 NO_CREDENTIALS = base64.b64encode(json.dumps({"auths": {}}).encode()).decode()
 
 
@@ -44,19 +33,6 @@ def needed_objects(pods: Sequence[Pod], namespace: str, parallel: bool) -> list[
     ]
 
 
-def accounts(names: Iterable[str], parallel: bool) -> list[dict[str, Any]]:
-    """Return service accounts, with the rights that Argo's executor needs of them."""
-    names = list(names)
-    role = {"apiGroup": RBAC, "kind": "Role", "name": EXECUTOR_ROLE}
-    subjects = [{"kind": "ServiceAccount", "name": name} for name in names]
-    rules = [EXECUTOR, JOBSETS] if parallel else [EXECUTOR]
-    return [
-        *(manifest("v1", "ServiceAccount", name) for name in names),
-        manifest(f"{RBAC}/v1", "Role", EXECUTOR_ROLE, rules=rules),
-        manifest(f"{RBAC}/v1", "RoleBinding", EXECUTOR_ROLE, roleRef=role, subjects=subjects),
-    ]
-
-
 def claim(name: str, namespace: str) -> list[dict[str, Any]]:
     """Return a claim, and a volume for it in a folder that every node mounts.
 
@@ -75,7 +51,3 @@ def claim(name: str, namespace: str) -> list[dict[str, Any]]:
 def pull_secret(name: str) -> dict[str, Any]:
     data = {".dockerconfigjson": NO_CREDENTIALS}
     return manifest("v1", "Secret", name, type="kubernetes.io/dockerconfigjson", data=data)
-
-
-def manifest(version: str, kind: str, name: str, **more: Any) -> dict[str, Any]:
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **more}

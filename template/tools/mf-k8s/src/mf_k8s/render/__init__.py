@@ -1,0 +1,1 @@
+"""`k8s render`: writes what `k8s deploy` would write, as files for GitOps."""

@@ -1,0 +1,100 @@
+"""The files of a rendering: a manifest each, and the kustomization that lists them."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import yaml
+
+from ..compile_flows import CompiledFlow
+from ..ownership import mark
+from ..project import Project
+from ..rbac import EXECUTOR_ROLE, accounts
+from ..read_pods import Manifest, workflow_pods
+from ..run_create import Request
+
+KUSTOMIZATION = "kustomization.yaml"
+HEADER = "# Rendered by `k8s render`: do not edit. sha256:"
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes YAML that Kubernetes reads as the same: PyYAML knows YAML 1.1, less of its numbers."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(0o)?[\d.]+([eE][-+]?\d+)?$"), [*"-+.0123456789"]
+)
+Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]$"), [*"yYnN"])
+
+
+def rendered_files(
+    project: Project, compiled: Sequence[CompiledFlow], requests: Iterable[Request], command: str
+) -> dict[str, str]:
+    """Return the text of each file by its name. `command` is the one that renders them."""
+    written = [request for _, request in requests]
+    templates = [item["body"] for item in written if item["plural"] == "workflowtemplates"]
+    manifests = rights_of_pods(project, compiled, templates)
+    for request in written:
+        request["body"]["metadata"]["namespace"] = request["namespace"]
+        manifests.append(request["body"])
+    files = {file_name(manifest): dump(manifest) for manifest in manifests}
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": sorted(files),
+    }
+    files[KUSTOMIZATION] = f"# {command}\n{dump(kustomization)}"
+    return {name: with_header(text) for name, text in sorted(files.items())}
+
+
+def rights_of_pods(
+    project: Project, compiled: Iterable[CompiledFlow], templates: Sequence[Manifest]
+) -> list[dict[str, Any]]:
+    """Return the pods' service accounts, with a Role of the project's own."""
+    namespace = templates[0]["metadata"]["namespace"]
+    pods = [pod for template in templates for pod in workflow_pods(template).values()]
+    parallel = any(
+        step["parallel"] for flow in compiled if flow.flow for step in flow.flow["steps"].values()
+    )
+    manifests = accounts(
+        sorted({pod["service_account"] for pod in pods if pod.get("service_account")}),
+        parallel,
+        f"{project.name}-{EXECUTOR_ROLE}",
+    )
+    for manifest in manifests:
+        manifest["metadata"]["namespace"] = namespace
+        for subject in manifest.get("subjects", ()):
+            subject["namespace"] = namespace
+        mark(manifest, project.name)
+    return manifests
+
+
+def file_name(manifest: Manifest) -> str:
+    return f"{manifest['kind'].lower()}-{manifest['metadata']['name']}.yaml"
+
+
+def dump(manifest: Manifest) -> str:
+    text: str = yaml.dump(
+        manifest, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1_000_000
+    )
+    return text
+
+
+def with_header(text: str) -> str:
+    """Return a file's text below a line that says that it is generated, with its checksum."""
+    return f"{HEADER}{hashlib.sha256(text.encode()).hexdigest()}\n{text}"
+
+
+def is_rendered(text: str) -> bool:
+    """Return whether this command has written a file, whoever has edited it since."""
+    return text.startswith(HEADER)
+
+
+def is_edited(text: str) -> bool:
+    """Return whether a file was changed after this command has written it."""
+    _, _, body = text.partition("\n")
+    return with_header(body) != text

@@ -1,0 +1,67 @@
+"""Creates a flow without a cluster, with the same result everywhere. A script.
+
+Its arguments are the job of run_create, and `upload` or `no-upload`.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from ..run_create import run_create
+from .reproducible import fix_what_varies
+
+
+def import_metaflow(folder: str) -> None:
+    """Import Metaflow, so that it finds no .metaflow/config.json in this or a folder above it.
+
+    It looks from the working directory upwards (init_local_config in metaflow_config_funcs.py).
+    `folder` is an empty one, where it keeps temporary files, too.
+    """
+    here = os.getcwd()
+    Path(folder, ".metaflow").mkdir()
+    os.chdir(folder)
+    import metaflow.plugins  # noqa: F401
+
+    os.chdir(here)
+
+
+def without_cluster() -> None:
+    """Let Metaflow find a cluster that has nothing, and keep the production token nowhere."""
+    from kubernetes import client, config
+    from metaflow.plugins.argo import argo_workflows_cli
+
+    def not_found(*_: Any, **__: Any) -> None:
+        raise client.ApiException(status=404)
+
+    config.load_kube_config = config.load_incluster_config = lambda *_, **__: None
+    client.CustomObjectsApi.get_namespaced_custom_object = not_found
+    argo_workflows_cli.store_token = lambda *_: None
+
+
+def without_upload() -> None:
+    """Let Metaflow name what it would upload, by its content, and upload nothing."""
+    from metaflow import S3
+    from metaflow.plugins import DATASTORES
+
+    def consume(self: Any, files: Any, *_: Any, **__: Any) -> None:
+        deque(files, maxlen=0)  # their names are known once they have been asked for
+
+    for datastore in DATASTORES:
+        datastore.is_file = lambda self, paths: [True for _ in paths]
+        datastore.save_bytes = consume
+    S3.put = lambda self, key, *_, **__: key  # files of IncludeFile
+
+
+if __name__ == "__main__":
+    job = json.loads(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        import_metaflow(folder)
+        without_cluster()
+        if sys.argv[2] == "no-upload":
+            without_upload()
+        fix_what_varies(Path(job["file"]).name)
+        run_create(job, lambda *_, **__: {})

@@ -1,0 +1,102 @@
+"""Renders flows for an environment, with nothing of the machine in the result."""
+
+import dataclasses
+import os
+import shlex
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..compile_flows import compile_flows
+from ..deploy.branch import must_choose_branch, use_branch_options
+from ..deploy.create import create_requests, files_to_deploy, must_be_complete
+from ..deploy.datastore import must_have_datastore
+from ..environments import read_environment, use_only_environment
+from ..errors import CommandError
+from ..kind.environment import use_cluster
+from ..progress import stage
+from ..project import Project, shown_path
+from .manifests import HEADER, KUSTOMIZATION, rendered_files
+from .secret_values import must_hold_no_secret, must_need_no_secret
+
+PROGRAM = ["k8s", "render"]
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What is to be rendered."""
+
+    environment: str
+    flows: Sequence[str] = ()  # paths from the project's folder; all flows if there are none
+    options: Sequence[str] = ()  # of Metaflow's create
+
+    def __str__(self) -> str:
+        """Return the command, but for where it writes."""
+        options = ["--", *self.options] if self.options else []
+        return shlex.join([*PROGRAM, *self.flows, "--env", self.environment, *options])
+
+
+def rendering_of(
+    project: Project, environment: str, names: Sequence[str], options: Sequence[str]
+) -> Rendering:
+    """Return the rendering of flows that a user has named."""
+    files = project.flow_files(names) if names else ()
+    paths = [os.path.relpath(file, project.root) for file in files]
+    return Rendering(environment, paths, options)
+
+
+def recorded_rendering(text: str) -> Rendering:
+    """Return the rendering that a kustomization is of; raise CommandError if it does not say."""
+    _, _, line = text.partition("\n")[2].partition("\n")[0].partition("# ")
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = []
+    own, options = words, []
+    if "--" in words:
+        own, options = words[: words.index("--")], words[words.index("--") + 1 :]
+    if not text.startswith(HEADER) or own[:2] != PROGRAM or own[-2:-1] != ["--env"]:
+        raise CommandError(
+            f"{KUSTOMIZATION} does not say in its second line how it was rendered, so there is"
+            " nothing to compare with: render again"
+        )
+    return Rendering(own[-1], own[2:-2], options)
+
+
+def render_flows(project: Project, rendering: Rendering, upload: bool) -> dict[str, str]:
+    """Return the text of each file by its name.
+
+    With `upload` the code packages go to the environment's datastore. Raise CommandError with the
+    reason if a flow does not pass the check, or if a file would hold a secret.
+    """
+    environment = read_environment(project, rendering.environment)
+    with tempfile.TemporaryDirectory() as folder:
+        if environment.name == "kind":
+            use_cluster(project)
+        else:
+            use_only_environment(environment, project.name, folder)
+        branch_options = use_branch_options(rendering.options)
+        options = (*environment.create_options, *branch_options)
+        environment = dataclasses.replace(environment, create_options=options)
+        must_need_no_secret(environment)
+        files = files_to_deploy(project, [str(project.root / flow) for flow in rendering.flows])
+        with stage("compile") as compiling:
+            compiled = list(compile_flows(project, files))
+            compiling.result = ", ".join(shown_path(flow.file) for flow in compiled)
+        if environment.name != "kind":
+            must_choose_branch(compiled, environment)
+        must_have_datastore(environment, compiled)
+        with stage("render") as rendered:
+            os.environ["PYTHONHASHSEED"] = "0"  # Metaflow puts parameters of events into sets
+            script = ["mf_k8s.render.offline", "upload" if upload else "no-upload"]
+            requests = create_requests(project, compiled, environment, script)
+            templates = [
+                request["body"]
+                for _, request in requests
+                if request["plural"] == "workflowtemplates"
+            ]
+            must_be_complete(project, compiled, templates)
+            texts = rendered_files(project, compiled, requests, str(rendering))
+            must_hold_no_secret(texts)
+            rendered.result = f"{len(texts)} files"
+    return texts

@@ -1,0 +1,57 @@
+"""Keeps secrets out of rendered files, which are committed."""
+
+import os
+import re
+from collections.abc import Mapping
+
+from ..environments import Environment
+from ..errors import CommandError
+
+ADDRESSES = ("slack-webhook-url", "pager-duty-integration-key", "incident-io-api-key")
+OPTION = re.compile(rf"--notify-({'|'.join(ADDRESSES)})\b")
+VARIABLES = {
+    "METAFLOW_SERVICE_AUTH_KEY",
+    "METAFLOW_SERVICE_HEADERS",
+    *(
+        f"METAFLOW_ARGO_WORKFLOWS_CREATE_NOTIFY_{name.upper().replace('-', '_')}"
+        for name in ADDRESSES
+    ),
+}
+INSTEAD = (
+    "put it into a Secret on the cluster, name that in `secrets` of k8s.toml, and read it there"
+)
+NOTIFY_INSTEAD = f"{INSTEAD}, like in a function of @exit_hook that sends the message"
+NAMES_SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|WEBHOOK|CREDENTIAL")
+SHORTEST = 12  # characters of a value that is hardly a word
+
+
+def must_need_no_secret(environment: Environment) -> None:
+    """Raise CommandError if an environment has Metaflow write a secret in clear text."""
+    for option in environment.create_options:
+        if OPTION.match(option) or option.startswith("--notify-on-"):
+            name = option.partition("=")[0]
+            raise CommandError(
+                f"{name}: an address of notifications is a secret, and would stand in the files in"
+                f" clear text: {NOTIFY_INSTEAD}; `notify` of {environment.file} is for k8s deploy"
+            )
+    for variable, _ in environment.variables:
+        if variable in VARIABLES:
+            raise CommandError(
+                f"{environment.file}: {variable} is a secret, and would stand in the files in clear"
+                f" text: {INSTEAD}"
+            )
+
+
+def must_hold_no_secret(files: Mapping[str, str]) -> None:
+    """Raise CommandError if a file has the value of a variable that is named like a secret's.
+
+    So does the file of a flow that reads it while it is compiled, like in @environment.
+    """
+    for variable, value in sorted(os.environ.items()):
+        if NAMES_SECRET.search(variable.upper()) and len(value) >= SHORTEST:
+            for name, text in files.items():
+                if value in text:
+                    raise CommandError(
+                        f"the value of the variable {variable} would stand in {name} in clear text,"
+                        f" because the flow's code reads it: {INSTEAD}"
+                    )

@@ -1,0 +1,82 @@
+"""Runs Metaflow's own `argo-workflows create`, and keeps the requests that it makes.
+
+For scripts: a process can create one flow only (see compile_worker).
+"""
+
+import json
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypedDict
+
+from .complete_template import complete_template
+from .ownership import mark
+
+Request = tuple[str, dict[str, Any]]  # a method of CustomObjectsApi, and its arguments
+Send = Callable[..., Any]  # is given a method, the client that has it, and its arguments
+
+VERBS = ("create", "replace", "delete")
+
+
+class Job(TypedDict):
+    """What the script is given, as JSON."""
+
+    file: str  # of the flow
+    requests_file: str  # where the result goes
+    project: str  # the name that all is marked with
+    shared: dict[str, Any]  # the settings that all pods have in common
+    workflow: dict[str, Any]  # [workflow] of k8s.toml
+    options: list[str]  # before Metaflow's command
+    create_options: list[str]  # behind it
+
+
+def run_create(job: Job, send: Send) -> None:
+    """Create a flow with its objects completed, and write its requests to the job's file, as JSON.
+
+    `send` is called for each, and what it returns is what Metaflow gets as the server's answer.
+    """
+    from kubernetes import client
+
+    api: Any = client.CustomObjectsApi
+    requests: list[Request] = []
+
+    def instead_of(verb: str, method: Any) -> Any:
+        def request(this: Any, **arguments: Any) -> Any:
+            if takes_schedule_away(arguments):
+                del arguments["body"]
+                return this.delete_namespaced_custom_object(**arguments)
+            if "body" in arguments:
+                if arguments["plural"] == "workflowtemplates":
+                    arguments["body"] = complete_template(
+                        arguments["body"], job["shared"], job["workflow"]
+                    )
+                mark(arguments["body"], job["project"])
+            answer = send(method, this, **arguments)
+            requests.append((f"{verb}_namespaced_custom_object", arguments))
+            return answer
+
+        return request
+
+    for verb in VERBS:
+        name = f"{verb}_namespaced_custom_object"
+        setattr(api, name, instead_of(verb, getattr(api, name)))
+    create = ["argo-workflows", "create", *job["create_options"]]
+    sys.argv = [job["file"], "--no-pylint", *job["options"], *create]
+    sys.path.insert(0, str(Path(job["file"]).parent))
+    try:
+        runpy.run_path(job["file"], run_name="__main__")
+    except SystemExit as end:
+        if end.code:
+            raise
+    Path(job["requests_file"]).write_text(json.dumps(requests))
+
+
+def takes_schedule_away(request: dict[str, Any]) -> bool:
+    """Return whether a request only suspends a CronWorkflow, because its flow has no @schedule.
+
+    Metaflow leaves it with no schedule, which Argo 4.1 does not accept.
+    """
+    spec = request.get("body", {}).get("spec", {})
+    suspended: bool = request["plural"] == "cronworkflows" and spec.get("suspend", False)
+    return suspended and not spec.get("schedules")

@@ -1,0 +1,339 @@
+"""`k8s render`: the files that GitOps applies, and `k8s check --rendered`."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from conftest import UV, run
+from kubernetes_api import Api
+from mf_k8s.environments import Environment
+from mf_k8s.errors import CommandError
+from mf_k8s.render.folder import faults, write_folder
+from mf_k8s.render.manifests import dump, with_header
+from mf_k8s.render.render_flows import Rendering, recorded_rendering
+from mf_k8s.render.reproducible import stored_gzip
+from mf_k8s.render.secret_values import must_hold_no_secret, must_need_no_secret
+from teams import commit, git
+from test_base import s3  # noqa: F401  # a fixture
+
+EVENTS = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL")
+PROD = {
+    "METAFLOW_KUBERNETES_NAMESPACE": "team-a",
+    "METAFLOW_DEFAULT_DATASTORE": "s3",
+    "METAFLOW_DATASTORE_SYSROOT_S3": "s3://bucket/metaflow",
+    **{f"METAFLOW_ARGO_EVENTS_{name}": f"{name.lower()}" for name in EVENTS},
+    "production": True,
+    "user": "churn-ci",
+}
+NAME = "churnmodel.prod.helloflow"
+Command = Callable[..., tuple[int, str]]
+
+
+def other_python() -> str:
+    """Return another Python than this one, if the machine has one: 3.12, or this."""
+    found = subprocess.run(
+        [UV, "python", "find", "--no-project", "3.12"], capture_output=True, text=True
+    )
+    return found.stdout.strip() or sys.executable
+
+
+@pytest.fixture(scope="module")
+def first(locked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project with one flow, which time and events start and which includes a file."""
+    project = tmp_path_factory.mktemp("first") / "churn-model"
+    shutil.copytree(locked, project, ignore=shutil.ignore_patterns(".venv", ".metaflow", ".git"))
+    (project / "flows/train.py").unlink()
+    (project / "customers.csv").write_text("age\n30\n")
+    hello = project / "flows/hello.py"
+    text = hello.read_text().replace("import Par", "import IncludeFile, schedule, trigger, Par")
+    starts = '@schedule(hourly=True)\n@trigger(event="customers")\nclass Hello'
+    text = text.replace("class Hello", starts)
+    text = text.replace(
+        "    @step", '    table = IncludeFile("table", default="customers.csv")\n\n    @step', 1
+    )
+    hello.write_text(text)
+    (project / "environments/prod.json").write_text(json.dumps(PROD))
+    run(UV, "sync", "--quiet", "--frozen", "--python", sys.executable, cwd=project)
+    return project
+
+
+@pytest.fixture(scope="module")
+def second(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the same project on another machine: another folder, Python, rights, user and git."""
+    project = tmp_path_factory.mktemp("second") / "somewhere else" / "churn"
+    shutil.copytree(first, project, ignore=shutil.ignore_patterns(".venv", "rendered"))
+    for file in project.rglob("*.py"):
+        file.chmod(0o600)
+    (project.parent / ".metaflow").mkdir()
+    own = {"METAFLOW_KUBERNETES_NAMESPACE": "elsewhere", "METAFLOW_KUBERNETES_CPU": "7"}
+    (project.parent / ".metaflow/config.json").write_text(json.dumps(own))
+    (project.parent / "config.json").write_text(json.dumps(own))
+    git("init", "-q", "-b", "main", cwd=project)
+    git("remote", "add", "origin", "https://example.com/churn", cwd=project)
+    commit(project)
+    run(UV, "sync", "--quiet", "--frozen", "--python", other_python(), cwd=project)
+    return project
+
+
+def k8s(project: Path, *arguments: str | Path, **env: str) -> tuple[int, str]:
+    """Run a project's own `k8s`; return its exit code and all that it prints."""
+    done = subprocess.run(
+        [project / ".venv/bin/k8s", *arguments],
+        cwd=project,
+        env={"PATH": os.environ["PATH"], "HOME": str(project.parent), **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    return done.returncode, done.stdout
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {file.name: file.read_text() for file in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def rendered(first: Path, s3: dict[str, str]) -> Path:  # noqa: F811
+    """Return a folder that `k8s render` has written, with the code packages uploaded."""
+    credentials = {name: value for name, value in s3.items() if name.startswith("AWS_")}
+    endpoint = s3["METAFLOW_S3_ENDPOINT_URL"]
+    command = ["render", "--env", "prod", "-o", "rendered"]
+    code, output = k8s(first, *command, **credentials, AWS_ENDPOINT_URL_S3=endpoint)
+    assert code == 0, output
+    assert "written          7 files in rendered\n" in output
+    return first / "rendered"
+
+
+def test_the_same_bytes_on_another_machine(rendered: Path, second: Path) -> None:
+    """Even those of the code package, which the files name by its content."""
+    own = {"METAFLOW_USER": "bob", "METAFLOW_HOME": str(second.parent), "TZ": "Asia/Tokyo"}
+    own |= {"METAFLOW_KUBERNETES_LABELS": "team=b", "USER": "bob"}
+    code, output = k8s(second, "render", "--env", "prod", "-o", "out", "--no-upload", **own)
+    assert code == 0, output
+    assert contents(second / "out") == contents(rendered)
+
+
+def test_what_is_rendered(rendered: Path) -> None:
+    """All that the flow needs but its namespace, its Secrets and its claims."""
+    manifests = {name: yaml.safe_load(text) for name, text in contents(rendered).items()}
+    kustomization = manifests.pop("kustomization.yaml")
+    assert kustomization["resources"] == sorted(manifests)
+    assert {*manifests} == {
+        f"cronworkflow-{NAME}.yaml",
+        "role-churn-model-argo-executor.yaml",
+        "rolebinding-churn-model-argo-executor.yaml",
+        "sensor-churnmodel-prod-helloflow.yaml",
+        "serviceaccount-metaflow.yaml",
+        f"workflowtemplate-{NAME}.yaml",
+    }
+    for manifest in manifests.values():
+        assert manifest["metadata"]["namespace"] == "team-a"
+        assert manifest["metadata"]["labels"]["mf-k8s/project"] == "churn-model"
+    cron = manifests[f"cronworkflow-{NAME}.yaml"]["spec"]
+    assert (cron["schedules"], cron["suspend"]) == (["0 * * * ?"], False)
+    binding = manifests["rolebinding-churn-model-argo-executor.yaml"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "metaflow", "namespace": "team-a"}
+    ]
+    template = manifests[f"workflowtemplate-{NAME}.yaml"]
+    assert template["metadata"]["annotations"]["metaflow/owner"] == "churn-ci"
+    assert template["spec"]["serviceAccountName"] == "metaflow"
+    containers = [item.get("container") for item in template["spec"]["templates"]]
+    images = {container["image"] for container in containers if container}
+    assert images == {"ghcr.io/acme/churn:1.2.3"}
+
+
+def test_the_code_is_uploaded(rendered: Path, s3: dict[str, str], tmp_path: Path) -> None:  # noqa: F811
+    """Where the files say, under the sum of its content, as an archive that tar reads."""
+    text = (rendered / f"workflowtemplate-{NAME}.yaml").read_text()
+    templates = yaml.safe_load(text)["spec"]["templates"]
+    variables = {
+        variable["name"]: variable.get("value")
+        for template in templates
+        for variable in (template.get("container") or {}).get("env", ())
+    }
+    bucket, _, key = str(variables["METAFLOW_CODE_URL"]).removeprefix("s3://").partition("/")
+    package = tmp_path / "package"
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3["METAFLOW_S3_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    client.download_file(bucket, key, str(package))
+    (included,) = client.list_objects(Bucket=bucket, Prefix="metaflow/data/HelloFlow")["Contents"]
+    assert f"s3://{bucket}/{included['Key']}" in text  # the file of IncludeFile
+    assert hashlib.sha1(package.read_bytes()).hexdigest() == variables["METAFLOW_CODE_SHA"]
+    names = run("tar", "-tzf", package, cwd=tmp_path).splitlines()
+    assert {"hello.py", ".mf_code/churn_model/base.py", ".mf_meta/INFO"} <= {*names}
+    assert not [name for name in names if "direct_url" in name]
+
+
+def test_deploy_writes_the_same(
+    rendered: Path,
+    first: Path,
+    api: type[Api],
+    s3: dict[str, str],  # noqa: F811
+) -> None:
+    """But for the time, where the code package is, and what the machine and git say of it."""
+    api.objects.clear()
+    settings = {name: value for name, value in s3.items() if name.startswith("AWS_")}
+    settings |= {"AWS_ENDPOINT_URL_S3": s3["METAFLOW_S3_ENDPOINT_URL"]}
+    code, output = k8s(
+        first, "deploy", "--env", "prod", KUBECONFIG=os.environ["KUBECONFIG"], **settings
+    )
+    assert code == 0, output
+    by_deploy = api.objects[f"workflowtemplates/{NAME}"]
+    by_render = yaml.safe_load((rendered / f"workflowtemplate-{NAME}.yaml").read_text())
+    del by_deploy["metadata"]["resourceVersion"]
+    assert differences(by_deploy, by_render) == {
+        "metaflow/deployment_timestamp",
+        "METAFLOW_CODE_SHA",
+        "METAFLOW_CODE_URL",
+        "METAFLOW_VERSION",
+        "command",
+    }
+
+
+def differences(one: Any, other: Any, key: str = "") -> set[str]:
+    """Return the keys, or names of variables, whose values differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        name = str(one.get("name", key)) if "value" in one else ""
+        keys = {*one, *other}
+        return {
+            found
+            for item in keys
+            for found in differences(one.get(item), other.get(item), name or item)
+        }
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = zip(one, other, strict=True)
+        return {found for pair in pairs for found in differences(*pair, key)}
+    return set() if one == other else {key}
+
+
+def test_check_rendered(rendered: Path, first: Path) -> None:
+    """Nothing to say; then a file that is edited, one that is missing, and one of somebody's."""
+    before = contents(rendered)
+    assert k8s(first, "check", "--rendered", "rendered")[0] == 0
+    template, cron = f"workflowtemplate-{NAME}.yaml", f"cronworkflow-{NAME}.yaml"
+    try:
+        (rendered / template).write_text(before[template].replace("churn:1.2.3", "churn:1.2.4", 1))
+        (rendered / cron).unlink()
+        (rendered / "mine.yaml").write_text("kind: Secret\n")
+        code, output = k8s(first, "check", "--rendered", "rendered")
+        lines = output.splitlines()
+        assert code == 1
+        assert f"rendered/{cron} is missing" in lines
+        assert "rendered/mine.yaml was not written by `k8s render`" in lines
+        (edited,) = [line for line in lines if line.startswith(f"rendered/{template} ")]
+        assert "was changed by hand: line" in edited
+        assert "churn:1.2.4`, not `" in edited and "churn:1.2.3`" in edited
+        assert lines[-1] == "render again: uv run k8s render --env prod -o rendered"
+        code, output = k8s(first, "render", "--env", "prod", "-o", "rendered", "--no-upload")
+        assert code == 2
+        assert "rendered has files that `k8s render` did not write: mine.yaml; move them" in output
+        assert not (rendered / cron).exists()
+    finally:
+        shutil.rmtree(rendered)
+        rendered.mkdir()
+        for name, text in before.items():
+            (rendered / name).write_text(text)
+
+
+FRESH = {"a.yaml": with_header("image: a:2\n"), "kustomization.yaml": with_header("# k8s\n")}
+
+
+def test_faults() -> None:
+    old = FRESH | {"a.yaml": with_header("image: a:1\n"), "b.yaml": with_header("gone: 1\n")}
+    assert faults(FRESH, FRESH) == {}
+    assert faults(old, FRESH) == {
+        "a.yaml": "is older than the code: line 2 has `image: a:1`, not `image: a:2`",
+        "b.yaml": "is of a flow that is gone",
+    }
+
+
+def test_a_folder_holds_what_is_rendered_and_no_more(tmp_path: Path) -> None:
+    folder = tmp_path / "deploy/prod"
+    gone = with_header("gone: 1\n")
+    assert write_folder(folder, FRESH | {"b.yaml": gone}) == []
+    (folder / ".gitattributes").write_text("* text\n")
+    assert write_folder(folder, FRESH) == ["b.yaml"]
+    assert contents(folder).keys() == {*FRESH, ".gitattributes"}
+    (folder / "overlay").mkdir()
+    with pytest.raises(CommandError, match="did not write: overlay; move them"):
+        write_folder(folder, {})
+    assert (folder / "a.yaml").exists()
+
+
+def test_how_it_was_rendered_is_recorded() -> None:
+    rendering = Rendering("prod", ["flows/my train.py"], ["--tag", "team:churn risk"])
+    text = with_header(f"# {rendering}\nkind: Kustomization\n")
+    assert "# k8s render 'flows/my train.py' --env prod -- --tag 'team:churn risk'\n" in text
+    assert recorded_rendering(text) == rendering
+    for damaged in ("", "kind: Kustomization\n", with_header("# k8s render --env\n")):
+        with pytest.raises(CommandError, match="does not say in its second line"):
+            recorded_rendering(damaged)
+
+
+ENVIRONMENT = Environment("prod")
+SLACK = "https://hooks.example.com/services/T000/B000/XXXX"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"create_options": ("--notify-on-error",)}, "--notify-on-error: an address of notif"),
+        (
+            {"create_options": (f"--notify-slack-webhook-url={SLACK}",)},
+            "--notify-slack-webhook-url: an address",
+        ),
+        (
+            {"variables": (("METAFLOW_SERVICE_AUTH_KEY", "sesame"),)},
+            "environments/prod.json: METAFLOW_SERVICE_AUTH_KEY is a secret",
+        ),
+    ],
+)
+def test_secrets_of_an_environment_are_refused(changes: Any, says: str) -> None:
+    with pytest.raises(CommandError) as stopped:
+        must_need_no_secret(dataclasses.replace(ENVIRONMENT, **changes))
+    message = str(stopped.value)
+    assert message.startswith(says)
+    assert "put it into a Secret on the cluster, name that in `secrets` of k8s.toml" in message
+    assert SLACK not in message and "sesame" not in message
+
+
+def test_secrets_of_the_machine_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a flow with @environment(vars={"TOKEN": os.environ["CHURN_TOKEN"]})."""
+    files = {"a.yaml": "value: open-sesame-1234\n"}
+    must_hold_no_secret(files)
+    monkeypatch.setenv("CHURN_TOKEN", "open-sesame-1234")
+    with pytest.raises(CommandError) as stopped:
+        must_hold_no_secret(files)
+    assert str(stopped.value).startswith("the value of the variable CHURN_TOKEN would stand in a.y")
+    assert "sesame" not in str(stopped.value)
+
+
+@pytest.mark.parametrize("text", ["1e3", "12e4567", "y", "N", "on", "0o17", "1_000", "1.2.3", "~"])
+def test_text_stays_text(text: str) -> None:
+    """Also for YAML 1.2, and for what Kubernetes reads it with: in quotes."""
+    assert dump({"tag": text}) == f"tag: '{text}'\n"
+
+
+@pytest.mark.parametrize("size", [0, 5, 65535, 65536, 200_000])
+def test_gzip_reads_what_is_not_compressed(tmp_path: Path, size: int) -> None:
+    content = bytes(range(256)) * (size // 256 + 1)
+    (tmp_path / "x.gz").write_bytes(stored_gzip(content[:size]))
+    done = subprocess.run(["gzip", "-dc", tmp_path / "x.gz"], capture_output=True, check=True)
+    assert done.stdout == content[:size]
