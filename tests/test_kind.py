@@ -446,6 +446,30 @@ def scheduled(project: Project) -> Path:
     return file
 
 
+def test_rendered_files_run(seed: Project) -> None:
+    """Applied by kubectl alone, where nothing of the flow was."""
+    name = "churnmodel.user.kind.helloflow"
+    seed.k8s("deploy", "hello", "--env", "kind")
+    seed.kubectl("delete", "workflowtemplate", name)
+    seed.k8s("render", "hello", "--env", "kind", "-o", "rendered")
+    seed.kubectl("apply", "--server-side", "--kustomize", "rendered")
+    workflow = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "rendered"},
+        "spec": {"workflowTemplateRef": {"name": name}},
+    }
+    (seed.folder / "workflow.json").write_text(json.dumps(workflow))
+    seed.kubectl("create", "--filename", "workflow.json")
+    seed.kubectl("wait", "workflow/rendered", "--for=condition=Completed", "--timeout=300s")
+    phase = seed.kubectl("get", "workflow", "rendered", "--output", "jsonpath={.status.phase}")
+    assert phase == "Succeeded"
+    pods = [pod for pod in seed.pods("HelloFlow") if pod["metadata"]["name"].startswith("rendered")]
+    assert [seen(pod) for pod in pods] == [SEED] * 2
+    (seed.folder / "workflow.json").unlink()
+    shutil.rmtree(seed.folder / "rendered")
+
+
 def test_deploy_writes_all_flows_or_none(seed: Project) -> None:
     """The second passes the check, and fails when Metaflow creates it for this cluster."""
     text = (seed.folder / "flows/hello.py").read_text().replace("HelloFlow", "LateFlow")
@@ -567,6 +591,17 @@ def test_everything_advanced(vision: Project) -> None:
     assert [seen(pod) for pod in pods] == [VISION] * 4
     assert [placed(pod) for pod in pods] == [PLACEMENT] * 4
     assert {pod["spec"]["nodeName"] for pod in pods} == {"vision-worker"}
+
+
+def test_rendered_files_fit_argo_4(vision: Project) -> None:
+    """Its resource definitions have every field of a workflow, and the server checks them."""
+    vision.k8s("render", "hello", "conditional", "--env", "kind", "-o", "rendered")
+    output = vision.kubectl(
+        "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--kustomize", "rendered"
+    )
+    applied = [line for line in output.splitlines() if "workflowtemplate" in line]
+    assert len(applied) == 2 and all("serverside-applied" in line for line in applied), output
+    shutil.rmtree(vision.folder / "rendered")
 
 
 def test_an_environment_from_schedule_to_pruned(vision: Project) -> None:

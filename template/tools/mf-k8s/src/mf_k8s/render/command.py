@@ -9,7 +9,7 @@ from ..errors import CommandError
 from ..options import Debug, Flows
 from ..progress import print_line
 from ..project import Project, find_project, shown_path
-from .folder import faults, read_folder, write_folder
+from .folder import faults, own_files, read_folder, write_folder
 from .manifests import KUSTOMIZATION
 from .render_flows import recorded_rendering, render_flows, rendering_of
 
@@ -34,6 +34,7 @@ def render(
     What follows -- goes to Metaflow's `argo-workflows create`, as with deploy.
     """
     project = find_project()
+    own_files(output)
     rendering = rendering_of(project, env, flows or (), context.obj or ())
     files = render_flows(project, rendering, upload=not no_upload)
     removed = write_folder(output, files)

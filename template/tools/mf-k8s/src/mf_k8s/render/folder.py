@@ -9,11 +9,8 @@ from ..project import shown_path
 from .manifests import is_edited, is_rendered
 
 
-def write_folder(folder: Path, files: Mapping[str, str]) -> list[str]:
-    """Make a folder hold these files, and return the names of the older ones that were removed.
-
-    Raise CommandError before anything is written if it holds what this command has not written.
-    """
+def own_files(folder: Path) -> dict[str, str]:
+    """Return the text of each file of a folder; raise CommandError if one is somebody else's."""
     present = read_folder(folder)
     foreign = sorted(name for name, text in present.items() if not is_rendered(text))
     if foreign:
@@ -21,6 +18,15 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> list[str]:
             f"{shown_path(folder)} has files that `k8s render` did not write:"
             f" {', '.join(foreign)}; move them, or choose another folder"
         )
+    return present
+
+
+def write_folder(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Make a folder hold these files, and return the names of the older ones that were removed.
+
+    Raise CommandError before anything is written if it holds what this command has not written.
+    """
+    present = own_files(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
