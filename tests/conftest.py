@@ -113,6 +113,19 @@ def run(*command: str | Path, cwd: Path, timeout: float = 600, **env: str) -> st
     return done.stdout
 
 
+def find_python(*versions: str) -> str:
+    """Return the interpreter of the first of these versions that is here, or else this one."""
+    env = dict(os.environ)
+    if shutil.which("pyenv"):  # whose commands for versions that are not chosen only say so
+        env["PYENV_VERSION"] = ":".join(run("pyenv", "versions", "--bare", cwd=Path()).split())
+    for version in versions:
+        find = [UV, "python", "find", "--no-python-downloads", "--system", version]
+        found = subprocess.run(find, env=env, capture_output=True, text=True)
+        if found.returncode == 0:
+            return found.stdout.strip()
+    return sys.executable
+
+
 def write_kubeconfig(file: Path, port: int) -> Path:
     """Write a kubeconfig whose context is a server on a port of this machine; return the file."""
     cluster = {"server": f"http://127.0.0.1:{port}"}

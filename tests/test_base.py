@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FIGURES, UV, run, write_kubeconfig
+from conftest import FIGURES, UV, find_python, run, write_kubeconfig
 from mf_k8s.check.compare import compare_pods
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.complete_template import complete_template
@@ -464,16 +464,9 @@ def test_executable_is_refused_on_argo(
 @pytest.fixture(scope="module")
 def old_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an environment of the oldest Python there is from 3.9 on, with what pods install."""
-    env = dict(os.environ)
-    if shutil.which("pyenv"):  # whose commands for versions that are not chosen only say so
-        env["PYENV_VERSION"] = ":".join(run("pyenv", "versions", "--bare", cwd=Path()).split())
-    for version in ("3.9", "3.10", "3.11"):
-        find = [UV, "python", "find", "--no-python-downloads", "--system", version]
-        found = subprocess.run(find, env=env, capture_output=True, text=True)
-        if found.returncode == 0:
-            break
+    python = find_python("3.9", "3.10", "3.11")
     venv = tmp_path_factory.mktemp("old") / "venv"
-    run(UV, "venv", "--quiet", "--python", found.stdout.strip(), venv, cwd=venv.parent)
+    run(UV, "venv", "--quiet", "--python", python, venv, cwd=venv.parent)
     packages = ("boto3", "requests")
     run(
         UV, "pip", "install", "--quiet", "--python", venv / "bin/python", *packages, cwd=venv.parent

@@ -14,14 +14,14 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from conftest import UV, run
+from conftest import UV, find_python, run
 from kubernetes_api import Api
 from mf_k8s.environments import Environment
 from mf_k8s.errors import CommandError
 from mf_k8s.render.folder import faults, write_folder
 from mf_k8s.render.manifests import dump, with_header
 from mf_k8s.render.render_flows import Rendering, recorded_rendering
-from mf_k8s.render.reproducible import stored_gzip
+from mf_k8s.render.reproducible import stable_content, stored_gzip
 from mf_k8s.render.secret_values import must_hold_no_secret, must_need_no_secret
 from teams import commit, git
 from test_base import s3  # noqa: F401  # a fixture
@@ -37,14 +37,6 @@ PROD = {
 }
 NAME = "churnmodel.prod.helloflow"
 Command = Callable[..., tuple[int, str]]
-
-
-def other_python() -> str:
-    """Return another Python than this one, if the machine has one: 3.12, or this."""
-    found = subprocess.run(
-        [UV, "python", "find", "--no-project", "3.12"], capture_output=True, text=True
-    )
-    return found.stdout.strip() or sys.executable
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +73,7 @@ def second(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     git("init", "-q", "-b", "main", cwd=project)
     git("remote", "add", "origin", "https://example.com/churn", cwd=project)
     commit(project)
-    run(UV, "sync", "--quiet", "--frozen", "--python", other_python(), cwd=project)
+    run(UV, "sync", "--quiet", "--frozen", "--python", find_python("3.12", "3.13"), cwd=project)
     return project
 
 
@@ -329,6 +321,25 @@ def test_secrets_of_the_machine_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_text_stays_text(text: str) -> None:
     """Also for YAML 1.2, and for what Kubernetes reads it with: in quotes."""
     assert dump({"tag": text}) == f"tag: '{text}'\n"
+
+
+def test_how_a_library_was_installed_is_left_out() -> None:
+    """Of a library with mutators, which Metaflow packs: scripts and .pth files hold paths."""
+    record = (
+        "../../../bin/steps,sha256=1,200\n"
+        "steps/b.py,sha256=2,9\n"
+        "steps/a.py,sha256=3,9\n"
+        "_editable_impl_steps.pth,sha256=4,30\n"
+        "steps-1.0.dist-info/direct_url.json,sha256=5,80\n"
+    )
+    packed = json.dumps({"steps": {"METADATA": "Name: steps\n", "RECORD": record}}).encode()
+    assert json.loads(stable_content(".mf_meta/DIST_INFO", packed)) == {
+        "steps": {
+            "METADATA": "Name: steps\n",
+            "RECORD": "steps/a.py,sha256=3,9\nsteps/b.py,sha256=2,9\n",
+        }
+    }
+    assert stable_content(".mf_meta/CONFIG", packed) == packed
 
 
 @pytest.mark.parametrize("size", [0, 5, 65535, 65536, 200_000])
