@@ -66,9 +66,9 @@ def second(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(first, project, ignore=shutil.ignore_patterns(".venv", "rendered"))
     for file in project.rglob("*.py"):
         file.chmod(0o600)
-    (project.parent / ".metaflow").mkdir()
+    (project / ".metaflow").mkdir(exist_ok=True)
     own = {"METAFLOW_KUBERNETES_NAMESPACE": "elsewhere", "METAFLOW_KUBERNETES_CPU": "7"}
-    (project.parent / ".metaflow/config.json").write_text(json.dumps(own))
+    (project / ".metaflow/config.json").write_text(json.dumps(own))
     (project.parent / "config.json").write_text(json.dumps(own))
     git("init", "-q", "-b", "main", cwd=project)
     git("remote", "add", "origin", "https://example.com/churn", cwd=project)
