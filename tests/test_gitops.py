@@ -67,7 +67,7 @@ def second(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in project.rglob("*.py"):
         file.chmod(0o600)
     (project / ".metaflow").mkdir(exist_ok=True)
-    own = {"METAFLOW_KUBERNETES_NAMESPACE": "elsewhere", "METAFLOW_KUBERNETES_CPU": "7"}
+    own = {"METAFLOW_KUBERNETES_NAMESPACE": "elsewhere", "METAFLOW_KUBERNETES_LABELS": "team=c"}
     (project / ".metaflow/config.json").write_text(json.dumps(own))
     (project.parent / "config.json").write_text(json.dumps(own))
     git("init", "-q", "-b", "main", cwd=project)
