@@ -10,6 +10,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 from conftest import K8S
 from mf_k8s.errors import CommandError
+from mf_k8s.image.naming import commit_tag, with_tag
 from mf_k8s.kind import capacity, flow_runs, installs
 from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
@@ -25,6 +27,7 @@ from mf_k8s.kind.nodes import cluster_config
 from mf_k8s.kind.objects import needed_objects
 from mf_k8s.progress import stage
 from mf_k8s.project import Project
+from teams import commit, git
 
 GPU_NODE = {
     "node_selector": {"pool": "a100"},
@@ -167,7 +170,10 @@ def k8s(locked: Path, tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Return a function that runs `k8s` with nothing on PATH but stand-ins for its programs."""
 
     def k8s(
-        *command: str, programs: dict[str, str | None] | None = None, **more: str
+        *command: str,
+        programs: dict[str, str | None] | None = None,
+        folder: Path = locked,
+        **more: str,
     ) -> tuple[int, str]:
         shutil.rmtree(tmp_path / "bin", ignore_errors=True)
         (tmp_path / "bin").mkdir()
@@ -178,7 +184,7 @@ def k8s(locked: Path, tmp_path: Path) -> Callable[..., tuple[int, str]]:
         env = {name: value for name, value in os.environ.items() if not name.startswith("K8S_")}
         env |= {"PATH": str(tmp_path / "bin"), **more}
         done = subprocess.run(
-            [K8S, *command], cwd=locked, env=env,
+            [K8S, *command], cwd=folder, env=env,
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert "Traceback" not in done.stderr
@@ -533,6 +539,138 @@ def test_bump(k8s: Callable[..., Any], example: Path, old: str, new: str | None)
         assert new or "has no number to raise" in output
     finally:
         config.write_text(text)
+
+
+SHA = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("image", "tag", "new"),
+    [
+        ("churn:1.2.9", "2.0", "churn:2.0"),
+        ("reg:5000/churn:stable", "v1", "reg:5000/churn:v1"),
+        ("churn:1", "latest", '--tag = "churn:latest": A fixed tag: '),
+        ("churn:1", "a b", '--tag = "churn:a b": A fixed tag: '),
+        (f"churn@{SHA}", "2.0", f"k8s.toml: image = churn@{SHA} is named by its digest: give it a"),
+        (f"churn:1@{SHA}", "git", "is named by its digest: give it a tag there, like 0.1.0"),
+        ("churn:1", "git", "--tag git names the image by the commit, and there is none here: git"),
+    ],
+)
+def test_tag(example: Path, image: str, tag: str, new: str) -> None:
+    try:
+        found = with_tag(Project(example, "churn_model"), image, tag)
+    except CommandError as refusal:
+        assert new in str(refusal)
+    else:
+        assert found == new
+
+
+# Keeps what it is asked to do, and answers as a registry that has what was pushed.
+DOCKER = """case "$1 $2" in
+  version*) echo 28.0.1;;
+  "manifest inspect")
+    [ -e {state}/pushed ] || {{ echo no such manifest >&2; exit 1; }}
+    echo '{{"Descriptor": {{"digest": "sha256:two"}}}}';;
+  *) echo "$1" >> {state}/log;;
+esac
+[ "$1" != push ] || : > {state}/pushed"""
+
+
+@pytest.fixture
+def committed(locked: Path, tmp_path: Path) -> Path:
+    """Return the example project, with a commit of everything."""
+    folder = tmp_path / "churn-model"
+    shutil.copytree(locked, folder, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    git("init", "-q", "-b", "main", cwd=folder)
+    commit(folder)
+    return folder
+
+
+def test_tag_of_the_commit(k8s: Callable[..., Any], committed: Path, tmp_path: Path) -> None:
+    """It is built and pushed once: a second run, or a job for another environment, finds it.
+
+    Its digest is an annotation of the pods, until the image has another tag.
+    """
+    docker = DOCKER.format(state=tmp_path)
+    programs = {"docker": docker, "git": f'exec {shutil.which("git")} "$@"'}
+
+    def k8s_image(*options: str) -> str:
+        code, output = k8s("image", *options, programs=programs, folder=committed)
+        assert code == 0, output
+        return " ".join(output.split())
+
+    image = f"ghcr.io/acme/churn:{git('rev-parse', 'HEAD', cwd=committed)[:12]}"
+    config = committed / "k8s.toml"
+    text = config.read_text()
+    output = k8s_image("--tag=git", "--push")
+    assert f"build {image}: built" in output and f"push {image}: pushed" in output
+    written = config.read_text()
+    assert tomllib.loads(written) == tomllib.loads(text) | {
+        "image": image,
+        "annotations": {"mf-k8s/image-digest": "ghcr.io/acme/churn@sha256:two"},
+    }
+    assert [line for line in written.splitlines() if line not in text.splitlines()] == [
+        f'image = "{image}"',
+        'annotations."mf-k8s/image-digest" = "ghcr.io/acme/churn@sha256:two"',
+    ]
+    output = k8s_image("--tag=git", "--push")
+    assert f"build {image}: not needed, the registry has it" in output
+    assert f"push {image}: is pushed already" in output
+    assert config.read_text() == written
+    assert (tmp_path / "log").read_text().split() == ["build", "push"]
+    k8s_image("--tag=1.2.3")
+    assert config.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("file", "refused"),
+    [
+        ("Dockerfile", True),
+        ("uv.lock", True),
+        (".dockerignore", True),
+        ("k8s.toml", False),
+        ("flows/hello.py", False),
+        ("src/churn_model/features.py", False),
+    ],
+)
+def test_tag_of_a_commit_that_lacks_a_change(committed: Path, file: str, refused: bool) -> None:
+    """Of what the image is built of: the flows' code travels with each run."""
+    with (committed / file).open("a") as changed:
+        changed.write("\n")
+    refusal = f"by the commit, which lacks changes of {file}: git commit first"
+    with pytest.raises(CommandError, match=refusal) if refused else nullcontext():
+        commit_tag(Project(committed, "churn_model"))
+
+
+def test_tag_of_a_commit_that_lacks_a_file(committed: Path) -> None:
+    """A new file of src/, which a team's .dockerignore lets through."""
+    project = Project(committed, "churn_model")
+    with (committed / ".dockerignore").open("a") as ignored:
+        ignored.write("!/src/\n")
+    commit(committed)
+    (committed / "src/churn_model/features.py").touch()
+    (committed / "notes.txt").touch()
+    with pytest.raises(CommandError, match="lacks changes of src/churn_model/features.py: git"):
+        commit_tag(project)
+    (committed / ".dockerignore").write_text("flows\n")  # which lets the rest through
+    with pytest.raises(CommandError, match="of .dockerignore, notes.txt, src/churn_model/features"):
+        commit_tag(project)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--tag=git", "--push"], "ghcr.io/acme/churn:1.2.3 is an existing image, which is only"),
+        (["--tag=2", "--bump"], "--bump and --tag both choose the tag: give one of them"),
+    ],
+)
+def test_tag_of_an_image_that_has_none(
+    k8s: Callable[..., Any], committed: Path, options: list[str], says: str
+) -> None:
+    (committed / "Dockerfile").unlink()
+    code, output = k8s("image", *options, folder=committed)
+    (line,) = output.splitlines()
+    assert code == 2 and says in line
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""Builds the image of the pods, gives it its next tag, and pushes it."""
+"""Builds the image of the pods, and pushes it."""
 
 import json
 import re
@@ -12,47 +12,63 @@ BUILD = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 NOT_PUSHED = "no such manifest|manifest unknown|not found"
 
 
-def next_tag(config_text: str) -> tuple[str, str]:
-    """Return the image with the next tag, 0.1.10 after 0.1.9, and k8s.toml's text with it."""
-    import tomlkit
-
-    config = tomlkit.parse(config_text)
-    image = str(config["image"])
-    name, colon, tag = image.rpartition(":")
-    number = re.search(r"\d+(?=\D*\Z)", tag)
-    if not colon or "/" in tag or "@" in name or not number:
-        raise CommandError(
-            f"k8s.toml: image = {image}: its tag has no number to raise; use one like 0.1.0"
-        )
-    config["image"] = f"{name}:{tag[: number.start()]}{int(number[0]) + 1}{tag[number.end() :]}"
-    return str(config["image"]), tomlkit.dumps(config)
-
-
-def build_image(project: Project, image: str) -> None:
-    """Build the project's Dockerfile as `image`; raise CommandError if it cannot be built."""
+def must_have_dockerfile(project: Project, image: str) -> None:
+    """Raise CommandError if the project builds no image, or lacks what its Dockerfile needs."""
     if not (project.root / "Dockerfile").exists():
         raise CommandError(
             f"no Dockerfile: {image} is an existing image, which is only pulled (image_source)"
         )
     if not (project.root / "uv.lock").exists():
         raise CommandError("the Dockerfile needs uv.lock: run `uv lock`")
+
+
+def build_image(project: Project, image: str) -> None:
+    """Build the project's Dockerfile as `image`; raise CommandError if it cannot be built."""
+    must_have_dockerfile(project, image)
     run_program("docker", "build", "--tag", image, str(project.root), env=BUILD)
 
 
-def push_image(image: str) -> str:
-    """Push an image, and return what was done; raise CommandError if its tag has other content."""
-    try:
-        pushed = run_program("docker", "manifest", "inspect", "--verbose", image)
-    except CommandError as error:
-        if not re.search(NOT_PUSHED, str(error)):
-            raise
+def push_image(image: str, of_commit: bool = False) -> str:
+    """Push an image, and return what was done; raise CommandError if its tag has other content.
+
+    `of_commit`: its tag names a commit, so what is there under it is as good. A second build of a
+    commit has other content, because the times of its files differ.
+    """
+    pushed = registry_manifest(image)
+    if not pushed:
         run_program("docker", "push", image)
         return "pushed"
+    if not of_commit and not is_in(pushed, image):
+        raise CommandError(
+            f"{image} is in the registry with other content, which nodes may have pulled:"
+            " k8s image --bump gives it a new tag"
+        )
+    return "is pushed already"
+
+
+def is_in(manifest: str, image: str) -> bool:
+    """Return whether a registry's manifest is that of this machine's image."""
     built = json.loads(run_program("docker", "image", "inspect", image))[0]
     digests = [name.partition("@")[2] for name in built.get("RepoDigests") or ()]
-    if any(digest in pushed for digest in (built["Id"], *digests)):
-        return "is pushed already"
-    raise CommandError(
-        f"{image} is in the registry with other content, which nodes may have pulled:"
-        " k8s image --bump gives it a new tag"
-    )
+    return any(digest in manifest for digest in (built["Id"], *digests))
+
+
+def registry_manifest(image: str) -> str:
+    """Return what the registry has under an image's tag, as JSON; empty if that is nothing."""
+    try:
+        return run_program("docker", "manifest", "inspect", "--verbose", image)
+    except CommandError as error:
+        if re.search(NOT_PUSHED, str(error)):
+            return ""
+        raise
+
+
+def registry_digest(image: str) -> str:
+    """Return the digest of an image's tag in its registry, or an empty text if it is not there."""
+    manifest = json.loads(registry_manifest(image) or "null")
+    if isinstance(manifest, list):
+        raise CommandError(
+            f"{image} is in the registry for several platforms, which `k8s image` does not push:"
+            " delete it there, or choose another tag"
+        )
+    return str(manifest["Descriptor"]["digest"]) if manifest else ""

@@ -9,7 +9,8 @@ from ..errors import CommandError
 from ..programs import require_programs
 from ..progress import stage
 from ..project import find_project
-from .build_and_push import build_image, next_tag, push_image
+from .build_and_push import build_image, must_have_dockerfile, push_image, registry_digest
+from .naming import next_tag, with_tag, write_image
 
 
 def image(
@@ -17,20 +18,39 @@ def image(
     bump: Annotated[
         bool, typer.Option("--bump", help="Give it the next tag, and write that into k8s.toml.")
     ] = False,
+    tag: Annotated[
+        str,
+        typer.Option(help="Give it this tag, and write that into k8s.toml; git: of the commit."),
+    ] = "",
 ) -> None:
-    """Build the image that k8s.toml names, from the Dockerfile."""
+    """Build the image that k8s.toml names, from the Dockerfile.
+
+    With --tag and --push, its digest becomes an annotation of the pods, in k8s.toml. With --tag
+    git, an image that the registry has under the commit's tag is not built again.
+    """
+    if bump and tag:
+        raise CommandError("--bump and --tag both choose the tag: give one of them")
     project = find_project()
     require_programs(["docker"])
-    name, new_text = str(read_toml(project.config_file).get("image", "")), ""
+    name = str(read_toml(project.config_file).get("image", ""))
     if not name:
         raise CommandError('k8s.toml has no image: add a line like image = "ghcr.io/acme/a:0.1.0"')
+    must_have_dockerfile(project, name)
     if bump:
-        name, new_text = next_tag(project.config_file.read_text(encoding="utf-8"))
+        name = next_tag(name)
+    if tag:
+        name = with_tag(project, name, tag)
+    of_commit = tag == "git"
     with stage("build") as build:
-        build_image(project, name)
-        build.result = f"{name}: built"
-    if new_text:
-        project.config_file.write_text(new_text, encoding="utf-8")
+        if of_commit and push and registry_digest(name):
+            build.result = f"{name}: not needed, the registry has it"
+        else:
+            build_image(project, name)
+            build.result = f"{name}: built"
+    if bump or tag:
+        write_image(project, name)
     if push:
         with stage("push") as pushing:
-            pushing.result = f"{name}: {push_image(name)}"
+            pushing.result = f"{name}: {push_image(name, of_commit)}"
+        if tag:
+            write_image(project, name, registry_digest(name))

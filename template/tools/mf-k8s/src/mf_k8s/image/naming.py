@@ -1,0 +1,95 @@
+"""The image's name in k8s.toml: its tag, and the digest that its registry has under it."""
+
+import json
+import re
+
+from ..config import validate
+from ..errors import CommandError
+from ..programs import git, git_or_nothing
+from ..project import Project
+
+DIGEST = "mf-k8s/image-digest"  # an annotation of the pods, as Docker writes it: name@sha256:…
+
+
+def next_tag(image: str) -> str:
+    """Return an image with the next tag, 0.1.10 after 0.1.9; raise CommandError if it has none."""
+    name, colon, tag = image.rpartition(":")
+    number = re.search(r"\d+(?=\D*\Z)", tag)
+    if not colon or "/" in tag or "@" in name or not number:
+        raise CommandError(
+            f"k8s.toml: image = {image}: its tag has no number to raise; use one like 0.1.0"
+        )
+    return f"{name}:{tag[: number.start()]}{int(number[0]) + 1}{tag[number.end() :]}"
+
+
+def with_tag(project: Project, image: str, tag: str) -> str:
+    """Return an image with another tag, `git` for that of the commit.
+
+    Raise CommandError if the project or the image can have no such tag.
+    """
+    if "@" in image:
+        raise CommandError(
+            f"k8s.toml: image = {image} is named by its digest: give it a tag there, like 0.1.0"
+        )
+    new = f"{without_tag(image)}:{commit_tag(project) if tag == 'git' else tag}"
+    schema = json.loads((project.settings_file.parent / "k8s.schema.json").read_text("utf-8"))
+    validate(new, schema["properties"]["image"], "--tag")
+    return new
+
+
+def without_tag(image: str) -> str:
+    """Return `localhost:5000/churn` of `localhost:5000/churn:1`."""
+    return re.sub(r":[^/:]*\Z", "", image)
+
+
+def commit_tag(project: Project) -> str:
+    """Return 12 digits of the commit's hash.
+
+    Raise CommandError if there is no commit, or if it is not what the image would be built of.
+    """
+    commit = git_or_nothing(project.root, "rev-parse", "--verify", "HEAD")
+    if not commit:
+        raise CommandError(
+            "--tag git names the image by the commit, and there is none here: git commit first"
+        )
+    paths = ("--", *image_paths(project))
+    changed = git(project.root, "diff", "--name-only", "--relative", "HEAD", *paths).splitlines()
+    new = git(project.root, "ls-files", "--others", "--exclude-standard", *paths).splitlines()
+    if files := sorted({*changed, *new}):
+        raise CommandError(
+            f"--tag git names the image by the commit, which lacks changes of {', '.join(files)}:"
+            " git commit first, or choose another tag"
+        )
+    return commit[:12]
+
+
+def image_paths(project: Project) -> list[str]:
+    """Return git's patterns of the files that the image is built of, by .dockerignore.
+
+    k8s.toml is none of them: it names the image, and --tag writes into it.
+    """
+    file = project.root / ".dockerignore"
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    lines = [line.strip() for line in text.splitlines()]
+    sent = [line[1:].lstrip("/") for line in lines if line.startswith("!")]
+    paths = ["Dockerfile", file.name, *sent] if "*" in lines else ["."]
+    return [*paths, ":(exclude)k8s.toml"]
+
+
+def write_image(project: Project, image: str, digest: str = "") -> None:
+    """Write the image into k8s.toml, and as an annotation of the pods its digest, if it has one."""
+    import tomlkit
+
+    file = project.config_file
+    config = tomlkit.parse(file.read_text(encoding="utf-8"))
+    config["image"] = image
+    annotations = config.get("annotations", {})
+    if digest:
+        value = f"{without_tag(image)}@{digest}"
+        if annotations:
+            annotations[DIGEST] = value
+        else:  # dotted, so that a line below it is a key of its own
+            config.append(tomlkit.key(["annotations", DIGEST]), tomlkit.item(value))
+    elif annotations.pop(DIGEST, None) and not annotations:
+        del config["annotations"]
+    file.write_text(tomlkit.dumps(config), encoding="utf-8")
