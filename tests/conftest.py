@@ -42,6 +42,7 @@ ADVANCED = {
     "namespace": "team-a",
     "datastore_root": "s3://acme-metaflow/team-a",
     "ci": "gitlab",
+    "deploy_from_ci": True,
     "python_version": "3.12",
     "advanced": True,
     "image_pull_secrets": "regcred, other-cred",

@@ -30,6 +30,7 @@ SERVICE_URL, INTERNAL_URL = "metadata_service_url", "metadata_service_internal_u
 Kind = tuple[type | tuple[type, ...], str]
 TEXT: Kind = (str, "a text; write it in quotes")
 NUMBER: Kind = ((int, float), "a number")
+YES_OR_NO: Kind = (bool, "true or false")
 LIST: Kind = (list, "a list of names, like [team-a]")
 TABLE: Kind = (dict, "a table")
 KINDS: dict[str, Kind] = {
@@ -45,6 +46,7 @@ KINDS: dict[str, Kind] = {
     SERVICE_URL: TEXT,
     INTERNAL_URL: TEXT,
     "ci": TEXT,
+    "deploy_from_ci": YES_OR_NO,
     "python_version": TEXT,
     "tool": TEXT,
     "tool_index": TEXT,

@@ -21,6 +21,7 @@ ASKED = [
     "namespace",
     "datastore_root",
     "ci",
+    "deploy_from_ci",
     "python_version",
     "advanced",
 ]
@@ -40,7 +41,7 @@ CHOICES = {
     "ci": ["github", "gitlab", "none"],
     "python_version": ["3.11", "3.12", "3.13"],
 }
-YES_OR_NO = ["advanced"]
+YES_OR_NO = ["deploy_from_ci", "advanced"]
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 NAMED = "lower-case letters, digits"

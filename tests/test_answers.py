@@ -212,7 +212,9 @@ def test_conditions_are_the_designed_ones():
     conditional = {
         key: question["when"] for key, question in QUESTIONS.items() if "when" in question
     }
-    assert conditional.keys() == ADVANCED_QUESTIONS | {"gpu_vendor"} | {*COMPUTED}
+    assert conditional.keys() == (
+        ADVANCED_QUESTIONS | {"gpu_vendor", "deploy_from_ci"} | {*COMPUTED}
+    )
     assert not any(conditional[key] for key in COMPUTED)
 
 

@@ -71,6 +71,7 @@ def test_example():
             "metadata_service_internal_url: http://a",
             "metadata_service_internal_url: has no effect without metadata_service_url",
         ),
+        ("deploy_from_ci: maybe", 'deploy_from_ci: "maybe" is not true or false'),
         ("python_version: 3.12", "python_version: 3.12 is not a text; write it in quotes"),
         ("python_version: '3.9'", 'python_version: "3.9" is not 3.11, 3.12 or 3.13'),
         ("ci: jenkins", 'ci: "jenkins" is not github, gitlab or none'),
@@ -198,7 +199,15 @@ def test_example_makes_what_the_docs_show(template, tmp_path):
     (tmp_path / "fork" / FILE).write_text(EXAMPLE)
     project = render(tmp_path / "fork", tmp_path / "churn")
     assert tomllib.loads((project / "k8s.toml").read_text()) == tomllib.loads(SHOWN)
-    assert (project / ".github/workflows/ci.yml").exists()
+    workflow = yaml.safe_load((project / ".github/workflows/deploy.yml").read_text())
+    assert workflow[True] == {"push": {"branches": ["main"], "tags": ["v*"]}}
+    (job,) = workflow["jobs"].values()
+    assert job["strategy"]["matrix"] == {
+        "environment": "${{ fromJSON(github.ref_type == 'tag' && '[\"prod\"]' || '[\"dev\"]') }}"
+    }
+    plan = (project / ".github/workflows/ci.yml").read_text()
+    rendered = re.findall("k8s render --env (.*) --no-upload -o rendered/(.*)", plan)
+    assert rendered == [("dev", "dev"), ("prod", "prod")]
     assert "FROM python:3.12-slim\n" in (project / "Dockerfile").read_text()
     places = {
         file.stem: json.loads(file.read_text())

@@ -76,7 +76,7 @@ def answers_of(project: Path) -> dict[str, object]:
 
 
 def test_all_defaults_give_a_project(terminal, tmp_path):
-    """Fourteen times Enter; nothing else is asked, trust least of all."""
+    """Fifteen times Enter; nothing else is asked, trust least of all."""
     project = tmp_path / "Churn Model"
     child = terminal(project)
     accept(child, *ASKED)

@@ -31,6 +31,7 @@ MATRIX: dict[str, dict[str, Any]] = {
     "defaults": {},
     "example": EXAMPLE,
     "advanced": ADVANCED,
+    "deploy": {**EXAMPLE, "deploy_from_ci": True},
     **{
         f"{key}={value}": {key: value, **({"gpu": 1} if key == "gpu_vendor" else {})}
         for key, choices in CHOICES.items()
@@ -69,6 +70,7 @@ K8S: dict[str, dict[str, Any]] = {
     "gpu_vendor=nvidia": {**DEFAULT, "gpu": 1, "gpu_vendor": "nvidia"},
     "gpu_vendor=amd": {**DEFAULT, "gpu": 1, "gpu_vendor": "amd"},
 }
+K8S["deploy"] = K8S["example"]
 PROD = {
     "advanced": {
         "METAFLOW_KUBERNETES_NAMESPACE": "team-a",
@@ -78,12 +80,14 @@ PROD = {
         "METAFLOW_SERVICE_URL": "https://metadata.example.com",
     }
 }
-NAMES = {"example": "churn-model", "advanced": "vision"}
+NAMES = {"example": "churn-model", "advanced": "vision", "deploy": "churn-model"}
 PYTHON = {"advanced": "3.12", "python_version=3.11": "3.11", "python_version=3.12": "3.12"}
 CI = {"advanced": "gitlab", "ci=gitlab": "gitlab", "ci=none": None}
 SYNC = "uv sync --locked"
 TEST = [SYNC, "uv run k8s test"]
 KIND = [SYNC, "uv run k8s kind up", "uv run k8s kind test"]
+RENDER = "uv run k8s render --env prod --no-upload -o rendered/prod"
+DEPLOYS = {"advanced", "deploy"}
 PLAN = 'uv run k8s plan --against "${}" --format markdown > plan.md'
 JOBS = {
     "github": {
@@ -225,13 +229,102 @@ def test_ci(case):
         jobs = {
             name: [*before, *job["script"], *job.get("after_script", [])]
             for name, job in workflow.items()
-            if "script" in job
+            if "script" in job and name != ".deploy"
         }
     if "comment" in jobs:  # its shell lines are run in tests/test_current.py
         (script,) = jobs["comment"]
         jobs["comment"] = [" ".join(script.split()[:3])]
-    assert jobs == JOBS[chosen]
+    expected = dict(JOBS[chosen])
+    if case.name in DEPLOYS:
+        expected["plan"] = [*expected["plan"], RENDER]
+    assert jobs == expected
     assert f'UV_PYTHON: "{PYTHON.get(case.name, "3.13")}"' in text
+
+
+def test_what_the_checks_run_on(case):
+    """Each group of a merge queue has a run of its own, like each push, and only a newer push to a
+    pull request ends another."""
+    if CI.get(case.name, "github") != "github":
+        return
+    workflow = yaml.safe_load(case.read(".github/workflows/ci.yml"))
+    assert workflow[True] == {  # YAML's `on`
+        "push": {"branches": ["main"]},
+        "pull_request": None,
+        "merge_group": None,
+    }
+    group = "${{ github.workflow }}-${{ github.event_name == 'push' && github.sha || github.ref }}"
+    assert workflow["concurrency"] == {"group": group, "cancel-in-progress": True}
+    jobs = workflow["jobs"]
+    assert jobs["plan"]["if"] == "github.event_name == 'pull_request'"
+    assert jobs["comment"]["needs"] == "plan"
+    assert "if" not in jobs["test"] and "if" not in jobs["kind"]
+
+
+def test_no_deployment_unless_asked_for(case):
+    texts = [file.read_text() for file in case.files() if "tools" not in file.parts]
+    words = ("k8s deploy --env prod", "k8s render", "deploy_from_ci: true", "rendered")
+    found = {word for text in texts for word in words if word in text}
+    if case.name not in DEPLOYS:
+        assert found == {"k8s deploy --env prod"}  # the README says how people do it
+        assert not (case.path / ".github/workflows/deploy.yml").exists()
+
+
+LOGIN = 'echo "::error file=.github/workflows/deploy.yml::Write your login'
+
+
+def test_deployment_on_github(case):
+    """A tag goes to the one environment, by a login that is a step of the team's."""
+    if case.name != "deploy":
+        return
+    workflow = yaml.safe_load(case.read(".github/workflows/deploy.yml"))
+    assert workflow[True] == {"push": {"tags": ["v*"]}}
+    assert workflow["permissions"] == {"contents": "read"}
+    (job,) = workflow["jobs"].values()
+    assert job["permissions"] == {"contents": "read", "id-token": "write", "packages": "write"}
+    assert job["strategy"]["matrix"] == {"environment": ["prod"]}
+    assert job["environment"] == "${{ matrix.environment }}"
+    assert job["concurrency"] == {
+        "group": "${{ github.workflow }}-${{ matrix.environment }}",
+        "cancel-in-progress": False,
+    }
+    sync, registry, login, image, deploy = [step for step in job["steps"] if "run" in step]
+    assert sync["run"] == SYNC
+    assert registry["run"].startswith('docker login ghcr.io --username "$GITHUB_ACTOR"')
+    assert registry["env"] == {"TOKEN": "${{ github.token }}"}
+    assert login["name"] == "log in to the cloud: registry, datastore and cluster"
+    assert login["run"].startswith(LOGIN) and login["run"].endswith("\nexit 1\n")
+    assert image["run"] == "uv run k8s image --tag git --push"
+    assert deploy["run"] == 'uv run k8s deploy --env "$ENVIRONMENT"'
+    assert deploy["env"] == {"ENVIRONMENT": "${{ matrix.environment }}"}
+    plan = yaml.safe_load(case.read(".github/workflows/ci.yml"))["jobs"]["plan"]
+    assert plan["steps"][-1]["with"] == {"name": "rendered", "path": "rendered"}
+
+
+@pytest.mark.parametrize("source", ["build", "existing"])
+def test_deployment_on_gitlab(copy, tmp_path, source):
+    """Building needs a runner with Docker; an existing image needs none."""
+    answers = {"ci": "gitlab", "deploy_from_ci": True, "image_source": source}
+    project = copy(tmp_path / "churn", **answers)
+    pipeline = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+    tag = {"if": "$CI_COMMIT_TAG =~ /^v/"}
+    assert pipeline["workflow"]["rules"][2:] == [tag]
+    job, prod = pipeline[".deploy"], pipeline["deploy-prod"]
+    assert job["interruptible"] is False
+    assert job["before_script"][0] == SYNC
+    assert job["before_script"][-1] == "exit 1"
+    builds = source == "build"
+    assert job["script"] == [
+        *(["uv run k8s image --tag git --push"] if builds else []),
+        'uv run k8s deploy --env "$CI_ENVIRONMENT_NAME"',
+    ]
+    assert job.get("tags") == (["$DEPLOY_RUNNER"] if builds else None)
+    assert prod == {
+        "extends": ".deploy",
+        "environment": {"name": "prod"},
+        "resource_group": "prod",
+        "rules": [{"if": "$DEPLOY_RUNNER && $CI_COMMIT_TAG" if builds else "$CI_COMMIT_TAG"}],
+    }
+    assert pipeline["plan"]["artifacts"]["paths"] == ["plan.md", "rendered"]
 
 
 def test_answers_are_recorded(case):
@@ -239,6 +332,7 @@ def test_answers_are_recorded(case):
     given = MATRIX[case.name]
     answers = yaml.safe_load(case.read(".copier-answers.yml"))
     asked = {*ASKED}
+    asked -= {"deploy_from_ci"} if given.get("ci") == "none" else set()
     asked |= {*ASKED_WITH_GPU} if given.get("gpu") else set()
     asked |= {*ASKED_WITH_ADVANCED} if given.get("advanced") else set()
     assert {key for key in answers if not key.startswith("_")} == asked
@@ -434,6 +528,13 @@ def test_workflows_pass_zizmor(case):
     """Nothing unpinned, too much permission, or spliced into a shell line."""
     strict = ("--offline", "--no-config", "--persona", "auditor")
     run(BIN / "zizmor", *strict, *workflows(case), cwd=case.path)
+
+
+def test_workflows_put_no_expression_into_a_shell(case):
+    """What a pull request or a branch is called would be run as a program."""
+    for file in workflows(case):
+        for job in yaml.safe_load(file.read_text())["jobs"].values():
+            assert not [step for step in job["steps"] if "${{" in step.get("run", "")], file
 
 
 @pytest.mark.skipif(not shutil.which("go"), reason="actionlint is a Go module: no go on PATH")
