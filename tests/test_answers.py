@@ -241,7 +241,7 @@ def test_a_question_that_is_not_registered_is_named():
     assert line == "namespace: give it a row in README.md"
     turned = dict(reversed(QUESTIONS.items()))
     (line,) = missing(turned, readme)
-    assert line.startswith("ASKED: the order in copier.yml is advanced, python_version, ci, ")
+    assert line.startswith("ASKED: the order in copier.yml is advanced, python_version, deploy_")
 
 
 def test_keywords_and_standard_library_are_reserved(plain):
