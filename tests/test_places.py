@@ -63,13 +63,28 @@ def test_in_a_folder_of_a_larger_repository(
     compare(f"after-copy-subfolder-{ci}", printed)
 
 
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_deployment_in_a_folder_of_a_larger_repository(
+    next_steps: NextSteps, tmp_path: Path, ci: str
+) -> None:
+    git("init", "-q", "mono", cwd=tmp_path)
+    printed = next_steps("churn", tmp_path / "mono", ci=ci, deploy_from_ci="true")
+    assert "plan.md, rendered and kind-logs" in printed
+    also = {
+        "github": "- Move deploy.yml, with the same `defaults` in its job deploy.\n",
+        "gitlab": "- In this one, begin each `before_script` and `after_script` with\n",
+    }
+    assert also[ci] in printed
+
+
 def test_what_answers_ask_for(next_steps: NextSteps, tmp_path: Path, compare: Compare) -> None:
-    """An image that exists, a datastore on Azure, and more shared memory than memory."""
+    """An image that exists, a datastore on Azure, more shared memory than memory, deployment."""
     answers = {
         "image": "ghcr.io/acme/churn:1.2.3",
         "image_source": "existing",
         "datastore_root": "container/folder",
         "shared_memory": "8192",
+        "deploy_from_ci": "true",
     }
     compare("after-copy-answers", next_steps("churn", tmp_path, **answers))
 
