@@ -1,11 +1,14 @@
 """What the tests share: copies of the template made without trust, and a project's environment."""
 
+import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -54,6 +57,7 @@ ADVANCED = {
 
 
 SCREENS = ROOT / "tests/screens"
+REGISTRY = "github.com/google/go-containerregistry/cmd/registry@v0.22.1"
 FIGURES: dict[str, Any] = {}
 Compare = Callable[[str, str], None]
 
@@ -125,6 +129,24 @@ def find_python(*versions: str) -> str:
         if found.returncode == 0:
             return found.stdout.strip()
     return sys.executable
+
+
+def serve_registry(folder: Path) -> Iterator[str]:
+    """Yield the address of an image registry that runs on this machine, as a fixture does."""
+    if not shutil.which("go"):
+        pytest.skip("the registry is a Go module: no go on PATH")
+    run("go", "install", REGISTRY, cwd=folder, **os.environ, GOBIN=str(folder))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([folder / "registry", "-port", str(port)], cwd=folder)
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            break
+        time.sleep(0.1)
+    yield f"localhost:{port}"
+    process.terminate()
+    process.wait()
 
 
 def write_kubeconfig(file: Path, port: int) -> Path:

@@ -3,13 +3,11 @@
 Expected values are the answers, by hand; what is on the cluster is read by kubectl.
 """
 
-import contextlib
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ADVANCED, EXAMPLE, FIGURES, UV, run
+from conftest import ADVANCED, EXAMPLE, FIGURES, UV, run, serve_registry
 
 pytestmark = pytest.mark.kind
 MISSING = [name for name in ("docker", "kind", "kubectl") if not shutil.which(name)]
 if MISSING:
     pytestmark = [pytestmark, pytest.mark.skip(reason=f"not on PATH: {', '.join(MISSING)}")]
 FLOWS = Path(__file__).parent
-REGISTRY = "github.com/google/go-containerregistry/cmd/registry@v0.22.1"
 SEED = {
     "image": "ghcr.io/acme/churn:1.2.3",
     "service_account": "metaflow",
@@ -672,20 +669,7 @@ def test_failing_flow_is_reported_from_the_same_pod(vision: Project) -> None:
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
     """Return the address of a registry that runs here."""
-    if not shutil.which("go"):
-        pytest.skip("the registry is a Go module: no go on PATH")
-    run("go", "install", REGISTRY, cwd=tmp_path, **os.environ, GOBIN=str(tmp_path))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen([tmp_path / "registry", "-port", str(port)], cwd=tmp_path)
-    for _ in range(100):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            break
-        time.sleep(0.1)
-    yield f"localhost:{port}"
-    process.terminate()
-    process.wait()
+    yield from serve_registry(tmp_path)
 
 
 def test_image_named_by_its_digest(vision: Project, registry: str) -> None:

@@ -469,11 +469,16 @@ def test_update_changes_answers(project):
     """What the README says `copier update` changes, it does: files come and go."""
     assert (project / "Dockerfile").exists()
     assert (project / ".github/workflows/ci.yml").exists()
+    update(project, deploy_from_ci=True)
+    assert (project / ".github/workflows/deploy.yml").exists()
+    commit(project)
     update(project, image_source="existing", ci="gitlab", python_version="3.12")
 
     assert not (project / "Dockerfile").exists()
     assert not (project / ".dockerignore").exists()
     assert not (project / ".github/workflows/ci.yml").exists()
+    assert not (project / ".github/workflows/deploy.yml").exists()
+    assert "deploy-prod:\n" in (project / ".gitlab-ci.yml").read_text()
     assert "3.12" in (project / ".gitlab-ci.yml").read_text()
     answers = answers_of(project)
     changed = {key: answers[key] for key in ("image_source", "ci", "python_version")}
