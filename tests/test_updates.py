@@ -57,6 +57,27 @@ def test_edits_survive(source, tmp_path, answers):
     assert base.read_text().startswith('"""Newer. ')
 
 
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_login_of_a_deployment_survives(source, tmp_path, ci):
+    """A team's step is in the middle of the template's, and a release changes the next lines."""
+    project = make(source, tmp_path / "churn-model", **EXAMPLE, ci=ci, deploy_from_ci=True)
+    file, name = {
+        "github": (".github/workflows/deploy.yml", "*deploy.yml*"),
+        "gitlab": (".gitlab-ci.yml", "*gitlab-ci.yml*"),
+    }[ci]
+    text = (project / file).read_text()
+    assert text.count("exit 1\n") == 1
+    own = text.replace("exit 1\n", "log-in --to cloud\n")
+    (project / file).write_text(own)
+    commit(project)
+    (template,) = (source / "template").rglob(name)
+    old, new = "k8s image --tag git --push\n", "k8s image --tag git --push --newer\n"
+    teams.release(source, NEXT, [(str(template.relative_to(source / "template")), old, new)])
+    update(project)
+    assert conflicts(project) == []
+    assert (project / file).read_text() == own.replace(old, new)
+
+
 def test_conflict_only_where_both_changed(source, project):
     """Both sides' lines stand there to choose from, and nowhere else is a marker."""
     teams.edit(project, "github")
@@ -92,6 +113,7 @@ TOGGLES = [
     {"image_source": "existing"},
     {"advanced": True, "node_selector": "pool=gpu", "secrets": "db", "tolerations": "a:NoSchedule"},
     {"persistent_volume_claims": ""},
+    {"deploy_from_ci": True},
     {"ci": "gitlab"},
     {"ci": "none"},
 ]
