@@ -101,8 +101,8 @@ esac
 def actions(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """Return a folder of programs, and act's options that put a stand-in in each action's place.
 
-    That of setup-uv puts uv on PATH, that of upload-artifact keeps plan.md, from where a stand-in
-    for gh downloads it; act does actions/checkout by itself.
+    That of setup-uv puts uv on PATH, that of upload-artifact keeps plan.md and rendered, from where
+    a stand-in for gh downloads the plan; act does actions/checkout by itself.
     """
     folder = tmp_path_factory.mktemp("actions")
     (folder / "bin").mkdir()
@@ -111,7 +111,7 @@ def actions(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     (folder / "bin/gh").chmod(0o755)
     commands = {
         "setup-uv": f'echo "{folder}/bin" >> "$GITHUB_PATH"',
-        "upload-artifact": f'cp plan.md "{folder}"',
+        "upload-artifact": f'for item in plan.md rendered; do cp -r $item "{folder}" || true; done',
     }
     workflow = yaml.safe_load((project / ".github/workflows/ci.yml").read_text())
     used = {step.get("uses") for job in workflow["jobs"].values() for step in job["steps"]}
@@ -167,8 +167,11 @@ def test_test(act: Callable[..., str]) -> None:
     assert "Job succeeded" in act("test")
 
 
-def test_plan(act: Callable[..., str], project: Path) -> None:
-    """A pull request's commit that gives each pod a second GPU is said in a comment on it."""
+def test_plan(act: Callable[..., str], project: Path, actions: tuple[Path, list[str]]) -> None:
+    """A pull request's commit that gives each pod a second GPU is said in a comment on it.
+
+    And what would be deployed to each environment is an artifact.
+    """
     base = git("rev-parse", "HEAD", cwd=project).strip()
     replace(project, [("k8s.toml", "\ngpu = 1\n", "\ngpu = 2\n")])
     commit(project)
@@ -184,6 +187,8 @@ def test_plan(act: Callable[..., str], project: Path) -> None:
     assert "## ScoreFlow: changed" in comment, output
     changes = re.findall(r"\| gpu \| ([\w, ]+?) +\| (.+?) +\| (.+?) +\|", comment)
     assert changes == [("start, end", "nvidia.com/gpu: 1", "nvidia.com/gpu: 2")], output
+    rendered = (actions[0].parent / "rendered").glob("*/kustomization.yaml")
+    assert {file.parent.name for file in rendered} == {"dev", "prod"}
 
 
 def test_kind(kind_job: str) -> None:
