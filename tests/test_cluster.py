@@ -1,5 +1,6 @@
 """What `k8s kind`, `deploy` and `image` do without a cluster: what they derive, and bad input."""
 
+import functools
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import rich.progress
 from conftest import K8S
 from mf_k8s.errors import CommandError
 from mf_k8s.image.naming import commit_tag, with_tag
@@ -671,6 +674,25 @@ def test_tag_of_an_image_that_has_none(
     code, output = k8s("image", *options, folder=committed)
     (line,) = output.splitlines()
     assert code == 2 and says in line
+
+
+def test_stages_that_begin_together_have_one_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of images and flows do: a second one ends `kind up` in a recursion."""
+    made = []
+
+    def display() -> rich.progress.Progress:
+        time.sleep(0.1)
+        made.append(rich.progress.Progress())
+        return made[-1]
+
+    def work(name: str) -> None:
+        with stage(name):
+            pass
+
+    monkeypatch.setattr("mf_k8s.progress.shared_spinner", functools.cache(display))
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(work, ("images", "flows")))
+    assert len(made) == 1
 
 
 class Clock:

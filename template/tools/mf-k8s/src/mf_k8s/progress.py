@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ Item = TypeVar("Item")
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 output = Console(highlight=False, soft_wrap=True)
+_first = threading.Lock()  # a second display on a console would be nested in the first
 
 
 @functools.cache
@@ -50,7 +52,8 @@ def stage(name: str, spin: bool = True) -> Iterator[Stage]:
 @contextlib.contextmanager
 def spinning(name: str) -> Iterator[None]:
     """Show on a terminal that a part is at work."""
-    spinner = shared_spinner()
+    with _first:
+        spinner = shared_spinner()
     task = spinner.add_task(name)
     if output.is_terminal:
         spinner.start()
