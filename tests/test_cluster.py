@@ -344,6 +344,41 @@ def test_argo_is_the_projects_choice(
     assert asked == [ARGO_URLS[line]]
 
 
+CONTROLLER = """
+kind: Deployment
+metadata: {name: workflow-controller}
+spec: {template: {spec: {containers: [{name: workflow-controller%s}]}}}
+---
+kind: Deployment
+metadata: {name: other}
+spec: {template: {spec: {containers: [{name: other}]}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("own", "variables"),
+    [
+        ("", {"DEFAULT_REQUEUE_TIME": "2s"}),
+        (", env: [{name: A, value: b}]", {"A": "b", "DEFAULT_REQUEUE_TIME": "2s"}),
+        (", env: [{name: DEFAULT_REQUEUE_TIME, value: 5s}]", {"DEFAULT_REQUEUE_TIME": "5s"}),
+    ],
+)
+def test_argo_starts_the_next_step_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, variables: dict[str, str]
+) -> None:
+    """A manifest of the company's own may have chosen a time."""
+    applied: list[Any] = []
+    monkeypatch.setattr(installs, "download", lambda *_: CONTROLLER % own)
+    monkeypatch.setattr(installs, "apply", lambda _, items, namespace: applied.extend(items))
+    cluster = Cluster("churn-model", tmp_path)
+    installs.install(project_with_argo(tmp_path, ""), cluster, "ARGO")
+    (controller,), (other,) = (
+        item["spec"]["template"]["spec"]["containers"] for item in applied if "spec" in item
+    )
+    assert {item["name"]: item["value"] for item in controller["env"]} == variables
+    assert "env" not in other
+
+
 @pytest.mark.parametrize("value", ['"5"', "4", '["4"]'])
 def test_unknown_argo(tmp_path: Path, value: str) -> None:
     with pytest.raises(CommandError) as error:

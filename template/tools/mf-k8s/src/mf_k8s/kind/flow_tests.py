@@ -35,6 +35,7 @@ def test_flows(
     if not names:
         files = [file for file in files if not is_skipped(file, settings)]
     results = [result for result in compile_flows(project, files) if result.flow or result.error]
+    results.sort(key=number_of_steps, reverse=True)  # or a long one would end alone
     if not results:
         raise CommandError("no flow to test: tests/kind.toml skips all, or these files start none")
     namespace = read_environment(project, "kind").namespace
@@ -55,6 +56,10 @@ def test_flows(
         except BaseException:  # Ctrl-C reaches this thread alone
             interrupted.set()
             raise
+
+
+def number_of_steps(result: CompiledFlow) -> int:
+    return len(result.flow["steps"]) if result.flow else 0
 
 
 def is_skipped(file: Path, settings: dict[str, FlowSettings]) -> bool:

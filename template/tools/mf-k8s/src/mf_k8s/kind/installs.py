@@ -25,6 +25,9 @@ INSTALLS = {  # on github.com, and the namespace in which each runs
     ),
     "EVENTS": ("argoproj/argo-events/releases/download/v1.9.7/install.yaml", "argo-events"),
 }
+# So long after a pod's end Argo starts the next step. By default it is 10 s; for short steps its
+# authors advise down to 2 s (workflow/controller/rate_limiters.go).
+REQUEUE = {"name": "DEFAULT_REQUEUE_TIME", "value": "2s"}
 S3_IMAGE = (
     "ghcr.io/versity/versitygw:v1.8.0"
     "@sha256:30292fc2eeacc67a36993b01f7a7a5e3361a19cced0e80c1d71cfa2a4b0a2499"
@@ -50,8 +53,20 @@ def install(project: Project, cluster: Cluster, name: str) -> None:
     """Apply the manifest of ARGO, JOBSET or EVENTS."""
     path, namespace = INSTALLS[name]
     path = path.replace("ARGO_RELEASE", argo_release(project))
-    manifests = yaml.safe_load_all(download(cluster, name, path))
+    manifests = [item for item in yaml.safe_load_all(download(cluster, name, path)) if item]
+    if name == "ARGO":
+        let_steps_follow_soon(manifests)
     apply(cluster, [manifest("v1", "Namespace", namespace), *manifests], namespace)
+
+
+def let_steps_follow_soon(manifests: Iterable[Any]) -> None:
+    """Give Argo's controller REQUEUE, unless its manifest has a value of its own."""
+    for item in manifests:
+        if item["kind"] == "Deployment" and item["metadata"]["name"] == "workflow-controller":
+            for container in item["spec"]["template"]["spec"]["containers"]:
+                variables = container.setdefault("env", [])
+                if all(variable["name"] != REQUEUE["name"] for variable in variables):
+                    variables.append(REQUEUE)
 
 
 def kind_yaml() -> list[dict[str, Any]]:
@@ -63,11 +78,7 @@ def kind_yaml() -> list[dict[str, Any]]:
 
 def apply(cluster: Cluster, manifests: Iterable[Any], namespace: str) -> None:
     """Apply manifests, except Argo's server and user interface, which nothing here uses."""
-    items = [
-        manifest
-        for manifest in manifests
-        if manifest and "argo-server" not in manifest["metadata"]["name"]
-    ]
+    items = [item for item in manifests if "argo-server" not in item["metadata"]["name"]]
     options = ("--server-side", "--force-conflicts", "--namespace", namespace, "--filename", "-")
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     cluster.kubectl("apply", *options, stdin=text)
