@@ -45,7 +45,7 @@ test: lint
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 test-kind: $(BIN)/$(VERSIONS)
-	$(BIN)/pytest -m kind
+	$(BIN)/pytest -m kind --numprocesses 2 --dist loadgroup
 
 lint: $(BIN)/$(VERSIONS)
 	$(BIN)/ruff check

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import ADVANCED, EXAMPLE, FIGURES, UV, run, serve_registry
+from teams import commit, git
 
 pytestmark = pytest.mark.kind
 MISSING = [name for name in ("docker", "kind", "kubectl") if not shutil.which(name)]
@@ -147,7 +148,6 @@ def seed(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) ->
         settings.write('\n[proof]\noptions = ["--config", "sizes", "sizes.json"]\n')
         settings.write('\n[resumed]\nskip = "fails at first"\n')
     (folder / "sizes.json").write_text('{"start": 8196, "end": 64}')
-    clusters = run("kind", "get", "clusters", cwd=folder)
     try:
         started = time.monotonic()
         output = project.k8s("kind", "up")
@@ -156,7 +156,7 @@ def seed(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) ->
         yield project
     finally:
         project.k8s("kind", "down")
-    assert run("kind", "get", "clusters", cwd=folder) == clusters
+    assert "churn-model" not in run("kind", "get", "clusters", cwd=folder).split()
     assert not (folder / ".kind").exists()
 
 
@@ -424,14 +424,138 @@ def test_deploy_expects_what_the_environment_adds(seed: Project) -> None:
     seed.kubectl("delete", "workflowtemplate", name)
 
 
-def test_deploy_of_a_scheduled_flow_again(seed: Project) -> None:
-    """Argo has written into its CronWorkflow in the meantime."""
-    scheduled(seed)
-    seed.k8s("deploy", "cron", "--env", "kind")
-    seed.k8s("deploy", "cron", "--env", "kind")
-    assert len(seed.get("cronworkflows")) == 1
-    seed.kubectl("delete", "cronworkflows", "--all")
-    (seed.folder / "flows/cron.py").unlink()
+@pytest.fixture
+def team(copy: Callable[..., Path], tmp_path: Path) -> Callable[..., Project]:
+    """Return a function that makes a project with no cluster of its own, and two environments.
+
+    It deploys to the cluster of another project.
+    """
+
+    def team(cluster: Project, **answers: Any) -> Project:
+        folder = copy(tmp_path / "promoted", **answers | {"project_name": "promoted"})
+        for name, place in PLACES.items():
+            file = folder / f"environments/{name}.json"
+            file.write_text(json.dumps({"context": context(cluster), "user": "lab-ci"} | place))
+        (folder / "flows/train.py").unlink()
+        with open(folder / "k8s.toml", "a") as config:
+            config.write("\n[workflow]\nparallelism = 2\nttl.seconds_after_completion = 3600\n")
+        return Project(folder, cluster.namespace, **exports(cluster))
+
+    return team
+
+
+PLACES = {"staging": {"branch": "next"}, "lab": {"production": True}}
+
+
+def context(cluster: Project) -> str:
+    return cluster.kubectl("config", "current-context").strip()
+
+
+def test_from_a_branch_to_pruned(seed: Project, team: Callable[..., Project]) -> None:
+    """On Argo 3.7."""
+    from_a_branch_to_pruned(seed, team(seed, **EXAMPLE), SEED["image"])
+
+
+def from_a_branch_to_pruned(cluster: Project, team: Project, image: str) -> None:
+    """Bring a flow with @project and @schedule to a branch and to production, and away again."""
+    branch, production = "promoted.test.next.cronflow", "promoted.prod.cronflow"
+    flow = scheduled(team)
+    git("init", "-q", "-b", "main", cwd=team.folder)
+    commit(team.folder)
+
+    output = team.k8s("deploy", "cron", "--env", "staging")
+    assert (
+        f"(context {context(cluster)}), namespace {cluster.namespace}, account kubernetes-admin"
+        in output
+    )
+    assert deployed(cluster) == {f"workflowtemplate/{branch}", f"cronworkflow/{branch}"}
+    of_branch = deployed(cluster)
+    team.k8s("deploy", "cron", "--env", "lab")
+    assert deployed(cluster) - of_branch == {
+        f"workflowtemplate/{production}", f"cronworkflow/{production}"
+    }  # fmt: skip
+    first = release(cluster, production)
+    assert first["images"] == {"start": image, "end": image}
+    assert first["parallelism"] == 2 and first["ttl"] == {"secondsAfterCompletion": 3600}
+
+    team.edit("k8s.toml", f'"{image}"', f'"{image}-next"')  # which does not exist
+    team.edit("k8s.toml", "parallelism = 2", "parallelism = 3")
+    team.edit("flows/cron.py", "Hello, ", "Good day, ")
+    commit(team.folder)
+    team.k8s("deploy", "cron", "--env", "lab")
+    second = release(cluster, production)
+    assert second["images"] == {"start": f"{image}-next", "end": f"{image}-next"}
+    assert second["parallelism"] == 3 and second["code"] != first["code"]
+    git("checkout", "-q", "HEAD~1", cwd=team.folder)
+    team.k8s("deploy", "cron", "--env", "lab")
+    assert release(cluster, production) == first
+    start_workflow(cluster, "promoted", production)
+
+    flow.write_text(flow.read_text().replace(SCHEDULE, ""))
+    environment = team.folder / "environments/lab.json"
+    settings = environment.read_text()
+    environment.write_text(settings.replace("lab-ci", "bob"))
+    other = {"METAFLOW_HOME": str(team.folder / ".metaflow/of-bob")}
+    before = deployed(cluster)
+    output = team.k8s("deploy", "cron", "--env", "lab", code=2, **other)
+    assert "it was deployed by lab-ci, and Metaflow lets only that user" in output
+    assert deployed(cluster) == before and release(cluster, production) == first
+    environment.write_text(settings)
+    team.k8s("deploy", "cron", "--env", "lab", **other)  # the user is enough, without the token
+    assert before - deployed(cluster) == {f"cronworkflow/{production}"}
+
+    assert last_phase(cluster, "promoted") == "Succeeded"
+    flow.unlink()
+    team.k8s("deploy", "--env", "lab", "--prune", "--yes")
+    assert deployed(cluster) == of_branch | {"workflowtemplate/promoted.prod.helloflow"}
+    for name in deployed(cluster):
+        cluster.kubectl("delete", name)
+
+
+def deployed(cluster: Project) -> set[str]:
+    """Return the kinds and names of what the project `promoted` has on the cluster."""
+    return {
+        f"{item['kind'].lower()}/{item['metadata']['name']}"
+        for item in cluster.get("workflowtemplates,cronworkflows")
+        if item["metadata"]["name"].startswith("promoted.")
+    }
+
+
+def release(cluster: Project, name: str) -> dict[str, Any]:
+    """Return what of a WorkflowTemplate belongs to the commit that it was deployed from."""
+    spec = json.loads(cluster.kubectl("get", "workflowtemplate", name, "-o", "json"))["spec"]
+    steps = {
+        template["name"]: template["container"]
+        for template in spec["templates"]
+        if template["name"] in ("start", "end")
+    }
+    code = {
+        variable["value"]
+        for step in steps.values()
+        for variable in step["env"]
+        if variable["name"] == "METAFLOW_CODE_SHA"
+    }
+    images = {name: step["image"] for name, step in steps.items()}
+    whole = {"parallelism": spec["parallelism"], "ttl": spec["ttlStrategy"]}
+    return {"images": images, "code": code, **whole}
+
+
+def start_workflow(cluster: Project, name: str, template: str) -> None:
+    """Start a WorkflowTemplate as its CronWorkflow does, by kubectl alone."""
+    workflow = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": name},
+        "spec": {"workflowTemplateRef": {"name": template}},
+    }
+    file = cluster.folder / ".kind/workflow.json"
+    file.write_text(json.dumps(workflow))
+    cluster.kubectl("create", "--filename", str(file))
+
+
+def last_phase(cluster: Project, workflow: str) -> str:
+    cluster.kubectl("wait", f"workflow/{workflow}", "--for=condition=Completed", "--timeout=300s")
+    return cluster.kubectl("get", "workflow", workflow, "--output=jsonpath={.status.phase}")
 
 
 def scheduled(project: Project) -> Path:
@@ -450,20 +574,10 @@ def test_rendered_files_run(seed: Project) -> None:
     seed.kubectl("delete", "workflowtemplate", name)
     seed.k8s("render", "hello", "--env", "kind", "-o", "rendered")
     seed.kubectl("apply", "--server-side", "--kustomize", "rendered")
-    workflow = {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Workflow",
-        "metadata": {"name": "rendered"},
-        "spec": {"workflowTemplateRef": {"name": name}},
-    }
-    (seed.folder / "workflow.json").write_text(json.dumps(workflow))
-    seed.kubectl("create", "--filename", "workflow.json")
-    seed.kubectl("wait", "workflow/rendered", "--for=condition=Completed", "--timeout=300s")
-    phase = seed.kubectl("get", "workflow", "rendered", "--output", "jsonpath={.status.phase}")
-    assert phase == "Succeeded"
+    start_workflow(seed, "rendered", name)
+    assert last_phase(seed, "rendered") == "Succeeded"
     pods = [pod for pod in seed.pods("HelloFlow") if pod["metadata"]["name"].startswith("rendered")]
     assert [seen(pod) for pod in pods] == [SEED] * 2
-    (seed.folder / "workflow.json").unlink()
     shutil.rmtree(seed.folder / "rendered")
 
 
@@ -601,53 +715,16 @@ def test_rendered_files_fit_argo_4(vision: Project) -> None:
     shutil.rmtree(vision.folder / "rendered")
 
 
-def test_an_environment_from_schedule_to_pruned(vision: Project) -> None:
-    """On Argo 4, which knows `schedules` alone and none that is empty."""
-    flow, env = scheduled(vision), exports(vision)
-    environment = vision.folder / "environments/lab.json"
-    context = vision.kubectl("config", "current-context").strip()
-    settings = {"context": context, "production": True, "user": "lab-ci", "tags": ["team:lab"]}
-    environment.write_text(json.dumps(settings))
-    config = (vision.folder / "k8s.toml").read_text()
-    (vision.folder / "k8s.toml").write_text(
-        f"{config}\n[workflow]\nparallelism = 2\nttl.seconds_after_completion = 3600\n"
-    )
-    output = vision.k8s("deploy", "cron", "--env", "lab", **env)
-    assert f"(context {context}), namespace team-a, account kubernetes-admin" in output
-    name = "vision.prod.cronflow"
-    assert (
-        names(vision, "workflowtemplates", name) == names(vision, "cronworkflows", name) == {name}
-    )
-    spec = json.loads(vision.kubectl("get", "workflowtemplate", name, "-o", "json"))["spec"]
-    assert (spec["parallelism"], spec["ttlStrategy"]) == (2, {"secondsAfterCompletion": 3600})
-
-    flow.write_text(flow.read_text().replace(SCHEDULE, ""))
-    environment.write_text(json.dumps(settings | {"user": "bob"}))
-    other = {**env, "METAFLOW_HOME": str(vision.folder / ".kind/home-of-bob")}
-    output = vision.k8s("deploy", "cron", "--env", "lab", code=2, **other)
-    assert "it was deployed by lab-ci, and Metaflow lets only that user" in output
-    assert names(vision, "cronworkflows", name) == {name}
-
-    environment.write_text(json.dumps(settings))
-    vision.k8s("deploy", "cron", "--env", "lab", **other)  # the user is enough, without the token
-    assert names(vision, "cronworkflows", name) == set()
-
-    flow.unlink()
-    vision.k8s("deploy", "--env", "lab", "--prune", "--yes", **env)
-    assert names(vision, "workflowtemplates", name) == set()
-    assert "vision.prod.helloflow" in names(vision, "workflowtemplates", "")
-    environment.unlink()
-    (vision.folder / "k8s.toml").write_text(config)
-
-
-def names(project: Project, plural: str, part: str) -> set[str]:
-    """Return the names of objects on the cluster that have `part` in them."""
-    found = {manifest["metadata"]["name"] for manifest in project.get(plural)}
-    return {name for name in found if part in name}
+def test_from_a_branch_to_pruned_on_argo_4(vision: Project, team: Callable[..., Project]) -> None:
+    """Argo 4 knows `schedules` alone, and none that is empty."""
+    from_a_branch_to_pruned(vision, team(vision, **ADVANCED), VISION["image"])
 
 
 def test_failing_flow_is_reported_from_the_same_pod(vision: Project) -> None:
-    """The pod that captures the error has the image, account, selector, tolerations and secrets."""
+    """The pod that captures the error has the image, account, selector, tolerations and secrets.
+
+    Without them it could not run on the tainted node, the only one that has the labels.
+    """
     output = vision.k8s("kind", "test", "failing", code=1)
     assert output.count("FAILED") == 2 and "on purpose" in output
     hooks = []
@@ -664,6 +741,12 @@ def test_failing_flow_is_reported_from_the_same_pod(vision: Project) -> None:
     assert [seen(pod)["image"] for pod in hooks] == [VISION["image"]]
     assert [seen(pod)["service_account"] for pod in hooks] == ["trainer.team-a"]
     assert [placed(pod) for pod in hooks] == [PLACEMENT]
+    (node,) = {pod["spec"]["nodeName"] for pod in vision.pods("FailingFlow")}
+    taints = json.loads(vision.kubectl("get", "node", node, "-o", "json"))["spec"]["taints"]
+    assert {(taint["key"], taint["effect"]) for taint in taints} == {
+        ("amd.com/gpu", "NoSchedule"),
+        ("team", "NoExecute"),
+    }
 
 
 @pytest.fixture
