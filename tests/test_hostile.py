@@ -138,10 +138,12 @@ PARSED: dict[str, tuple[Callable[[str], Any], Callable[..., Any]]] = {
 def copy(template: Path, tmp_path_factory: Any) -> Iterator[Callable[..., dict[str, str]]]:
     """Return a function that copies the template and gives each file's text.
 
-    From a plain folder, and what Jinja compiles is kept, because there are a thousand copies.
+    From a plain folder, and what Jinja compiles is kept, because there are a thousand copies. And
+    without tools/: Copier runs git once for each file, and no answer reaches those.
     """
     source = tmp_path_factory.mktemp("hostile")
-    shutil.copytree(template, source / "of", ignore=shutil.ignore_patterns(".git"))
+    assert not [*(template / "template/tools").rglob("*.jinja")]
+    shutil.copytree(template, source / "of", ignore=shutil.ignore_patterns(".git", "tools"))
     copies = itertools.count()
 
     def copy(**changed: Any) -> dict[str, str]:

@@ -164,7 +164,7 @@ def seed(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) ->
 def vision(
     copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
-    """Return the project with every answer, on Argo 4. Its image exists: the seed's, if built.
+    """Return the project with every answer, on Argo 4. Its image exists.
 
     K8S_ARGO_4_MANIFEST may name Argo 4's manifest, where K8S_ARGO_MANIFEST names another one's.
     """
@@ -180,7 +180,7 @@ def vision(
     context.mkdir()
     (context / "Dockerfile").write_text(
         "FROM python:3.12-slim\n"
-        "RUN pip install --quiet boto3 requests numpy joblib scikit-learn\n"
+        "RUN pip install --quiet boto3 requests\n"  # train.py is not run there
         "ENV METAFLOW_SKIP_INSTALL_DEPENDENCIES=1\n"
     )
     run("docker", "build", "--quiet", "--tag", VISION["image"], str(context), cwd=folder)
