@@ -149,9 +149,8 @@ class Pod:
         self.name, self.manifest, self.template, self.job = name, manifest, template, job
         if job is not None:
             text = template["resource"]["manifest"]
-            self.jobset = yaml.safe_load(
-                text.replace("{{=asInt(inputs.parameters.workerCount)}}", "7")
-            )
+            text = text.replace("{{=asInt(inputs.parameters.workerCount)}}", "7")
+            self.jobset = yaml.load(text, yaml.CSafeLoader)
             pod = self.jobset["spec"]["replicatedJobs"][job]["template"]["spec"]["template"]
             self.parts = {**pod, "container": pod["spec"]["containers"][0]}
         else:
@@ -163,7 +162,9 @@ class Pod:
 
     def write(self) -> None:
         if self.job is not None:
-            text = yaml.dump(self.jobset).replace("replicas: 7", "replicas: {{=asInt(x)}}")
+            text = yaml.dump(self.jobset, Dumper=yaml.CSafeDumper).replace(
+                "replicas: 7", "replicas: {{=asInt(x)}}"
+            )
             self.template["resource"]["manifest"] = text
         elif "imagePullSecrets" in self.template:
             own = self.template.pop("imagePullSecrets")

@@ -27,6 +27,7 @@ uses plan.
     complete_template   adds to a compiled WorkflowTemplate what Metaflow leaves out
     expected_pods       the pods that a flow must have
     read_pods           the pods that a WorkflowTemplate or a cluster has
+    read_yaml           reads YAML, fast
     cluster_api         asks the Kubernetes API
     programs            runs docker, kind, kubectl and git
     progress, tables    what is printed on the way and at the end

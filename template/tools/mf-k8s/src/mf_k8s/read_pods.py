@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-import yaml
+from .read_yaml import read_yaml
 
 Pod = dict[str, Any]
 Manifest = Mapping[str, Any]
@@ -118,7 +118,7 @@ def jobset_pods(manifest: str) -> dict[str, Pod]:
 
     The text is YAML only when Argo's expressions, {{=asInt(…)}}, are numbers.
     """
-    jobset = yaml.safe_load(re.sub(r"\{\{=.*?\}\}", "1", manifest))
+    jobset = read_yaml(re.sub(r"\{\{=.*?\}\}", "1", manifest))
     pods = {}
     for job in jobset["spec"]["replicatedJobs"]:
         pod = job["template"]["spec"]["template"]

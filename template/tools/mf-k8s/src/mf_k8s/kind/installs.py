@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import yaml
-
 from ..errors import CommandError
 from ..project import TABLE, Project, read_table, shown_path
 from ..rbac import manifest
+from ..read_yaml import read_documents
 from .cluster import Cluster
 from .waiting import reason_not_started
 
@@ -53,7 +52,7 @@ def install(project: Project, cluster: Cluster, name: str) -> None:
     """Apply the manifest of ARGO, JOBSET or EVENTS."""
     path, namespace = INSTALLS[name]
     path = path.replace("ARGO_RELEASE", argo_release(project))
-    manifests = [item for item in yaml.safe_load_all(download(cluster, name, path)) if item]
+    manifests = read_documents(download(cluster, name, path))
     if name == "ARGO":
         let_steps_follow_soon(manifests)
     apply(cluster, [manifest("v1", "Namespace", namespace), *manifests], namespace)
@@ -73,7 +72,7 @@ def kind_yaml() -> list[dict[str, Any]]:
     """Return the manifests of kind.yaml: CoreDNS's, then those of S3, its Secret last."""
     text = Path(__file__).with_name("kind.yaml").read_text(encoding="utf-8")
     text = text.replace("S3_IMAGE", os.environ.get("K8S_S3_IMAGE", S3_IMAGE))
-    return list(yaml.safe_load_all(text))
+    return read_documents(text)
 
 
 def apply(cluster: Cluster, manifests: Iterable[Any], namespace: str) -> None:
