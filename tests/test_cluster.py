@@ -748,7 +748,10 @@ def test_a_workflow_that_argo_does_not_take_up(monkeypatch: pytest.MonkeyPatch) 
     """As where its controller does not run, or watches another namespace."""
     monkeypatch.setattr(flow_runs, "time", Clock())
     workflow = {"metadata": {"name": "hello-x"}, "status": {}}
-    monkeypatch.setattr(flow_runs, "list_objects", lambda path: [workflow])
+    found = {"metadata.name=hello-x": [workflow]}
+    monkeypatch.setattr(
+        flow_runs, "list_objects", lambda path, fieldSelector: found.get(fieldSelector, [])
+    )
     end = flow_runs.WorkflowEnd("team-a", "hello-x")
     with pytest.raises(CommandError) as stopped:
         for _ in range(1000):

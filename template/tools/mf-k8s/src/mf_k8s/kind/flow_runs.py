@@ -141,8 +141,9 @@ class WorkflowEnd:
         self.namespace, self.started = namespace, time.monotonic()
 
     def __call__(self) -> dict[str, Any] | None:
-        workflows = {workflow["metadata"]["name"]: workflow for workflow in list_objects(self.path)}
-        status = workflows.get(self.name, {}).get("status", {})
+        # it alone: those of former runs stay on the cluster, and each is large
+        found = list_objects(self.path, fieldSelector=f"metadata.name={self.name}")
+        status = found[0].get("status", {}) if found else {}
         if not status and time.monotonic() - self.started > TAKEN_UP:
             raise CommandError(
                 f"Argo has not taken up the workflow {self.name} in {TAKEN_UP} s: its controller"
