@@ -321,7 +321,7 @@ def test_up_again_needs_no_internet(
 
 
 ARGO_URLS = {
-    "": "argoproj/argo-workflows/releases/download/v3.7.12/install.yaml",
+    "": "argoproj/argo-workflows/releases/download/v4.0.5/install.yaml",
     'argo = "3.7"': "argoproj/argo-workflows/releases/download/v3.7.12/install.yaml",
     'argo = "4"': "argoproj/argo-workflows/releases/download/v4.0.5/install.yaml",
 }

@@ -39,7 +39,7 @@ def argo_release(project: Project) -> str:
     Raise CommandError if there is no such choice.
     """
     file = project.root / "pyproject.toml"
-    choice = (read_table(file) or {}).get("argo", "3.7")
+    choice = (read_table(file) or {}).get("argo", "4")
     if not isinstance(choice, str) or choice not in ARGO_RELEASES:
         raise CommandError(
             f"{shown_path(file)}: [tool.{TABLE}] argo must be one of"
