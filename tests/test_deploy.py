@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -230,6 +231,18 @@ Try again with the correct production token.
 """
 
 
+def test_what_events_need_is_named() -> None:
+    output = (
+        "    An Argo Event name hasn't been configured for your deployment yet. You can configure\n"
+        "    it by executing `metaflow configure kubernetes` or setting METAFLOW_ARGO_EVENTS_EVENT\n"
+        "    in your configuration."
+    )
+    assert reason_not_created("flows/train.py", output, Environment("prod")) == (
+        "@trigger needs METAFLOW_ARGO_EVENTS_EVENT: write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE"
+        " and _SERVICE_ACCOUNT into environments/prod.json"
+    )
+
+
 def test_the_owner_of_a_deployment_is_named() -> None:
     """And both ways out: Metaflow's last lines have neither."""
     message = reason_not_created("flows/train.py", METAFLOW, OWN)
@@ -376,3 +389,18 @@ def test_a_branch_must_be_chosen(project: Path, api: type[Api], deploy: Deploy) 
     assert "gone             WorkflowTemplate churnmodel.test.new.goneflow\n" in output
     assert "goneflow\n" not in output.replace("churnmodel.test.new.goneflow\n", "")
     assert {*api.objects} == everything
+
+
+def test_environments_of_one_namespace_need_a_project(project: Path, deploy: Deploy) -> None:
+    """Without @project a flow has one name: staging would replace production."""
+    hello = project / "flows/hello.py"
+    hello.write_text(re.sub(r"@project\(.*\)\n", "", hello.read_text()))
+    staging = {"METAFLOW_KUBERNETES_NAMESPACE": "team-a", "context": "fake", "branch": "next"}
+    (project / "environments/staging.json").write_text(json.dumps(staging))
+    code, output = deploy("--env", "prod", "--dry-run")
+    assert code == 2
+    assert (
+        "flows/hello.py has no @project, so environments/prod.json and environments/staging.json"
+        " have one helloflow in namespace team-a: give the flow @project, or each environment a"
+        " namespace" in output
+    )

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from mf_k8s.environments import Environment
 from mf_k8s.errors import CommandError
 from mf_k8s.render.folder import faults, write_folder
 from mf_k8s.render.manifests import dump, with_header
-from mf_k8s.render.render_flows import Rendering, recorded_rendering
+from mf_k8s.render.render_flows import Rendering, must_replace, recorded_rendering
 from mf_k8s.render.reproducible import stable_content, stored_gzip
 from mf_k8s.render.secret_values import must_hold_no_secret, must_need_no_secret
 from teams import commit, git
@@ -123,18 +124,23 @@ def test_what_is_rendered(rendered: Path) -> None:
     assert kustomization["resources"] == sorted(manifests)
     assert {*manifests} == {
         f"cronworkflow-{NAME}.yaml",
-        "role-churn-model-argo-executor.yaml",
-        "rolebinding-churn-model-argo-executor.yaml",
+        "role-churn-model-prod-argo-executor.yaml",
+        "rolebinding-churn-model-prod-argo-executor.yaml",
         "sensor-churnmodel-prod-helloflow.yaml",
         "serviceaccount-metaflow.yaml",
         f"workflowtemplate-{NAME}.yaml",
     }
-    for manifest in manifests.values():
+    for name, manifest in manifests.items():
         assert manifest["metadata"]["namespace"] == "team-a"
-        assert manifest["metadata"]["labels"]["mf-k8s/project"] == "churn-model"
+        of_project = {"mf-k8s/project": "churn-model"}
+        is_shared = name == "serviceaccount-metaflow.yaml"  # by other projects
+        labels = manifest["metadata"].get("labels", {})
+        assert (of_project.items() <= labels.items()) != is_shared
+    for text in contents(rendered).values():  # Argo's definitions lack some of the fields
+        assert not re.search(r"(: |- )null$", text, re.MULTILINE)
     cron = manifests[f"cronworkflow-{NAME}.yaml"]["spec"]
     assert (cron["schedules"], cron["suspend"]) == (["0 * * * ?"], False)
-    binding = manifests["rolebinding-churn-model-argo-executor.yaml"]
+    binding = manifests["rolebinding-churn-model-prod-argo-executor.yaml"]
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": "metaflow", "namespace": "team-a"}
     ]
@@ -190,13 +196,19 @@ def test_deploy_writes_the_same(
     by_deploy = api.objects[f"workflowtemplates/{NAME}"]
     by_render = yaml.safe_load((rendered / f"workflowtemplate-{NAME}.yaml").read_text())
     del by_deploy["metadata"]["resourceVersion"]
-    assert differences(by_deploy, by_render) == {
+    assert differences(without_nulls(by_deploy), by_render) == {
         "metaflow/deployment_timestamp",
         "METAFLOW_CODE_SHA",
         "METAFLOW_CODE_URL",
         "METAFLOW_VERSION",
         "command",
     }
+
+
+def without_nulls(value: Any) -> Any:
+    """Return JSON as a cluster keeps it."""
+    pairs = {"object_pairs_hook": lambda pairs: {k: v for k, v in pairs if v is not None}}
+    return json.loads(json.dumps(value), **pairs)
 
 
 def differences(one: Any, other: Any, key: str = "") -> set[str]:
@@ -213,6 +225,25 @@ def differences(one: Any, other: Any, key: str = "") -> set[str]:
         pairs = zip(one, other, strict=True)
         return {found for pair in pairs for found in differences(*pair, key)}
     return set() if one == other else {key}
+
+
+def test_a_folder_belongs_to_its_environment_and_flows(tmp_path: Path) -> None:
+    """Else one flow's rendering would take the others away, and Argo CD would delete them."""
+
+    def replaces(old: Rendering, new: Rendering) -> bool:
+        try:
+            must_replace(tmp_path, {"kustomization.yaml": with_header(f"# {old}\n")}, new)
+        except CommandError as error:
+            assert str(error).endswith("render all of that again, or choose another folder")
+            return False
+        return True
+
+    everything, one = Rendering("prod"), Rendering("prod", ["flows/a.py"])
+    two = Rendering("prod", ["flows/b.py", "flows/a.py"])
+    assert replaces(everything, everything) and replaces(one, everything) and replaces(one, two)
+    assert not replaces(everything, one) and not replaces(two, one)
+    assert not replaces(Rendering("staging"), everything)
+    must_replace(tmp_path, {}, one)
 
 
 def test_check_rendered(rendered: Path, first: Path) -> None:
@@ -232,7 +263,9 @@ def test_check_rendered(rendered: Path, first: Path) -> None:
         (edited,) = [line for line in lines if line.startswith(f"rendered/{template} ")]
         assert "was changed by hand: line" in edited
         assert "churn:1.2.4`, not `" in edited and "churn:1.2.3`" in edited
-        assert lines[-1] == "render again: uv run k8s render --env prod -o rendered"
+        assert lines[-1] == (
+            "render again, in the project's folder: uv run k8s render --env prod -o rendered"
+        )
         code, output = k8s(first, "render", "--env", "prod", "-o", "rendered", "--no-upload")
         assert code == 2
         assert "rendered has files that `k8s render` did not write: mine.yaml; move them" in output
@@ -315,6 +348,13 @@ def test_secrets_of_the_machine_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
         must_hold_no_secret(files)
     assert str(stopped.value).startswith("the value of the variable CHURN_TOKEN would stand in a.y")
     assert "sesame" not in str(stopped.value)
+
+
+def test_null_values_are_left_out() -> None:
+    """But not those that are text: a null in a podSpecPatch takes a field away."""
+    patch = '{"nodeSelector":null}'
+    manifest = {"a": None, "b": [{"c": None, "d": 1}], "podSpecPatch": patch, "e": {}}
+    assert yaml.safe_load(dump(manifest)) == {"b": [{"d": 1}], "podSpecPatch": patch, "e": {}}
 
 
 @pytest.mark.parametrize("text", ["1e3", "12e4567", "y", "N", "on", "0o17", "1_000", "1.2.3", "~"])

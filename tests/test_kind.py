@@ -228,6 +228,9 @@ def test_cluster(seed: Project) -> None:
     assert 0 < int(bound) < int(machine)
     seed.kubectl("wait", "pvc", "--all", "--for=jsonpath={.status.phase}=Bound", "--timeout=60s")
     assert [item["metadata"]["name"] for item in seed.get("pvc")] == ["metaflow-training"]
+    controller = ("deployment", "workflow-controller", "--namespace", "argo", "--output", "json")
+    pod = json.loads(seed.kubectl("get", *controller))["spec"]["template"]
+    assert {"name": "DEFAULT_REQUEUE_TIME", "value": "2s"} in container(pod)["env"]
     account = "--as=system:serviceaccount:default:metaflow"
     rights = {
         ("create", "workflowtaskresults.argoproj.io"): "yes",
@@ -486,7 +489,7 @@ def from_a_branch_to_pruned(cluster: Project, team: Project, image: str) -> None
     second = release(cluster, production)
     assert second["images"] == {"start": f"{image}-next", "end": f"{image}-next"}
     assert second["parallelism"] == 3 and second["code"] != first["code"]
-    git("checkout", "-q", "HEAD~1", cwd=team.folder)
+    git("reset", "-q", "--hard", "HEAD~1", cwd=team.folder)
     team.k8s("deploy", "cron", "--env", "lab")
     assert release(cluster, production) == first
     start_workflow(cluster, "promoted", production)

@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable, Sequence
 
 from ..compile_flows import ENVIRONMENT, CompiledFlow
-from ..environments import Environment
+from ..environments import Environment, environment_names, read_environment
 from ..errors import CommandError
 from ..ownership import annotation
-from ..project import shown_path
+from ..project import Project, shown_path
 
 PRODUCTION, BRANCH = "METAFLOW_PRODUCTION", "METAFLOW_BRANCH"
 TRUE = ("1", "true", "t", "yes", "y", "on")  # what click takes for it
@@ -59,3 +59,25 @@ def must_choose_branch(compiled: Iterable[CompiledFlow], environment: Environmen
                 f" production or to which branch: {choice}, or end the command with"
                 " `-- --branch NAME` or `-- --production`"
             )
+
+
+def must_keep_apart(
+    project: Project, compiled: Iterable[CompiledFlow], environment: Environment
+) -> None:
+    """Raise CommandError for a flow without @project that another environment has by the same name.
+
+    What is deployed to the one would replace that of the other.
+    """
+    if not environment.name:
+        return
+    for name in sorted({*environment_names(project)} - {environment.name, "kind"}):
+        other = read_environment(project, name)
+        if (other.context, other.namespace) != (environment.context, environment.namespace):
+            continue
+        for flow in compiled:
+            if flow.template and not annotation(flow.template, "branch_name"):
+                raise CommandError(
+                    f"{shown_path(flow.file)} has no @project, so {environment.file} and"
+                    f" {other.file} have one {flow.template['metadata']['name']} in namespace"
+                    f" {other.namespace}: give the flow @project, or each environment a namespace"
+                )

@@ -14,7 +14,7 @@ from ..plan.differences import show_plan
 from ..progress import stage
 from ..project import find_project, shown_path
 from ..read_pods import WORKFLOW
-from .branch import must_choose_branch, use_branch_options
+from .branch import must_choose_branch, must_keep_apart, use_branch_options
 from .create import change_by, deploy_flows, files_to_deploy, must_match
 from .datastore import must_have_datastore
 from .prune import delete_gone, find_gone, object_name
@@ -57,6 +57,7 @@ def deploy(
         compiling.result = ", ".join(shown_path(flow.file) for flow in compiled)
     if env != "kind":  # whose only user is kind
         must_choose_branch(compiled, environment)
+        must_keep_apart(project, compiled, environment)
     must_have_datastore(environment, compiled)
     with stage("dry run" if dry_run else "deploy") as deploying:
         templates = deploy_flows(project, compiled, dry_run, environment)

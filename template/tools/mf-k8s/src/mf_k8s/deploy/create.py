@@ -32,6 +32,7 @@ from .write import write_all
 # The one key of a CronWorkflow that Argo 4 knows; Argo 3.6 and later know it too.
 USE_SCHEDULES = {"METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1"}
 NO_FLOW = "starts no flow, so there is nothing to deploy"
+EVENTS = re.compile(r"setting\s+(METAFLOW_ARGO_EVENTS_\w+)")  # in its _compile_sensor
 OWNER = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
 
 
@@ -184,6 +185,12 @@ def reason_not_created(file: str, output: str, environment: Environment) -> str:
             f"it was deployed by {owner[1]}, and Metaflow lets only that user, or whoever has its"
             f" production token, deploy it again: {setting}, or give the token once,"
             f" `k8s deploy {file}{env} -- --authorize TOKEN`"
+        )
+    if variable := EVENTS.search(output):
+        place = environment.file if environment.name else "Metaflow's configuration"
+        return (
+            f"@trigger needs {variable[1]}: write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE and"
+            f" _SERVICE_ACCOUNT into {place}"
         )
     lines = [line.strip() for line in output.splitlines()]
     return " ".join(list(filter(None, lines))[-4:])

@@ -55,10 +55,10 @@ def labelled(project: Project, namespace: str, plural: str) -> list[dict[str, An
         found = list_objects(
             f"{ARGO}/{namespace}/{plural}", labelSelector=f"{LABEL}={project.name}"
         )
-    except CommandError:
-        if plural != "sensors":  # of Argo Events, which few clusters have
-            raise
-        return []
+    except CommandError as error:
+        if plural == "sensors" and getattr(error.__cause__, "status", 0) == 404:
+            return []  # few clusters have Argo Events
+        raise
     return [{"kind": kinds.get(plural, "Sensor"), **manifest} for manifest in found]
 
 

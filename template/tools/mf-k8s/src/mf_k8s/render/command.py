@@ -1,5 +1,6 @@
 """The options of `k8s render`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from ..progress import print_line
 from ..project import Project, find_project, shown_path
 from .folder import faults, own_files, read_folder, write_folder
 from .manifests import KUSTOMIZATION
-from .render_flows import recorded_rendering, render_flows, rendering_of
+from .render_flows import must_replace, recorded_rendering, render_flows, rendering_of
 
 
 def render(
@@ -34,8 +35,8 @@ def render(
     What follows -- goes to Metaflow's `argo-workflows create`, as with deploy.
     """
     project = find_project()
-    own_files(output)
     rendering = rendering_of(project, env, flows or (), context.obj or ())
+    must_replace(output, own_files(output), rendering)
     files = render_flows(project, rendering, upload=not no_upload)
     removed = write_folder(output, files)
     print_line(f"{'written':<16} {len(files)} files in {shown_path(output)}")
@@ -60,7 +61,8 @@ def check_rendered(project: Project, folder: Path) -> int:
     for name, fault in found.items():
         print_line(f"{shown_path(folder / name)} {fault}")
     if found:
-        print_line(f"render again: uv run {rendering} -o {shown_path(folder)}")
+        place = os.path.relpath(folder, project.root)
+        print_line(f"render again, in the project's folder: uv run {rendering} -o {place}")
     else:
         print_line(f"{shown_path(folder)} is what `{rendering}` writes")
     return 1 if found else 0

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -15,6 +15,8 @@ from ..read_pods import Manifest, workflow_pods
 from ..run_create import Request
 
 KUSTOMIZATION = "kustomization.yaml"
+# Projects share service accounts: Argo CD must not delete one with the application of a project.
+KEPT_BY_ARGO_CD = {"argocd.argoproj.io/sync-options": "Prune=false"}
 HEADER = "# Rendered by `k8s render`: do not edit. sha256:"
 
 
@@ -32,12 +34,17 @@ Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]$"), [
 
 
 def rendered_files(
-    project: Project, compiled: Sequence[CompiledFlow], requests: Iterable[Request], command: str
+    project: Project,
+    compiled: Sequence[CompiledFlow],
+    requests: Iterable[Request],
+    environment: str,
+    command: str,
 ) -> dict[str, str]:
     """Return the text of each file by its name. `command` is the one that renders them."""
     written = [request for _, request in requests]
     templates = [item["body"] for item in written if item["plural"] == "workflowtemplates"]
-    manifests = rights_of_pods(project, compiled, templates)
+    role = f"{project.name}-{environment}-{EXECUTOR_ROLE}"
+    manifests = rights_of_pods(project, compiled, templates, role)
     for request in written:
         request["body"]["metadata"]["namespace"] = request["namespace"]
         manifests.append(request["body"])
@@ -52,9 +59,12 @@ def rendered_files(
 
 
 def rights_of_pods(
-    project: Project, compiled: Iterable[CompiledFlow], templates: Sequence[Manifest]
+    project: Project,
+    compiled: Iterable[CompiledFlow],
+    templates: Sequence[Manifest],
+    role: str,
 ) -> list[dict[str, Any]]:
-    """Return the pods' service accounts, with a Role of the project's own."""
+    """Return the pods' service accounts, with a Role that no other rendering has."""
     namespace = templates[0]["metadata"]["namespace"]
     pods = [pod for template in templates for pod in workflow_pods(template).values()]
     parallel = any(
@@ -63,13 +73,16 @@ def rights_of_pods(
     manifests = accounts(
         sorted({pod["service_account"] for pod in pods if pod.get("service_account")}),
         parallel,
-        f"{project.name}-{EXECUTOR_ROLE}",
+        role,
     )
     for manifest in manifests:
         manifest["metadata"]["namespace"] = namespace
         for subject in manifest.get("subjects", ()):
             subject["namespace"] = namespace
-        mark(manifest, project.name)
+        if manifest["kind"] == "ServiceAccount":
+            manifest["metadata"]["annotations"] = KEPT_BY_ARGO_CD
+        else:
+            mark(manifest, project.name)
     return manifests
 
 
@@ -78,10 +91,24 @@ def file_name(manifest: Manifest) -> str:
 
 
 def dump(manifest: Manifest) -> str:
+    """Return a manifest as YAML, without null values, which the Kubernetes client writes.
+
+    A server-side apply refuses those of fields that Argo's definitions do not have yet, and to
+    Argo CD the others would be differences for ever, as the cluster does not keep them.
+    """
     text: str = yaml.dump(
-        manifest, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1_000_000
+        without_nulls(manifest), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1_000_000
     )
     return text
+
+
+def without_nulls(value: Any) -> Any:
+    """Return a value of JSON without the keys whose value is null, at any depth."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
 
 
 def with_header(text: str) -> str:

@@ -4,11 +4,12 @@ import dataclasses
 import os
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..compile_flows import compile_flows
-from ..deploy.branch import must_choose_branch, use_branch_options
+from ..deploy.branch import must_choose_branch, must_keep_apart, use_branch_options
 from ..deploy.create import create_requests, files_to_deploy, must_be_complete
 from ..deploy.datastore import must_have_datastore
 from ..environments import read_environment, use_only_environment
@@ -63,6 +64,22 @@ def recorded_rendering(text: str) -> Rendering:
     return Rendering(own[-1], own[2:-2], options)
 
 
+def must_replace(folder: Path, present: Mapping[str, str], rendering: Rendering) -> None:
+    """Raise CommandError if a folder has the flows of another environment, or flows besides these.
+
+    `present` are its files. They would be removed, and Argo CD would remove the flows.
+    """
+    if KUSTOMIZATION not in present:
+        return
+    old = recorded_rendering(present[KUSTOMIZATION])
+    has_all = not rendering.flows or (old.flows and {*old.flows} <= {*rendering.flows})
+    if not has_all or old.environment != rendering.environment:
+        raise CommandError(
+            f"{shown_path(folder)} holds what `{old}` writes: render all of that again, or choose"
+            " another folder"
+        )
+
+
 def render_flows(project: Project, rendering: Rendering, upload: bool) -> dict[str, str]:
     """Return the text of each file by its name.
 
@@ -85,6 +102,7 @@ def render_flows(project: Project, rendering: Rendering, upload: bool) -> dict[s
             compiling.result = ", ".join(shown_path(flow.file) for flow in compiled)
         if environment.name != "kind":
             must_choose_branch(compiled, environment)
+            must_keep_apart(project, compiled, environment)
         must_have_datastore(environment, compiled)
         with stage("render") as rendered:
             os.environ["PYTHONHASHSEED"] = "0"  # Metaflow puts parameters of events into sets
@@ -96,7 +114,7 @@ def render_flows(project: Project, rendering: Rendering, upload: bool) -> dict[s
                 if request["plural"] == "workflowtemplates"
             ]
             must_be_complete(project, compiled, templates)
-            texts = rendered_files(project, compiled, requests, str(rendering))
+            texts = rendered_files(project, compiled, requests, environment.name, str(rendering))
             must_hold_no_secret(texts)
             rendered.result = f"{len(texts)} files"
     return texts
