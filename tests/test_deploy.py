@@ -234,8 +234,8 @@ Try again with the correct production token.
 def test_what_events_need_is_named() -> None:
     output = (
         "    An Argo Event name hasn't been configured for your deployment yet. You can configure\n"
-        "    it by executing `metaflow configure kubernetes` or setting METAFLOW_ARGO_EVENTS_EVENT\n"
-        "    in your configuration."
+        "    it by executing `metaflow configure kubernetes` or setting\n"
+        "    METAFLOW_ARGO_EVENTS_EVENT in your configuration."
     )
     assert reason_not_created("flows/train.py", output, Environment("prod")) == (
         "@trigger needs METAFLOW_ARGO_EVENTS_EVENT: write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE"
