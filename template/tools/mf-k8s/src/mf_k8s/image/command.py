@@ -53,4 +53,10 @@ def image(
         with stage("push") as pushing:
             pushing.result = f"{name}: {push_image(name, of_commit)}"
         if tag:
-            write_image(project, name, registry_digest(name))
+            digest = registry_digest(name)
+            if not digest:
+                raise CommandError(
+                    f"{name} is pushed, and `docker manifest inspect` does not find it: no digest"
+                    " to write into k8s.toml. Does its registry lack TLS?"
+                )
+            write_image(project, name, digest)
