@@ -23,7 +23,7 @@ import rich.progress
 from conftest import K8S
 from mf_k8s.errors import CommandError
 from mf_k8s.image.naming import commit_tag, with_tag
-from mf_k8s.kind import capacity, flow_runs, installs
+from mf_k8s.kind import capacity, flow_runs, flow_tests, installs
 from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
@@ -728,6 +728,19 @@ def test_stages_that_begin_together_have_one_display(monkeypatch: pytest.MonkeyP
     with ThreadPoolExecutor() as pool:
         list(pool.map(work, ("images", "flows")))
     assert len(made) == 1
+def test_the_flow_with_most_steps_is_first(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = {"hello": ["start", "end"], "train": ["start", "train", "choose", "end"]}
+    compiled = [
+        SimpleNamespace(file=example / f"flows/{name}.py", error=None, flow={"steps": steps[name]})
+        for name in steps
+    ]
+    begun: list[str] = []
+    monkeypatch.setattr(flow_tests, "compile_flows", lambda *_: compiled)
+    monkeypatch.setattr(flow_tests, "passes_by", lambda way, run: not begun.append(run.name))
+    monkeypatch.setattr(flow_tests, "SIDE_BY_SIDE", 1)
+    cluster = Cluster("churn-model", example / ".kind")
+    assert flow_tests.test_flows(Project(example, "churn_model"), cluster, (), ())
+    assert begun == ["train-run", "train-argo", "hello-run", "hello-argo"]
 
 
 class Clock:
