@@ -74,6 +74,7 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"tests/questions.py: {'; '.join(lines)}")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of one cluster in one process of pytest-xdist: two would make it twice."""
     for item in items:

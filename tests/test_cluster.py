@@ -728,6 +728,8 @@ def test_stages_that_begin_together_have_one_display(monkeypatch: pytest.MonkeyP
     with ThreadPoolExecutor() as pool:
         list(pool.map(work, ("images", "flows")))
     assert len(made) == 1
+
+
 def test_the_flow_with_most_steps_is_first(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = {"hello": ["start", "end"], "train": ["start", "train", "choose", "end"]}
     compiled = [
