@@ -711,6 +711,14 @@ def test_tag_of_an_image_that_has_none(
     assert code == 2 and says in line
 
 
+def test_a_digest_that_is_not_known(k8s: Callable[..., Any], committed: Path) -> None:
+    """The registry does not show what was pushed, as one without TLS does not."""
+    docker = REGISTRY.format(manifest="no such manifest", code=1)
+    code, output = k8s("image", "--tag=2", "--push", programs={"docker": docker}, folder=committed)
+    assert code == 2 and "does not find it: no digest to write into k8s.toml" in output
+    assert "image-digest" not in (committed / "k8s.toml").read_text()
+
+
 def test_stages_that_begin_together_have_one_display(monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of images and flows do: a second one ends `kind up` in a recursion."""
     made = []
