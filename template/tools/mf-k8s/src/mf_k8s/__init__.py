@@ -8,12 +8,13 @@ options and says what it does:
     plan      shows what a change does to each pod
     adopt     turns flows of a plain FlowSpec into flows of BaseFlow
     deploy    writes flows to Argo Workflows, with every pod configured
+    render    writes what deploy would write as files, the same on every machine
     image     builds and pushes the image of the pods
     kind      makes a cluster on this machine, and tests every flow on it
 
 They share the modules beside them. A shared module imports no command; of the commands, kind uses
-deploy and image, deploy uses plan and check, adopt
-uses plan.
+deploy and image, render uses deploy, deploy uses plan and check, and adopt uses plan. Only the options
+of check know render, for `check --rendered`.
 
     project             where the project is, and whether this version fits it
     config              k8s.toml, and a step's settings in it
@@ -24,10 +25,12 @@ uses plan.
                         it, flow_facts reads what the flows' code says
     flow_imports        what flows import that the image lacks
     image_content       whether the image is built of something else than its tag says
+    run_create          runs Metaflow's create, and keeps what it would write
     complete_template   adds to a compiled WorkflowTemplate what Metaflow leaves out
     expected_pods       the pods that a flow must have
     read_pods           the pods that a WorkflowTemplate or a cluster has
     read_yaml           reads YAML, fast
+    rbac                service accounts of pods, and their rights
     cluster_api         asks the Kubernetes API
     programs            runs docker, kind, kubectl and git
     progress, tables    what is printed on the way and at the end
