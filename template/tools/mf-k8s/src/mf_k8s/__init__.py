@@ -13,8 +13,8 @@ options and says what it does:
     kind      makes a cluster on this machine, and tests every flow on it
 
 They share the modules beside them. A shared module imports no command; of the commands, kind uses
-deploy and image, render uses deploy, deploy uses plan and check, and adopt uses plan. Of check, only
-its options know render, for `check --rendered`.
+deploy and image, render uses deploy, deploy uses plan and check, and adopt uses plan. Only check's
+options know render, for `check --rendered`.
 
     project             where the project is, and whether this version fits it
     config              k8s.toml, and a step's settings in it
