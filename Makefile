@@ -44,8 +44,9 @@ demo: $(BIN)/$(VERSIONS)
 test: lint
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
+# two clusters at a time: those of one file are made in one process
 test-kind: $(BIN)/$(VERSIONS)
-	$(BIN)/pytest -m kind --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest -m kind --numprocesses 2 --dist loadfile
 
 lint: $(BIN)/$(VERSIONS)
 	$(BIN)/ruff check

@@ -59,7 +59,6 @@ ADVANCED = {
 SCREENS = ROOT / "tests/screens"
 REGISTRY = "github.com/google/go-containerregistry/cmd/registry@v0.22.1"
 FIGURES: dict[str, Any] = {}
-CLUSTERS = {"seed", "vision", "act"}  # fixtures of test_kind.py and test_act.py
 Compare = Callable[[str, str], None]
 
 
@@ -72,14 +71,6 @@ def pytest_configure() -> None:
     """Stop before the first test where the tests do not know a question."""
     if lines := list(missing(QUESTIONS, (ROOT / "README.md").read_text())):
         raise pytest.UsageError(f"tests/questions.py: {'; '.join(lines)}")
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one cluster in one process of pytest-xdist: two would make it twice."""
-    for item in items:
-        for name in CLUSTERS & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(name))
 
 
 def pytest_sessionfinish(session: Any) -> None:
