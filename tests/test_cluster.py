@@ -1,5 +1,6 @@
 """What `k8s kind`, `deploy` and `image` do without a cluster: what they derive, and bad input."""
 
+import contextlib
 import functools
 import io
 import json
@@ -327,6 +328,17 @@ ARGO_URLS = {
 }
 
 
+class Noted(Cluster):
+    """A cluster of which a namespace's annotation is all that there is."""
+
+    annotation = ""
+
+    def kubectl(self, *command: str, stdin: str | None = None) -> str:
+        if command[0] == "annotate":
+            object.__setattr__(self, "annotation", command[-1].partition("=")[2])
+        return self.annotation
+
+
 def project_with_argo(folder: Path, line: str) -> Project:
     (folder / "pyproject.toml").write_text(f"[tool.mf-k8s]\npackage = 'churn_model'\n{line}\n")
     return Project(folder, "churn_model")
@@ -339,7 +351,7 @@ def test_argo_is_the_projects_choice(
     asked: list[str] = []
     monkeypatch.setattr(installs, "download", lambda _, name, path: asked.append(path) or "")
     monkeypatch.setattr(installs, "apply", lambda *_: None)
-    cluster = Cluster("churn-model", tmp_path)
+    cluster = Noted("churn-model", tmp_path)
     installs.install(project_with_argo(tmp_path, line), cluster, "ARGO")
     assert asked == [ARGO_URLS[line]]
 
@@ -370,13 +382,40 @@ def test_argo_starts_the_next_step_soon(
     applied: list[Any] = []
     monkeypatch.setattr(installs, "download", lambda *_: CONTROLLER % own)
     monkeypatch.setattr(installs, "apply", lambda _, items, namespace: applied.extend(items))
-    cluster = Cluster("churn-model", tmp_path)
+    cluster = Noted("churn-model", tmp_path)
     installs.install(project_with_argo(tmp_path, ""), cluster, "ARGO")
     (controller,), (other,) = (
         item["spec"]["template"]["spec"]["containers"] for item in applied if "spec" in item
     )
     assert {item["name"]: item["value"] for item in controller["env"]} == variables
     assert "env" not in other
+
+
+def test_a_manifest_is_applied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argo 4's has 11 MB. Another one, or one that could not be applied, is applied."""
+    project, cluster = project_with_argo(tmp_path, ""), Noted("churn-model", tmp_path)
+    texts = iter([CONTROLLER % "", CONTROLLER % "", CONTROLLER % ", env: []"])
+    monkeypatch.setattr(installs, "download", lambda *_: next(texts))
+    counts = []
+
+    def install(apply: Any) -> None:
+        done: list[str] = []
+        monkeypatch.setattr(installs, "apply", lambda *_: done.append("apply") or apply())
+        with contextlib.suppress(CommandError):
+            installs.install(project, cluster, "ARGO")
+        counts.append(len(done))
+
+    def fail() -> None:
+        raise CommandError("no space left on device")
+
+    install(fail)
+    install(dict)
+    assert counts == [1, 1]
+    install(dict)
+    assert counts == [1, 1, 1]
+    texts = iter([CONTROLLER % ", env: []"])
+    install(dict)
+    assert counts == [1, 1, 1, 0]
 
 
 @pytest.mark.parametrize("value", ['"5"', "4", '["4"]'])

@@ -1,9 +1,11 @@
 """What is installed on the development cluster: Argo Workflows, JobSet, Argo Events and S3."""
 
+import hashlib
 import json
 import os
 import time
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +26,7 @@ INSTALLS = {  # on github.com, and the namespace in which each runs
     ),
     "EVENTS": ("argoproj/argo-events/releases/download/v1.9.7/install.yaml", "argo-events"),
 }
+INSTALLED = "mf-k8s/manifest"  # an annotation of the namespace
 # So long after a pod's end Argo starts the next step. By default it is 10 s; for short steps its
 # authors advise down to 2 s (workflow/controller/rate_limiters.go).
 REQUEUE = {"name": "DEFAULT_REQUEUE_TIME", "value": "2s"}
@@ -49,13 +52,25 @@ def argo_release(project: Project) -> str:
 
 
 def install(project: Project, cluster: Cluster, name: str) -> None:
-    """Apply the manifest of ARGO, JOBSET or EVENTS."""
+    """Apply the manifest of ARGO, JOBSET or EVENTS, unless this version has done so."""
     path, namespace = INSTALLS[name]
     path = path.replace("ARGO_RELEASE", argo_release(project))
-    manifests = read_documents(download(cluster, name, path))
+    text = download(cluster, name, path)
+    digest = hashlib.sha256(f"{version(TABLE)}\n{text}".encode()).hexdigest()
+    if installed(cluster, namespace) == digest:
+        return
+    manifests = read_documents(text)
     if name == "ARGO":
         let_steps_follow_soon(manifests)
     apply(cluster, [manifest("v1", "Namespace", namespace), *manifests], namespace)
+    cluster.kubectl("annotate", "namespace", namespace, "--overwrite", f"{INSTALLED}={digest}")
+
+
+def installed(cluster: Cluster, namespace: str) -> str:
+    """Return the digest of what `install` has applied to a namespace, or an empty text."""
+    field = f"jsonpath={{.items[*].metadata.annotations.{INSTALLED}}}"
+    selector = f"--field-selector=metadata.name={namespace}"
+    return cluster.kubectl("get", "namespaces", selector, f"--output={field}")
 
 
 def let_steps_follow_soon(manifests: Iterable[Any]) -> None:
