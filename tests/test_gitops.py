@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +31,11 @@ PROD = {
     "METAFLOW_KUBERNETES_NAMESPACE": "team-a",
     "METAFLOW_DEFAULT_DATASTORE": "s3",
     "METAFLOW_DATASTORE_SYSROOT_S3": "s3://bucket/metaflow",
-    **{f"METAFLOW_ARGO_EVENTS_{name}": f"{name.lower()}" for name in EVENTS},
+    **{f"METAFLOW_ARGO_EVENTS_{name}": name.lower() for name in EVENTS},
     "production": True,
     "user": "churn-ci",
 }
 NAME = "churnmodel.prod.helloflow"
-Command = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
