@@ -114,6 +114,10 @@ def missing(project: Path, edits: Edits) -> list[str]:
     ]
 
 
+# What an update answers to questions that no released version has.
+ASKED_SINCE = {"deploy_from_ci": False}
+
+
 @pytest.mark.parametrize("answers", [{"project_name": "a"}, EXAMPLE, ADVANCED], ids=len)
 @pytest.mark.parametrize("version", HEADINGS[1:])
 def test_released_version_to_this_one(history, tmp_path, version, answers):
@@ -124,7 +128,7 @@ def test_released_version_to_this_one(history, tmp_path, version, answers):
     project = project_of(history, version, tmp_path / "old", answers)
     older = {PROD: (project / PROD).read_bytes()}
     update(project)
-    fresh = make(history, tmp_path / "fresh", **answers)
+    fresh = make(history, tmp_path / "fresh", **answers | ASKED_SINCE)
     assert answers_of(project)["_commit"] == NEXT
     assert tree(project) == tree(fresh) | older
     assert not list(project.glob("src/*/ops"))
