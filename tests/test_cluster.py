@@ -628,8 +628,12 @@ SHA = "sha256:" + "0" * 64
         ("reg:5000/churn:stable", "v1", "reg:5000/churn:v1"),
         ("churn:1", "latest", '--tag = "churn:latest": A fixed tag: '),
         ("churn:1", "a b", '--tag = "churn:a b": A fixed tag: '),
-        (f"churn@{SHA}", "2.0", f"k8s.toml: image = churn@{SHA} is named by its digest: give it a"),
-        (f"churn:1@{SHA}", "git", "is named by its digest: give it a tag there, like 0.1.0"),
+        (f"churn@{SHA}", "2.0", f"k8s.toml: image = churn@{SHA} has a digest, which fixes its"),
+        (
+            f"churn:1@{SHA}",
+            "git",
+            "fixes its content: write a name with a tag instead, like churn:0.1.0",
+        ),
         ("churn:1", "git", "--tag git names the image by the commit, and there is none here: git"),
     ],
 )

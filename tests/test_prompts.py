@@ -76,7 +76,7 @@ def answers_of(project: Path) -> dict[str, object]:
 
 
 def test_all_defaults_give_a_project(terminal, tmp_path):
-    """Fifteen times Enter; nothing else is asked, trust least of all."""
+    """Enter accepts the default of each question, and Copier does not ask for trust."""
     project = tmp_path / "Churn Model"
     child = terminal(project)
     accept(child, *ASKED)

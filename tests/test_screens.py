@@ -307,7 +307,7 @@ def test_errors_of_the_command(
             patch.setattr(sys, "argv", command.split())
             patch.setattr("signal.signal", lambda *_: None)  # pytest's process keeps its own
             # these have no part in the messages: one takes seconds, the other needs a cluster
-            patch.setattr("mf_k8s.deploy.command.compile_flows", lambda *_: [])
+            patch.setattr("mf_k8s.deploy.create.compile_flows", lambda *_: [])
             if "KUBECONFIG" not in variables:
                 patch.setattr("mf_k8s.deploy.command.find_place", lambda: "")
             with pytest.raises(SystemExit) as end:

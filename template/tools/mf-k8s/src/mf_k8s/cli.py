@@ -11,6 +11,7 @@ from .check.command import check
 from .deploy.command import deploy
 from .image.command import image
 from .kind import command as kind
+from .options import split_arguments
 from .plan.command import plan
 from .progress import print_error
 from .render.command import render
@@ -47,7 +48,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
     if other := os.environ.get("K8S_CONFIG"):  # flows start in the project's folder
         os.environ["K8S_CONFIG"] = os.path.abspath(other)
-    arguments, flow_arguments = split_arguments(sys.argv[1:])
+    arguments = sys.argv[1:]
+    flow_arguments: list[str] = []
+    if arguments[:2] == ["kind", "test"] or arguments[:1] in (["deploy"], ["render"]):
+        arguments, flow_arguments = split_arguments(arguments)
     if arguments in ([], ["kind"]):  # a group of commands
         arguments.append("--help")
     try:
@@ -60,12 +64,3 @@ def main() -> None:
         message = getattr(error, "format_message", error.__str__)() or type(error).__name__
         print_error(f"k8s: {' '.join(message.split())}")
         sys.exit(2)
-
-
-def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Return the command's own arguments, and those after `--`, which are Metaflow's."""
-    takes_others = arguments[:2] == ["kind", "test"] or arguments[:1] in (["deploy"], ["render"])
-    if takes_others and "--" in arguments:
-        end = arguments.index("--")
-        return arguments[:end], arguments[end + 1 :]
-    return arguments, []

@@ -69,6 +69,12 @@ class CompiledFlow:
     flow: FlowFacts | None  # None for a file that starts no flow
     template: dict[str, Any] | None  # the WorkflowTemplate
 
+    @property
+    def has_parallel_step(self) -> bool:
+        return self.flow is not None and any(
+            step["parallel"] for step in self.flow["steps"].values()
+        )
+
 
 def compile_flows(
     project: Project, files: Sequence[Path], python: Sequence[str] = (sys.executable,)

@@ -22,6 +22,14 @@ Env = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
+def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return the arguments before `--`, which are a command's own, and those after it."""
+    if "--" in arguments:
+        end = arguments.index("--")
+        return arguments[:end], arguments[end + 1 :]
+    return arguments, []
+
+
 def apply_environment(project: Project, name: str) -> Environment:
     """Do what --env NAME says, print what of the user's own configuration it overrides, return it.
 

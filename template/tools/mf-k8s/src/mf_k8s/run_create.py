@@ -6,7 +6,7 @@ For scripts: a process can create one flow only (see compile_worker).
 import json
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -70,6 +70,11 @@ def run_create(job: Job, send: Send) -> None:
         if end.code:
             raise
     Path(job["requests_file"]).write_text(json.dumps(requests))
+
+
+def workflow_templates(requests: Iterable[Request]) -> list[dict[str, Any]]:
+    """Return the WorkflowTemplates that requests write."""
+    return [request["body"] for _, request in requests if request["plural"] == "workflowtemplates"]
 
 
 def takes_schedule_away(request: dict[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """The branch of @project that flows are deployed to: a choice, never Metaflow's default."""
 
+import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 
@@ -30,6 +31,12 @@ def use_branch_options(options: Sequence[str]) -> list[str]:
         else:
             others.append(option)
     return others
+
+
+def with_options(environment: Environment, options: Sequence[str]) -> Environment:
+    """Return an environment that also gives a user's options, those of a branch as variables."""
+    options = (*environment.create_options, *use_branch_options(options))
+    return dataclasses.replace(environment, create_options=options)
 
 
 def chosen_branch() -> str:

@@ -1,22 +1,19 @@
 """The options of `k8s deploy`."""
 
-import dataclasses
 from typing import Annotated
 
 import typer
 
 from ..check.live import check_live
-from ..compile_flows import compile_flows
 from ..errors import CommandError
 from ..options import Debug, Env, Flows, apply_environment
 from ..place import find_place
 from ..plan.differences import show_plan
 from ..progress import stage
-from ..project import find_project, shown_path
+from ..project import find_project
 from ..read_pods import WORKFLOW
-from .branch import must_choose_branch, must_keep_apart, use_branch_options
-from .create import change_by, deploy_flows, files_to_deploy, must_match
-from .datastore import must_have_datastore
+from .branch import with_options
+from .create import change_by, compile_to_deploy, deploy_flows, files_to_deploy, must_match
 from .prune import delete_gone, find_gone, object_name
 
 
@@ -48,17 +45,10 @@ def deploy(
     project = find_project()
     environment = apply_environment(project, env)
     files = files_to_deploy(project, flows or ())
-    options = (*environment.create_options, *use_branch_options(context.obj or ()))
-    environment = dataclasses.replace(environment, create_options=options)
+    environment = with_options(environment, context.obj or ())
     place = find_place()
     print(f"{'cluster':<16} {place}", flush=True)
-    with stage("compile") as compiling:
-        compiled = list(compile_flows(project, files))
-        compiling.result = ", ".join(shown_path(flow.file) for flow in compiled)
-    if env != "kind":  # whose only user is kind
-        must_choose_branch(compiled, environment)
-        must_keep_apart(project, compiled, environment)
-    must_have_datastore(environment, compiled)
+    compiled = compile_to_deploy(project, files, environment)
     with stage("dry run" if dry_run else "deploy") as deploying:
         templates = deploy_flows(project, compiled, dry_run, environment)
         names = [template["metadata"]["name"] for template in templates]

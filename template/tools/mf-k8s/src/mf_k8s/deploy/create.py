@@ -15,7 +15,7 @@ from ..check.live import check_live
 from ..check.report import Report
 from ..check.show import show_reports
 from ..cluster_api import ARGO, list_objects
-from ..compile_flows import CompiledFlow
+from ..compile_flows import CompiledFlow, compile_flows
 from ..config import read_toml, shared_settings
 from ..environments import OWN, Environment
 from ..errors import CommandError
@@ -23,10 +23,12 @@ from ..flow_files import starts_flow
 from ..metaflow_defaults import read_metaflow_defaults, with_defaults
 from ..ownership import owner
 from ..plan.differences import Plan, differences, planned_settings
-from ..progress import print_line
+from ..progress import print_line, stage
 from ..project import Project, shown_path
 from ..read_pods import Manifest
-from ..run_create import Request
+from ..run_create import Request, workflow_templates
+from .branch import must_choose_branch, must_keep_apart
+from .datastore import must_have_datastore
 from .write import write_all
 
 # The one key of a CronWorkflow that Argo 4 knows; Argo 3.6 and later know it too.
@@ -49,9 +51,7 @@ def deploy_flows(
     Metaflow uploads the code packages. Raise CommandError with the reason.
     """
     requests = create_requests(project, compiled, environment, ["mf_k8s.deploy.dry_run"])
-    templates = [
-        request["body"] for _, request in requests if request["plural"] == "workflowtemplates"
-    ]
+    templates = workflow_templates(requests)
     must_be_own(project, templates)
     must_be_complete(project, compiled, templates)
     if not dry_run:
@@ -72,6 +72,24 @@ def files_to_deploy(project: Project, names: Sequence[str]) -> list[Path]:
     if not starting:
         raise CommandError(f"{project.flows_place} has no flow to deploy: add one")
     return starting
+
+
+def compile_to_deploy(
+    project: Project, files: Sequence[Path], environment: Environment
+) -> list[CompiledFlow]:
+    """Return the flows of files, compiled.
+
+    Raise CommandError if the environment does not say to which branch they go, lets another
+    environment's flows be replaced, or has no datastore that pods can reach.
+    """
+    with stage("compile") as compiling:
+        compiled = list(compile_flows(project, files))
+        compiling.result = ", ".join(shown_path(flow.file) for flow in compiled)
+    if environment.name != "kind":  # whose only user is kind
+        must_choose_branch(compiled, environment)
+        must_keep_apart(project, compiled, environment)
+    must_have_datastore(environment, compiled)
+    return compiled
 
 
 def create_requests(

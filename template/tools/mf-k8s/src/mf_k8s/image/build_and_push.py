@@ -70,7 +70,7 @@ def registry_digest(image: str) -> str:
     manifest = json.loads(registry_manifest(image) or "null")
     if isinstance(manifest, list):
         raise CommandError(
-            f"{image} is in the registry for several platforms, which `k8s image` does not push:"
-            " delete it there, or choose another tag"
+            f"the registry has {image} for several platforms, and `k8s image` pushes one platform:"
+            " delete this tag from the registry, or choose another tag"
         )
     return str(manifest["Descriptor"]["digest"]) if manifest else ""

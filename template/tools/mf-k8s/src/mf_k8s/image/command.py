@@ -40,9 +40,11 @@ def image(
         name = next_tag(name)
     if tag:
         name = with_tag(project, name, tag)
-    of_commit = tag == "git"
+    of_commit, digest = tag == "git", ""
     with stage("build") as build:
-        if of_commit and push and registry_digest(name):
+        if of_commit and push:
+            digest = registry_digest(name)
+        if digest:
             build.result = f"{name}: not needed, the registry has it"
         else:
             build_image(project, name)
@@ -51,9 +53,10 @@ def image(
         write_image(project, name)
     if push:
         with stage("push") as pushing:
-            pushing.result = f"{name}: {push_image(name, of_commit)}"
+            done = "is pushed already" if digest else push_image(name, of_commit)
+            pushing.result = f"{name}: {done}"
         if tag:
-            digest = registry_digest(name)
+            digest = digest or registry_digest(name)
             if not digest:
                 raise CommandError(
                     f"{name} is pushed, and `docker manifest inspect` does not find it: no digest"

@@ -29,7 +29,8 @@ def with_tag(project: Project, image: str, tag: str) -> str:
     """
     if "@" in image:
         raise CommandError(
-            f"k8s.toml: image = {image} is named by its digest: give it a tag there, like 0.1.0"
+            f"k8s.toml: image = {image} has a digest, which fixes its content: write a name with"
+            f" a tag instead, like {without_tag(image.partition('@')[0])}:0.1.0"
         )
     new = f"{without_tag(image)}:{commit_tag(project) if tag == 'git' else tag}"
     schema = json.loads((project.settings_file.parent / "k8s.schema.json").read_text("utf-8"))

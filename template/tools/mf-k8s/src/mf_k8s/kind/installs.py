@@ -74,7 +74,7 @@ def installed(cluster: Cluster, namespace: str) -> str:
 
 
 def let_steps_follow_soon(manifests: Iterable[Any]) -> None:
-    """Give Argo's controller REQUEUE, unless its manifest has a value of its own."""
+    """Set DEFAULT_REQUEUE_TIME of Argo's controller, unless the manifest sets it."""
     for item in manifests:
         if item["kind"] == "Deployment" and item["metadata"]["name"] == "workflow-controller":
             for container in item["spec"]["template"]["spec"]["containers"]:

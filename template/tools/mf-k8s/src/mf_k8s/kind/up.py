@@ -111,7 +111,7 @@ def compile_needs(project: Project) -> Needs:
             raise CommandError(f"{shown_path(result.file)}: {result.error}")
         if result.flow and result.template:
             pods += expected_pods(config, result.flow).values()
-            if any(step["parallel"] for step in result.flow["steps"].values()):
+            if result.has_parallel_step:
                 installs.add("JOBSET")
             if "metaflow/triggers" in result.template["metadata"]["annotations"]:
                 installs.add("EVENTS")

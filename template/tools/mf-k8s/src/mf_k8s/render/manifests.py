@@ -12,7 +12,7 @@ from ..ownership import mark
 from ..project import Project
 from ..rbac import EXECUTOR_ROLE, accounts
 from ..read_pods import Manifest, workflow_pods
-from ..run_create import Request
+from ..run_create import Request, workflow_templates
 
 KUSTOMIZATION = "kustomization.yaml"
 # Projects share service accounts: Argo CD must not delete one with the application of a project.
@@ -36,16 +36,14 @@ Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]$"), [
 def rendered_files(
     project: Project,
     compiled: Sequence[CompiledFlow],
-    requests: Iterable[Request],
+    requests: Sequence[Request],
     environment: str,
     command: str,
 ) -> dict[str, str]:
     """Return the text of each file by its name. `command` is the one that renders them."""
-    written = [request for _, request in requests]
-    templates = [item["body"] for item in written if item["plural"] == "workflowtemplates"]
     role = f"{project.name}-{environment}-{EXECUTOR_ROLE}"
-    manifests = rights_of_pods(project, compiled, templates, role)
-    for request in written:
+    manifests = rights_of_pods(project, compiled, workflow_templates(requests), role)
+    for _, request in requests:
         request["body"]["metadata"]["namespace"] = request["namespace"]
         manifests.append(request["body"])
     files = {file_name(manifest): dump(manifest) for manifest in manifests}
@@ -67,12 +65,9 @@ def rights_of_pods(
     """Return the pods' service accounts, with a Role that no other rendering has."""
     namespace = templates[0]["metadata"]["namespace"]
     pods = [pod for template in templates for pod in workflow_pods(template).values()]
-    parallel = any(
-        step["parallel"] for flow in compiled if flow.flow for step in flow.flow["steps"].values()
-    )
     manifests = accounts(
         sorted({pod["service_account"] for pod in pods if pod.get("service_account")}),
-        parallel,
+        any(flow.has_parallel_step for flow in compiled),
         role,
     )
     for manifest in manifests:

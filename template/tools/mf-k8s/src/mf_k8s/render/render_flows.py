@@ -1,6 +1,5 @@
 """Renders flows for an environment, with nothing of the machine in the result."""
 
-import dataclasses
 import os
 import shlex
 import tempfile
@@ -8,15 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..compile_flows import compile_flows
-from ..deploy.branch import must_choose_branch, must_keep_apart, use_branch_options
-from ..deploy.create import create_requests, files_to_deploy, must_be_complete
-from ..deploy.datastore import must_have_datastore
+from ..deploy.branch import with_options
+from ..deploy.create import (
+    compile_to_deploy,
+    create_requests,
+    files_to_deploy,
+    must_be_complete,
+)
 from ..environments import read_environment, use_only_environment
 from ..errors import CommandError
 from ..kind.environment import use_cluster
+from ..options import split_arguments
 from ..progress import stage
 from ..project import Project, shown_path
+from ..run_create import workflow_templates
 from .manifests import HEADER, KUSTOMIZATION, rendered_files
 from .secret_values import must_hold_no_secret, must_need_no_secret
 
@@ -53,9 +57,7 @@ def recorded_rendering(text: str) -> Rendering:
         words = shlex.split(line)
     except ValueError:
         words = []
-    own, options = words, []
-    if "--" in words:
-        own, options = words[: words.index("--")], words[words.index("--") + 1 :]
+    own, options = split_arguments(words)
     if not text.startswith(HEADER) or own[:2] != PROGRAM or own[-2:-1] != ["--env"]:
         raise CommandError(
             f"{KUSTOMIZATION} does not say in its second line how it was rendered, so there is"
@@ -92,28 +94,15 @@ def render_flows(project: Project, rendering: Rendering, upload: bool) -> dict[s
             use_cluster(project)
         else:
             use_only_environment(environment, project.name, folder)
-        branch_options = use_branch_options(rendering.options)
-        options = (*environment.create_options, *branch_options)
-        environment = dataclasses.replace(environment, create_options=options)
+        environment = with_options(environment, rendering.options)
         must_need_no_secret(environment)
         files = files_to_deploy(project, [str(project.root / flow) for flow in rendering.flows])
-        with stage("compile") as compiling:
-            compiled = list(compile_flows(project, files))
-            compiling.result = ", ".join(shown_path(flow.file) for flow in compiled)
-        if environment.name != "kind":
-            must_choose_branch(compiled, environment)
-            must_keep_apart(project, compiled, environment)
-        must_have_datastore(environment, compiled)
+        compiled = compile_to_deploy(project, files, environment)
         with stage("render") as rendered:
             os.environ["PYTHONHASHSEED"] = "0"  # Metaflow puts parameters of events into sets
             script = ["mf_k8s.render.offline", "upload" if upload else "no-upload"]
             requests = create_requests(project, compiled, environment, script)
-            templates = [
-                request["body"]
-                for _, request in requests
-                if request["plural"] == "workflowtemplates"
-            ]
-            must_be_complete(project, compiled, templates)
+            must_be_complete(project, compiled, workflow_templates(requests))
             texts = rendered_files(project, compiled, requests, environment.name, str(rendering))
             must_hold_no_secret(texts)
             rendered.result = f"{len(texts)} files"
