@@ -18,7 +18,7 @@ from teams import commit, git, replace
 
 ACT = UV.with_name("act")
 NEEDED = ("docker", "kind", "kubectl")
-CLUSTER = f"act-{os.getpid()}"
+CLUSTER = "mf-template-act"
 
 pytestmark = [
     pytest.mark.kind,
@@ -157,6 +157,7 @@ def act(
 @pytest.fixture(scope="module")
 def kind_job(act: Callable[..., str]) -> Iterator[str]:
     """Yield what the job kind prints. Its cluster is there until no test needs it any more."""
+    run("kind", "delete", "cluster", "--name", CLUSTER, cwd=ROOT)  # of a killed run
     try:
         yield act("kind")
     finally:

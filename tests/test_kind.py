@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ MISSING = [name for name in ("docker", "kind", "kubectl") if not shutil.which(na
 if MISSING:
     pytestmark = [pytestmark, pytest.mark.skip(reason=f"not on PATH: {', '.join(MISSING)}")]
 FLOWS = Path(__file__).parent
+CLUSTER = "mf-template-argo-4"
 SEED = {
     "image": "ghcr.io/acme/churn:1.2.3",
     "service_account": "metaflow",
@@ -43,6 +45,21 @@ class Project:
     def __init__(self, folder: Path, namespace: str, **env: str) -> None:
         self.folder, self.namespace, self.env = folder, namespace, env
         run(UV, "sync", "--quiet", cwd=folder)
+
+    @contextmanager
+    def cluster(self, name: str) -> Iterator[str]:
+        """Run a cluster that only these tests use. Yield what `kind up` prints.
+
+        A cluster of that name is from a run that was killed, and is deleted.
+        """
+        self.env["K8S_KIND_CLUSTER"] = name
+        run("kind", "delete", "cluster", "--name", name, cwd=self.folder)
+        try:
+            yield self.k8s("kind", "up")
+        finally:
+            self.k8s("kind", "down")
+        assert name not in run("kind", "get", "clusters", cwd=self.folder).split()
+        assert not (self.folder / ".kind").exists()
 
     def k8s(self, *command: str, code: int = 0, **env: str) -> str:
         """Run `k8s`, which must end with `code`, and give all that it prints."""
@@ -125,21 +142,17 @@ def seed(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) ->
         settings.write('\n[proof]\noptions = ["--config", "sizes", "sizes.json"]\n')
         settings.write('\n[resumed]\nskip = "fails at first"\n')
     (folder / "sizes.json").write_text('{"start": 8196, "end": 64}')
-    try:
-        started = time.monotonic()
-        output = project.k8s("kind", "up")
+    started = time.monotonic()
+    with project.cluster(CLUSTER) as output:
         FIGURES["kind up, the image built on the way"] = f"{time.monotonic() - started:.0f} s"
         print(output)
         yield project
-    finally:
-        project.k8s("kind", "down")
-    assert "churn-model" not in run("kind", "get", "clusters", cwd=folder).split()
-    assert not (folder / ".kind").exists()
 
 
 def test_interrupted(copy: Callable[..., Path], tmp_path: Path) -> None:
     """Ctrl-C in the middle leaves no cluster behind, half made or whole."""
     project = Project(copy(tmp_path / "cut-short", project_name="cut-short"), "default")
+    run("kind", "delete", "cluster", "--name", "cut-short", cwd=tmp_path)  # of a killed run
     up = in_background(project, "kind", "up")
     try:
         while "cut-short" not in run("kind", "get", "clusters", cwd=tmp_path):
@@ -169,7 +182,7 @@ def test_cluster(seed: Project) -> None:
     (node,) = seed.get("nodes")
     assert int(node["status"]["allocatable"]["nvidia.com/gpu"]) >= 1
     inspect = ("docker", "inspect", "--format", "{{.HostConfig.Memory}}")
-    bound = run(*inspect, "churn-model-control-plane", cwd=seed.folder)
+    bound = run(*inspect, f"{CLUSTER}-control-plane", cwd=seed.folder)
     machine = run("docker", "info", "--format", "{{.MemTotal}}", cwd=seed.folder)
     assert 0 < int(bound) < int(machine)
     seed.kubectl("wait", "pvc", "--all", "--for=jsonpath={.status.phase}=Bound", "--timeout=60s")
@@ -214,7 +227,7 @@ def test_up_again(seed: Project) -> None:
 def test_after_a_restart_of_the_machine(seed: Project) -> None:
     """Its nodes are stopped: that is said, and `kind up` starts them, with all that they hold."""
     (before,) = seed.get("nodes")
-    run("docker", "stop", "churn-model-control-plane", cwd=seed.folder)
+    run("docker", "stop", f"{CLUSTER}-control-plane", cwd=seed.folder)
     assert "the cluster is stopped: k8s kind up starts it" in seed.k8s("kind", "test", code=2)
     seed.k8s("kind", "up")
     (after,) = seed.get("nodes")

@@ -15,6 +15,7 @@ from conftest import ADVANCED, run, serve_registry
 from test_kind import FLOWS, Project, from_a_branch_to_pruned, lines, make_team, seen
 
 pytestmark = test_kind.pytestmark
+CLUSTER = "mf-template-argo-3"
 VISION = {
     "image": "registry.example.com:5000/team/vision:2024.1",
     "service_account": "trainer.team-a",
@@ -64,11 +65,9 @@ def vision(
         "ENV METAFLOW_SKIP_INSTALL_DEPENDENCIES=1\n"
     )
     run("docker", "build", "--quiet", "--tag", VISION["image"], str(context), cwd=folder)
-    try:
-        print(project.k8s("kind", "up"))
+    with project.cluster(CLUSTER) as output:
+        print(output)
         yield project
-    finally:
-        project.k8s("kind", "down")
 
 
 def test_everything_advanced(vision: Project) -> None:
@@ -85,7 +84,7 @@ def test_everything_advanced(vision: Project) -> None:
     pods = vision.pods("HelloFlow")
     assert [seen(pod) for pod in pods] == [VISION] * 4
     assert [placed(pod) for pod in pods] == [PLACEMENT] * 4
-    assert {pod["spec"]["nodeName"] for pod in pods} == {"vision-worker"}
+    assert {pod["spec"]["nodeName"] for pod in pods} == {f"{CLUSTER}-worker"}
 
 
 def test_rendered_files_fit_argo_3(vision: Project) -> None:
@@ -163,7 +162,7 @@ def test_changed_placement(vision: Project) -> None:
     output = vision.k8s("kind", "test", "hello")
     assert set(lines(output).values()) == {"2 pods match k8s.toml"}
     (worker,) = [
-        item for item in vision.get("nodes") if item["metadata"]["name"] == "vision-worker"
+        item for item in vision.get("nodes") if item["metadata"]["name"] == f"{CLUSTER}-worker"
     ]
     assert worker["metadata"]["labels"]["pool"] == "big"
     assert {(item["key"], item["effect"]) for item in worker["spec"]["taints"]} == {
