@@ -111,7 +111,8 @@ def test_the_flow_of_the_report(project: Path) -> None:
     assert not re.search(r"\btrain\b", lost)
     assert "Unchanged: ReportFlow: train\n" in printed
     assert "+gpu = 1\n" in printed
-    assert errors == "k8s: written; `git diff` shows it, `git checkout .` undoes it\n"
+    undo = "git checkout -- k8s.toml flows/report.py"
+    assert errors == f"k8s: written; `git diff` shows it, `{undo}` undoes it\n"
     written = (project / "flows/report.py").read_text()
     assert written == (FLOWS / "report.adopted.py").read_text()
     assert status(project).split() == ["M", "flows/report.py", "M", "k8s.toml"]

@@ -87,7 +87,7 @@ def test_help_says_what_each_command_does_in_a_whole_sentence(group: list[str]) 
 def test_importing_does_no_work(tmp_path: Path) -> None:
     """In an empty folder: it reads no project and starts nothing."""
     names = sorted(set(MODULES) - {"mf_k8s.compile_worker"})
-    output = run(sys.executable, "-c", AUDIT, json.dumps(names), cwd=tmp_path)
+    output = run(sys.executable, "-B", "-c", AUDIT, json.dumps(names), cwd=tmp_path)
     assert json.loads(output) == []
 
 

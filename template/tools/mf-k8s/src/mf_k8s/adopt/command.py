@@ -1,5 +1,6 @@
 """The options of `k8s adopt`, what it asks, and its exit codes."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 from ..errors import CommandError
 from ..options import Debug
 from ..progress import print_error, with_progress
-from ..project import find_project
+from ..project import find_project, shown_path
 
 Preference = Literal["ask", "flows", "config"]
 
@@ -63,7 +64,8 @@ def adopt(
             raise typer.Exit(1)
     if adoption.contents and apply:
         write_all(adoption.contents)
-        print_error("k8s: written; `git diff` shows it, `git checkout .` undoes it")
+        names = shlex.join(map(shown_path, adoption.contents))
+        print_error(f"k8s: written; `git diff` shows it, `git checkout -- {names}` undoes it")
     elif adoption.contents:
         print_error("k8s: nothing is written; --apply writes it")
 
