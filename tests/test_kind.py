@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ADVANCED, EXAMPLE, FIGURES, UV, run
+from conftest import EXAMPLE, FIGURES, UV, run
 from teams import commit, git
 
 pytestmark = pytest.mark.kind
@@ -147,34 +147,6 @@ def seed(copy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) ->
         FIGURES["kind up, the image built on the way"] = f"{time.monotonic() - started:.0f} s"
         print(output)
         yield project
-
-
-def test_interrupted(copy: Callable[..., Path], tmp_path: Path) -> None:
-    """Ctrl-C in the middle leaves no cluster behind, half made or whole."""
-    project = Project(copy(tmp_path / "cut-short", project_name="cut-short"), "default")
-    run("kind", "delete", "cluster", "--name", "cut-short", cwd=tmp_path)  # of a killed run
-    up = in_background(project, "kind", "up")
-    try:
-        while "cut-short" not in run("kind", "get", "clusters", cwd=tmp_path):
-            assert up.poll() is None, up.stdout and up.stdout.read()
-            time.sleep(0.2)
-        os.killpg(up.pid, signal.SIGINT)
-        output, _ = up.communicate(timeout=120)
-        assert up.returncode == 130, output
-        assert "cut-short" not in run("kind", "get", "clusters", cwd=tmp_path)
-    finally:
-        run("kind", "delete", "cluster", "--name", "cut-short", cwd=tmp_path)
-
-
-READY = {"project_name": "ready", "image": "python:3.13-slim", "image_source": "existing"}
-
-
-@pytest.mark.parametrize("answers", [{}, EXAMPLE, ADVANCED, READY], ids=lambda item: len(item))
-def test_answers_pass_the_check(
-    copy: Callable[..., Path], tmp_path: Path, answers: dict[str, Any]
-) -> None:
-    output = Project(copy(tmp_path / "project", **answers), "default").k8s("check")
-    assert output.count(": every pod matches k8s.toml") == 2
 
 
 def test_cluster(seed: Project) -> None:

@@ -1,9 +1,13 @@
-"""A second cluster, beside that of test_kind.py: Argo 3.7, and the project with every answer."""
+"""A second cluster, beside that of test_kind.py: Argo 3.7, and the project with every answer.
+
+Tests that use neither of the two are here as well: it has less to do.
+"""
 
 import json
 import os
 import re
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +15,16 @@ from typing import Any
 
 import pytest
 import test_kind
-from conftest import ADVANCED, run, serve_registry
-from test_kind import FLOWS, Project, from_a_branch_to_pruned, lines, make_team, seen
+from conftest import ADVANCED, EXAMPLE, run, serve_registry
+from test_kind import (
+    FLOWS,
+    Project,
+    from_a_branch_to_pruned,
+    in_background,
+    lines,
+    make_team,
+    seen,
+)
 
 pytestmark = test_kind.pytestmark
 CLUSTER = "mf-template-argo-3"
@@ -169,3 +181,31 @@ def test_changed_placement(vision: Project) -> None:
         ("amd.com/gpu", "NoSchedule"),
         ("team", "NoSchedule"),
     }
+
+
+def test_interrupted(copy: Callable[..., Path], tmp_path: Path) -> None:
+    """Ctrl-C in the middle leaves no cluster behind, half made or whole."""
+    project = Project(copy(tmp_path / "cut-short", project_name="cut-short"), "default")
+    run("kind", "delete", "cluster", "--name", "cut-short", cwd=tmp_path)  # of a killed run
+    up = in_background(project, "kind", "up")
+    try:
+        while "cut-short" not in run("kind", "get", "clusters", cwd=tmp_path):
+            assert up.poll() is None, up.stdout and up.stdout.read()
+            time.sleep(0.2)
+        os.killpg(up.pid, signal.SIGINT)
+        output, _ = up.communicate(timeout=120)
+        assert up.returncode == 130, output
+        assert "cut-short" not in run("kind", "get", "clusters", cwd=tmp_path)
+    finally:
+        run("kind", "delete", "cluster", "--name", "cut-short", cwd=tmp_path)
+
+
+READY = {"project_name": "ready", "image": "python:3.13-slim", "image_source": "existing"}
+
+
+@pytest.mark.parametrize("answers", [{}, EXAMPLE, ADVANCED, READY], ids=lambda item: len(item))
+def test_answers_pass_the_check(
+    copy: Callable[..., Path], tmp_path: Path, answers: dict[str, Any]
+) -> None:
+    output = Project(copy(tmp_path / "project", **answers), "default").k8s("check")
+    assert output.count(": every pod matches k8s.toml") == 2

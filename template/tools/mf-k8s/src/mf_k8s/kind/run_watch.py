@@ -19,6 +19,7 @@ PATIENCE = 40  # seconds in which a pod must start, once it lacks something
 QUEUE = 600  # the same while it lacks room on a node, and other pods are at work
 IDLE = 600  # seconds in which a run must make a pod; Argo makes none while it waits for a retry
 PROGRESS_EVERY = 10  # seconds
+POLL = 2  # seconds; each lists all pods and Jobs of the namespace, and its events
 interrupted = threading.Event()  # set when the user gives up, for all runs
 
 End = TypeVar("End")
@@ -64,7 +65,7 @@ class RunWatch:
             self.give_up_on_pods(reasons, nodes_are_busy(everything, warnings))
             self.give_up_when_idle(own)
             self.print_progress(own, reasons)
-            time.sleep(1)
+            time.sleep(POLL)
         return result
 
     def own_objects(self, everything: Objects) -> Objects:
