@@ -11,7 +11,7 @@ SYNC_locked := --frozen
 SYNC_oldest := --resolution lowest-direct
 SYNC_newest := --upgrade
 export UV_PYTHON_DOWNLOADS := never
-# Where it is set, every process compiles Metaflow anew: the tests take twice as long.
+# Where it is set, every process compiles Metaflow anew: `k8s check` takes more than twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 ifeq ($(VERSIONS),oldest)
 export UV_RESOLUTION := lowest-direct

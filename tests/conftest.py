@@ -131,6 +131,11 @@ def find_python(*versions: str) -> str:
     return sys.executable
 
 
+def delete_cluster(name: str) -> None:
+    """Delete a kind cluster; do nothing if there is none of this name."""
+    run("kind", "delete", "cluster", "--name", name, cwd=ROOT)
+
+
 def serve_registry(folder: Path) -> Iterator[str]:
     """Yield the address of an image registry that runs on this machine, as a fixture does."""
     if not shutil.which("go"):

@@ -13,7 +13,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from conftest import EXAMPLE, ROOT, UV, run, serve_registry
+from conftest import EXAMPLE, UV, delete_cluster, run, serve_registry
 from teams import commit, git, replace
 
 ACT = UV.with_name("act")
@@ -157,11 +157,11 @@ def act(
 @pytest.fixture(scope="module")
 def kind_job(act: Callable[..., str]) -> Iterator[str]:
     """Yield what the job kind prints. Its cluster is there until no test needs it any more."""
-    run("kind", "delete", "cluster", "--name", CLUSTER, cwd=ROOT)  # of a killed run
+    delete_cluster(CLUSTER)  # of a killed run
     try:
         yield act("kind")
     finally:
-        run("kind", "delete", "cluster", "--name", CLUSTER, cwd=ROOT)
+        delete_cluster(CLUSTER)
 
 
 def test_test(act: Callable[..., str]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import EXAMPLE, FIGURES, UV, run
+from conftest import EXAMPLE, FIGURES, UV, delete_cluster, run
 from teams import commit, git
 
 pytestmark = pytest.mark.kind
@@ -53,7 +53,7 @@ class Project:
         A cluster of that name is from a run that was killed, and is deleted.
         """
         self.env["K8S_KIND_CLUSTER"] = name
-        run("kind", "delete", "cluster", "--name", name, cwd=self.folder)
+        delete_cluster(name)
         try:
             yield self.k8s("kind", "up")
         finally:

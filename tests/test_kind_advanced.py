@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import test_kind
-from conftest import ADVANCED, EXAMPLE, run, serve_registry
+from conftest import ADVANCED, EXAMPLE, delete_cluster, run, serve_registry
 from test_kind import (
     FLOWS,
     Project,
@@ -186,7 +186,7 @@ def test_changed_placement(vision: Project) -> None:
 def test_interrupted(copy: Callable[..., Path], tmp_path: Path) -> None:
     """Ctrl-C in the middle leaves no cluster behind, half made or whole."""
     project = Project(copy(tmp_path / "cut-short", project_name="cut-short"), "default")
-    run("kind", "delete", "cluster", "--name", "cut-short", cwd=tmp_path)  # of a killed run
+    delete_cluster("cut-short")  # of a killed run
     up = in_background(project, "kind", "up")
     try:
         while "cut-short" not in run("kind", "get", "clusters", cwd=tmp_path):
@@ -197,7 +197,7 @@ def test_interrupted(copy: Callable[..., Path], tmp_path: Path) -> None:
         assert up.returncode == 130, output
         assert "cut-short" not in run("kind", "get", "clusters", cwd=tmp_path)
     finally:
-        run("kind", "delete", "cluster", "--name", "cut-short", cwd=tmp_path)
+        delete_cluster("cut-short")
 
 
 READY = {"project_name": "ready", "image": "python:3.13-slim", "image_source": "existing"}
