@@ -17,6 +17,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
+from jinja2 import Environment
 from kubernetes_api import Api
 from mf_k8s import cluster_api
 from questions import missing
@@ -191,6 +192,34 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     settings = tmp_path_factory.mktemp("copier") / "settings.yml"
     settings.write_text("{}\n")
     os.environ["COPIER_SETTINGS_PATH"] = str(settings)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_once() -> Iterator[None]:
+    """Have Jinja compile a text once, which took a third of the time of an update.
+
+    For each copy Copier makes a new environment. In it all files and 1,450 parts of paths are
+    compiled again.
+    """
+    compile_text = Environment.compile
+    compiled: dict[Any, Any] = {}
+
+    def compile_new(
+        environment: Environment, source: Any, name: Any = None, *rest: Any, **options: Any
+    ) -> Any:
+        key = (type(environment), environment.lexer, *environment.extensions, name, source)
+        if options or key not in compiled:
+            code = compile_text(environment, source, name, *rest, **options)
+            if options:
+                return code
+            compiled[key] = code
+        else:
+            environment.preprocess(source)  # where Copier forgets the loop of the path before
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", compile_new)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -150,29 +150,29 @@ def registry(tmp_path: Path) -> Iterator[str]:
     yield from serve_registry(tmp_path)
 
 
-def test_image_named_by_its_digest(vision: Project, registry: str) -> None:
-    """Nodes cannot pull it: it must be loaded under that name, though it was under another."""
+def test_changed_image_and_placement(vision: Project, registry: str) -> None:
+    """One `kind up` brings another image, taint and label, and more than any test machine has.
+
+    The image is named by its digest. Nodes cannot pull it: it must be loaded under that name,
+    though it was under another.
+    """
     tag = f"{registry}/vision:1"
     run("docker", "tag", VISION["image"], tag, cwd=vision.folder)
     pushed = run("docker", "push", tag, cwd=vision.folder)
     (digest,) = re.findall(r"digest: (sha256:\w+)", pushed)
     vision.edit("k8s.toml", VISION["image"], f"{tag}@{digest}")
-    vision.k8s("kind", "up")
-    output = vision.k8s("kind", "test", "hello")
-    vision.edit("k8s.toml", f"{tag}@{digest}", VISION["image"])
-    assert set(lines(output).values()) == {"2 pods match k8s.toml"}
-    assert "kind.local/image" not in run("docker", "image", "ls", cwd=vision.folder)
-
-
-def test_changed_placement(vision: Project) -> None:
-    """Another taint and label, and more cores and memory than any test machine has."""
     vision.edit("k8s.toml", "cpu = 1.5", "cpu = 16")
     vision.edit("k8s.toml", "memory = 6000", "memory = 500000")
     vision.edit("k8s.toml", 'effect = "NoExecute"', 'effect = "NoSchedule"')
     vision.edit("k8s.toml", 'pool = "gpu"', 'pool = "big"')
+    old = {pod["metadata"]["name"] for pod in vision.pods("HelloFlow")}
     vision.k8s("kind", "up")
     output = vision.k8s("kind", "test", "hello")
+
     assert set(lines(output).values()) == {"2 pods match k8s.toml"}
+    pods = [pod for pod in vision.pods("HelloFlow") if pod["metadata"]["name"] not in old]
+    assert [seen(pod)["image"] for pod in pods] == [f"{tag}@{digest}"] * 4
+    assert "kind.local/image" not in run("docker", "image", "ls", cwd=vision.folder)
     (worker,) = [
         item for item in vision.get("nodes") if item["metadata"]["name"] == f"{CLUSTER}-worker"
     ]
