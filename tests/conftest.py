@@ -75,7 +75,7 @@ def pytest_configure() -> None:
 
 
 def pytest_sessionfinish(session: Any) -> None:
-    """Hand what a process of pytest-xdist has measured to the one that prints."""
+    """Hand what a process of pytest-xdist has measured to the process that prints it."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["figures"] = FIGURES
 
@@ -111,7 +111,7 @@ def compare(request: pytest.FixtureRequest) -> Compare:
 
 
 def run(*command: str | Path, cwd: Path, timeout: float = 600, **env: str) -> str:
-    """Run a command that must succeed and give its standard output; its end is shown if not."""
+    """Run a command that must succeed, and return its standard output; show the end if it fails."""
     done = subprocess.run(
         command, cwd=cwd, env=env or None, timeout=timeout, capture_output=True, text=True
     )
@@ -122,7 +122,7 @@ def run(*command: str | Path, cwd: Path, timeout: float = 600, **env: str) -> st
 def find_python(*versions: str) -> str:
     """Return the interpreter of the first of these versions that is here, or else this one."""
     env = dict(os.environ)
-    if shutil.which("pyenv"):  # whose commands for versions that are not chosen only say so
+    if shutil.which("pyenv"):  # else its pythonX.Y only prints that X.Y is not selected
         env["PYENV_VERSION"] = ":".join(run("pyenv", "versions", "--bare", cwd=Path()).split())
     for version in versions:
         find = [UV, "python", "find", "--no-python-downloads", "--system", version]
@@ -174,7 +174,7 @@ def write_kubeconfig(file: Path, port: int) -> Path:
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
     """Serve an empty Kubernetes API, to which KUBECONFIG and its context `fake` lead."""
     Api.objects, Api.tried, Api.refused, Api.lost = {}, [], set(), set()
-    Api.has_argo, Api.logged_in, Api.is_anonymous = True, True, False
+    Api.has_argo, Api.logged_in, Api.is_anonymous, Api.has_gateway = True, True, False, False
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     config = write_kubeconfig(tmp_path / "kubeconfig", server.server_port)

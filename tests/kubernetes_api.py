@@ -8,6 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 KINDS = ("workflowtemplates", "cronworkflows", "sensors")
 
 
+def without_nulls(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object without null fields, which a server drops whose definitions know them."""
+    return {key: value for key, value in pairs if value is not None}
+
+
 class Api(BaseHTTPRequestHandler):
     """Objects by `plural/name`, of whichever namespace; `tried` are the bodies of dry runs."""
 
@@ -15,6 +20,7 @@ class Api(BaseHTTPRequestHandler):
     tried: list[dict[str, Any]] = []
     refused: set[str] = set()  # names that cannot be written
     lost: set[str] = set()  # those that are written, and whose answer does not arrive
+    has_gateway = False  # which answers then, with an error of its own
     has_argo = True
     logged_in = True
     is_anonymous = False  # as for a kubeconfig whose program for credentials fails
@@ -73,7 +79,8 @@ class Api(BaseHTTPRequestHandler):
         self.store(must_be_new=False)
 
     def store(self, must_be_new: bool) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        text = self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.loads(text, object_pairs_hook=without_nulls)
         key = self.key(body)
         present = self.objects.get(key)
         version = body["metadata"].get("resourceVersion")
@@ -89,6 +96,8 @@ class Api(BaseHTTPRequestHandler):
             self.objects[key] = body
             if key in self.lost:
                 self.lost.remove(key)
+                if self.has_gateway:
+                    self.answer(504, {})
                 self.close_connection = True
             else:
                 self.answer(200, body)

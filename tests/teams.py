@@ -51,13 +51,13 @@ TEAM_CI: dict[str, Edits] = {
     "none": [],
 }
 ABOVE_CLAIMS = '# A claim to mount: persistent_volume_claims.data = "/data"\n'
-CLAIM = 'persistent_volume_claims.ours = "/ours"'
-PARTS = ("cpu = ", "Metaflow flows")  # of lines, where the texts above end
+CLAIM = 'persistent_volume_claims.scratch = "/scratch"'
+PARTS = ("cpu = ", "Metaflow flows")  # where an edit above ends in the middle of a line
 # Beside what the teams change, never the same line. File of the template, text, text in its place.
 RELEASE: Edits = [
     ("k8s.toml.jinja", "{{ toml(service_account) }}\n", "{{ toml(service_account) }} # newer\n"),
     ("k8s.toml.jinja", "\nmemory = ", '\nimage_pull_policy = "IfNotPresent"\n\nmemory = '),
-    ("README.md.jinja", "Workflows with the one configuration of", "Workflows, newer, with"),
+    ("README.md.jinja", "configuration in [k8s.toml]", "newer configuration in [k8s.toml]"),
     ("README.md.jinja", "\n| To change | edit |", "\nA newer line.\n\n| To change | edit |"),
     ("pyproject.toml.jinja", '"joblib>=1.4"', '"joblib>=1.5"'),
     ("pyproject.toml.jinja", 'select = ["B", ', 'select = ["A", "B", '),
@@ -76,7 +76,7 @@ RELEASE: Edits = [
 
 
 def git(*command: str, cwd: Path) -> str:
-    """Run git as somebody, without the configuration of who runs this."""
+    """Run git as a fixed user, not with the identity of the developer."""
     identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
     done = subprocess.run(
         ["git", *identity, *command], cwd=cwd, capture_output=True, text=True, timeout=120

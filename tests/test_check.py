@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import K8S, write_kubeconfig
+from conftest import ADVANCED, K8S, write_kubeconfig
 from mf_k8s.check.compare import compare_workflow
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -98,6 +98,23 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+READY = {"project_name": "ready", "image": "python:3.13-slim", "image_source": "existing"}
+
+
+@pytest.mark.parametrize("answers", [{}, ADVANCED, READY], ids=lambda item: len(item))
+def test_answers_pass_the_check(
+    copy: Callable[..., Path], tmp_path: Path, answers: dict[str, Any]
+) -> None:
+    """As those of the example do."""
+    folder = copy(tmp_path / "project", **answers)
+    own = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [K8S, "check"], cwd=folder, env=own, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(": every pod matches k8s.toml") == 2
+
+
 def test_the_example_has_its_configuration_on_every_pod(k8s: Run) -> None:
     done = k8s("check", "train", "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -181,7 +198,8 @@ def test_a_flow_without_base_flow_names_the_fix(k8s: Run, project: Path) -> None
     (project / "flows/one.py").write_text(text.replace("(BaseFlow)", "(FlowSpec)"))
     done = k8s("check", "one")
     assert done.returncode == 1
-    assert "class OneFlow(BaseFlow), from churn_model import BaseFlow" in done.stdout
+    remedy = "write `from churn_model import BaseFlow` and `class OneFlow(BaseFlow)`"
+    assert remedy in done.stdout
 
 
 def test_overrides_may_be_written_in_any_way(k8s: Run, project: Path) -> None:
@@ -244,7 +262,7 @@ def test_what_only_deploy_makes_right_is_marked(k8s: Run, project: Path) -> None
         file.write('\n[node_selector]\npool = "gpu"\n')
     mark = "error-msg-capture-hook †"
     line = (
-        "- † right when `k8s deploy` writes it; `argo-workflows create` by hand leaves off:"
+        "- † correct only with `k8s deploy`; a plain `argo-workflows create` leaves off:"
         " node_selector"
     )
     for options in ((), ("--format=markdown",)):
@@ -279,7 +297,7 @@ def test_packages_and_prints_do_not_disturb(k8s: Run, project: Path) -> None:
     (project / "flows/helpers.py").write_text("VALUE = 1\n")
     without = k8s("check", "one")
     assert without.returncode == 2
-    remedy = '; tests/kind.toml gives it to every run: options = ["--environment=pypi"]'
+    remedy = '; write options = ["--environment=pypi"] into the flow\'s table in tests/kind.toml'
     assert one_line(without).endswith(remedy)
     with open(project / "tests/kind.toml", "a") as settings:
         settings.write('\n[one]\noptions = ["--environment=pypi"]\n')
@@ -569,7 +587,7 @@ def test_two_files_with_a_flow_of_one_name(k8s: Run, project: Path) -> None:
     shutil.copy(project / "flows/hello.py", project / "flows/other.py")
     done = k8s("check")
     assert done.returncode == 1
-    assert "flows/hello.py and flows/other.py both define HelloFlow" in done.stdout
+    assert "flows/hello.py and flows/other.py define HelloFlow, which is one name" in done.stdout
 
 
 @pytest.mark.parametrize("missing", ["k8s.toml", "flows"])
@@ -603,7 +621,9 @@ def test_a_flow_that_is_killed(k8s: Run, project: Path) -> None:
     (project / "flows/one.py").write_text(code + flow())
     done = k8s("check", "one", "hello")
     assert done.returncode == 2
-    assert one_line(done).startswith("k8s: flows/one.py: its process ended with -9")
+    assert one_line(done).startswith(
+        "k8s: flows/one.py: the process that compiled it ended with exit code -9"
+    )
     assert "HelloFlow (compiled): every pod matches" in done.stdout
 
 
@@ -810,4 +830,7 @@ def test_live_says_what_is_missing(k8s: Run, cluster: Any) -> None:
     handler.forbidden = "pods"
     done = k8s("check", "hello", "--live", **env)
     assert done.returncode == 2
-    assert one_line(done) == "k8s: not allowed to list pods in namespace team-a"
+    assert one_line(done) == (
+        "k8s: your account is not allowed to list pods in namespace team-a: ask for a Role that"
+        " allows it"
+    )

@@ -30,6 +30,7 @@ case "$*" in
 esac
 """
 UV = """#!/bin/sh
+test "$*" != "lock --check" || exit "$(cat "$PLAYED/lock")"
 test "$*" = "run k8s check --format markdown" || exit 0
 cat "$PLAYED/report"
 exit "$(cat "$PLAYED/code")"
@@ -58,7 +59,8 @@ class Place:
         self.newer = False
         self.played = folder / "played"
         self.played.mkdir()
-        for name, text in (("calls", ""), ("open", ""), ("report", "REPORT\n"), ("code", "0")):
+        answers = {"calls": "", "open": "", "report": "REPORT\n", "code": "0", "lock": "0"}
+        for name, text in answers.items():
             (self.played / name).write_text(text)
         programs = {"gh": GH, "uv": UV, "uvx": UVX}
         for name, text in programs.items():
@@ -180,15 +182,19 @@ def test_newer_version_becomes_a_pull_request(place):
     assert "REPORT" in body
     assert "Not ready" not in body
     assert "fails" not in body
+    assert "uv lock" not in body
 
 
 def test_open_pull_request_is_brought_up_to_date(place):
     place.release(BASE)
     place.week()
     (place.played / "open").write_text("7\n")
+    (place.played / "lock").write_text("1")  # what the update asks for is not in uv.lock
     code, output = place.week()
     assert code == 0, output
     assert place.calls()[-1].startswith("pr edit copier-update --body-file")
+    body = (place.played / "body").read_text()
+    assert "**Run `uv lock` on this branch, and commit it:** CI fails before." in body
 
 
 def test_conflict_is_named(place):

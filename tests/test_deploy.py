@@ -26,7 +26,8 @@ WHERE = {"group": "argoproj.io", "version": "v1alpha1", "namespace": "team-a"}
 
 
 def request(verb: str, plural: str, name: str, value: str) -> Any:
-    body = {"metadata": {"name": name, "labels": {"value": value}}}
+    spec = {"entrypoint": value, "hooks": None}  # as by Metaflow's client, which writes nulls
+    body = {"metadata": {"name": name, "labels": {"value": value}}, "spec": spec}
     arguments = {**WHERE, "plural": plural, "body": body}
     if verb == "replace":
         arguments["name"] = name
@@ -61,6 +62,7 @@ def test_a_refused_write_puts_back_what_was_written(api: type[Api]) -> None:
             ]
         )
     assert values(api) == {"workflowtemplates/a": "old"}
+    assert api.objects["workflowtemplates/a"]["spec"] == {"entrypoint": "old"}
     assert str(stopped.value) == (
         "cannot write workflowtemplates/c in namespace team-a: 409 Conflict; "
         "workflowtemplates/b was put back as it was; workflowtemplates/a was put back as it was"
@@ -88,14 +90,25 @@ def test_what_cannot_be_put_back_is_named(api: type[Api], monkeypatch: Any) -> N
     assert values(api) == {"workflowtemplates/a": "new"}
 
 
-def test_a_write_whose_answer_is_lost_is_put_back(api: type[Api]) -> None:
-    """The API server has written it, and goes away before it says so."""
+def test_what_somebody_else_has_changed_is_left_alone(api: type[Api]) -> None:
     write_all([request("create", "workflowtemplates", "a", "old")])
-    api.lost = {"workflowtemplates/a", "workflowtemplates/b"}
+    write = Write(*request("replace", "workflowtemplates", "a", "new"))
+    write.send()
+    write_all([request("replace", "workflowtemplates", "a", "of another")])
+    with pytest.raises(CommandError, match="somebody else has changed it since"):
+        write.undo()
+    assert values(api) == {"workflowtemplates/a": "of another"}
+
+
+@pytest.mark.parametrize(("gateway", "says"), [(False, "no cluster answers: "), (True, "cannot ")])
+def test_a_write_whose_answer_is_lost_is_put_back(api: type[Api], gateway: bool, says: str) -> None:
+    """The API server has written it, and goes away before it says so, or a gateway gives up."""
+    write_all([request("create", "workflowtemplates", "a", "old")])
+    api.lost, api.has_gateway = {"workflowtemplates/a", "workflowtemplates/b"}, gateway
     for verb, name in (("replace", "a"), ("create", "b")):
         with pytest.raises(CommandError) as stopped:
             write_all([request(verb, "workflowtemplates", name, "new")])
-        assert str(stopped.value).startswith("no cluster answers: ")
+        assert str(stopped.value).startswith(says)
         assert str(stopped.value).endswith(f"; workflowtemplates/{name} was put back as it was")
         assert values(api) == {"workflowtemplates/a": "old"}
 
@@ -184,8 +197,8 @@ def test_a_conditional_join_names_no_skipped_output(example: Path) -> None:
 
     notes = [*only_deploy_helps(template, complete_template(template, {}, {}))]
     assert notes == [
-        "meet of `argo-workflows create` by hand waits for ever on Argo 3.7.11, 4.0.2 and later,"
-        " for a branch that was skipped; `k8s deploy` corrects it"
+        "meet: by a plain `argo-workflows create`, this join waits forever for a skipped branch, on"
+        " Argo 3.7.11, 4.0.2 and later; `k8s deploy` corrects it"
     ]
     scheduled = {**template["metadata"]["annotations"], "metaflow/cron": "0 * * * ? *"}
     template["metadata"]["annotations"] = scheduled
@@ -279,6 +292,10 @@ GONE = {
     "cronworkflows/churnmodel.prod.goneflow": ("churn-model", {}),
     "sensors/churnmodel-prod-goneflow": ("churn-model", {}),
 }
+WITHOUT_PROJECT = {  # of a flow from before it had @project
+    "workflowtemplates/helloflow": ("churn-model", {"flow_name": "HelloFlow"}),
+    "cronworkflows/helloflow": ("churn-model", {}),
+}
 
 
 def put(api: type[Api], present: dict[str, tuple[str, dict[str, str]]]) -> None:
@@ -291,7 +308,7 @@ def put(api: type[Api], present: dict[str, tuple[str, dict[str, str]]]) -> None:
             "annotations": {f"metaflow/{name}": text for name, text in annotations.items()},
             "resourceVersion": "1",
         }
-        api.objects[key] = {"metadata": metadata, "spec": {}}
+        api.objects[key] = {"metadata": metadata, "spec": {"templates": []}}
 
 
 Deploy = Callable[..., tuple[int, str]]
@@ -360,12 +377,14 @@ def test_from_first_deploy_to_pruned(project: Path, api: type[Api], deploy: Depl
     environment.write_text(json.dumps(PROD))
     hello = project / "flows/hello.py"
     hello.write_text(hello.read_text().replace("@schedule(hourly=True)\n", ""))
-    put(api, GONE | FOREIGN)
-    code, output = deploy("--env", "prod", "--prune", "--yes")
+    put(api, GONE | WITHOUT_PROJECT | FOREIGN)
+    code, output = deploy("--env", "prod", "--prune", "--yes", METAFLOW_BRANCH="ann")
     assert code == 0, output
+    assert "environments/prod.json overrides your own METAFLOW_USER, METAFLOW_BRANCH\n" in output
     assert {*api.objects} == {f"workflowtemplates/{name}", *FOREIGN}
     assert "deleted          WorkflowTemplate churnmodel.prod.goneflow\n" in output
     assert "deleted          CronWorkflow churnmodel.prod.goneflow\n" in output
+    assert "deleted          CronWorkflow helloflow\n" in output
     assert "deleted          Sensor churnmodel-prod-goneflow\n" in output
 
 
@@ -386,7 +405,7 @@ def test_a_branch_must_be_chosen(project: Path, api: type[Api], deploy: Deploy) 
     code, output = deploy(*command)
     assert code == 0, output
     assert "churnmodel.test.new.helloflow in namespace team-a of http://127.0.0.1:" in output
-    assert "gone             WorkflowTemplate churnmodel.test.new.goneflow\n" in output
+    assert "obsolete         WorkflowTemplate churnmodel.test.new.goneflow\n" in output
     assert "goneflow\n" not in output.replace("churnmodel.test.new.goneflow\n", "")
     assert {*api.objects} == everything
 
@@ -401,6 +420,19 @@ def test_environments_of_one_namespace_need_a_project(project: Path, deploy: Dep
     assert code == 2
     assert (
         "flows/hello.py has no @project, so environments/prod.json and environments/staging.json"
-        " have one helloflow in namespace team-a: give the flow @project, or each environment a"
-        " namespace" in output
+        " would both write helloflow in namespace team-a: give the flow @project, or each"
+        " environment its own namespace" in output
     )
+
+
+def test_two_flows_of_one_name_are_refused(project: Path, api: type[Api], deploy: Deploy) -> None:
+    """Argo's names are lower case: the second would replace the first."""
+    text = (project / "flows/hello.py").read_text()
+    (project / "flows/second.py").write_text(text.replace("HelloFlow", "HelloFLOW"))
+    code, output = deploy("--env", "prod")
+    assert code == 2
+    assert (
+        "k8s: flows/hello.py and flows/second.py define HelloFLOW and HelloFlow, which is one name"
+        " on Argo Workflows: rename all but one\n" in output
+    )
+    assert api.objects == {} and api.tried == []

@@ -144,6 +144,31 @@ def test_environment_says_what_it_overrides(
 
 
 @pytest.mark.parametrize(
+    ("settings", "own", "branch", "dropped"),
+    [
+        ({"production": True}, {"METAFLOW_BRANCH": "ann"}, "prod", ["METAFLOW_BRANCH"]),
+        ({"branch": "next"}, {"METAFLOW_PRODUCTION": "1"}, "test.next", ["METAFLOW_PRODUCTION"]),
+        ({"production": True, "branch": "next"}, {}, "prod.next", []),
+        ({"production": False}, {"METAFLOW_BRANCH": "ann"}, "test.ann", []),
+        ({}, {"METAFLOW_BRANCH": "ann"}, "test.ann", []),
+    ],
+)
+def test_own_branch_is_not_joined(
+    settings: Any,
+    own: dict[str, str],
+    branch: str,
+    dropped: list[str],
+    written: Written,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Metaflow would make prod.ann of production here and a branch in the user's shell."""
+    monkeypatch.setattr(os, "environ", {"METAFLOW_HOME": str(tmp_path), **own})
+    assert use_environment(written(settings)) == dropped
+    assert chosen_branch() == branch
+
+
+@pytest.mark.parametrize(
     ("options", "others", "branch"),
     [
         (["--tag", "a"], ["--tag", "a"], ""),
@@ -212,16 +237,16 @@ def test_context(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CommandError) as stopped:
         must_be_context(Environment("prod", "acme"))
     assert str(stopped.value) == (
-        "environments/prod.json is for the context acme, and the current one is fake:"
-        " kubectl config use-context acme"
+        "environments/prod.json requires the kubectl context acme, but the current one is fake:"
+        " run `kubectl config use-context acme`"
     )
     with pytest.raises(CommandError) as stopped:
         must_be_context(Environment("prod", "nowhere"))
     assert str(stopped.value) == (
-        "environments/prod.json is for the context nowhere, and there is no such context here;"
-        f" those of {tmp_path / 'kubeconfig'}: acme, fake"
+        f"environments/prod.json requires the kubectl context nowhere, which"
+        f" {tmp_path / 'kubeconfig'} does not have; it has: acme, fake"
     )
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    with pytest.raises(CommandError, match="no such context here"):
+    with pytest.raises(CommandError, match="in a pod its own cluster is used: set KUBECONFIG"):
         must_be_context(Environment("prod", "fake"))

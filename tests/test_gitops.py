@@ -115,6 +115,21 @@ def test_the_same_bytes_on_another_machine(rendered: Path, second: Path) -> None
     assert contents(second / "out") == contents(rendered)
 
 
+def test_a_long_name(first: Path, rendered: Path) -> None:
+    """Metaflow shortens it, and deletes what an older Metaflow has deployed by the long one."""
+    name = "HelloFlowWithANameThatIsLongerThanArgoTakes"
+    file = first / "flows/long.py"
+    file.write_text((first / "flows/hello.py").read_text().replace("HelloFlow", name))
+    try:
+        code, output = k8s(first, "render", "long", "--env", "prod", "-o", "long", "--no-upload")
+    finally:
+        file.unlink()
+    assert code == 0, output
+    (written,) = (first / "long").glob("workflowtemplate-*.yaml")
+    assert re.fullmatch(r"workflowtemplate-churnmodel\.prod\.\S+-\w+\.yaml", written.name)
+    assert len(yaml.safe_load(written.read_text())["metadata"]["name"]) <= 45
+
+
 def test_what_is_rendered(rendered: Path) -> None:
     """All that the flow needs but its namespace, its Secrets and its claims."""
     manifests = {name: yaml.safe_load(text) for name, text in contents(rendered).items()}
@@ -283,7 +298,7 @@ def test_faults() -> None:
     assert faults(FRESH, FRESH) == {}
     assert faults(old, FRESH) == {
         "a.yaml": "is older than the code: line 2 has `image: a:1`, not `image: a:2`",
-        "b.yaml": "is of a flow that is gone",
+        "b.yaml": "is of a flow that no longer exists",
     }
 
 
@@ -346,6 +361,22 @@ def test_secrets_of_the_machine_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
         must_hold_no_secret(files)
     assert str(stopped.value).startswith("the value of the variable CHURN_TOKEN would stand in a.y")
     assert "sesame" not in str(stopped.value)
+
+
+KEY = "-----BEGIN KEY-----\nMIIE'vQ==\n-----END KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "value", [KEY, KEY.strip(), json.dumps({"key": KEY}), json.dumps({"a": json.dumps([KEY])})]
+)
+def test_secrets_of_several_lines_are_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """YAML breaks their lines, and Metaflow writes parameters as JSON in JSON."""
+    files = {"a.yaml": dump({"env": [{"name": "KEY", "value": value}]})}
+    assert KEY not in files["a.yaml"]
+    must_hold_no_secret(files)
+    monkeypatch.setenv("CHURN_API_KEY", KEY)
+    with pytest.raises(CommandError, match="the value of the variable CHURN_API_KEY would stand"):
+        must_hold_no_secret(files)
 
 
 def test_null_values_are_left_out() -> None:

@@ -3,6 +3,7 @@
 Expected values are the answers, by hand; what is on the cluster is read by kubectl.
 """
 
+import copy as copying
 import json
 import os
 import re
@@ -17,6 +18,9 @@ from typing import Any
 
 import pytest
 from conftest import EXAMPLE, FIGURES, UV, delete_cluster, run
+from mf_k8s.cluster_api import api_client
+from mf_k8s.deploy.write import write_all
+from mf_k8s.errors import CommandError
 from teams import commit, git
 
 pytestmark = pytest.mark.kind
@@ -334,6 +338,35 @@ def test_failed_deploy_changes_nothing(seed: Project) -> None:
     output = seed.k8s("deploy", "hello", code=2, **env)
     assert "hello.py" in output and "forbidden" in output.lower()
     assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
+
+
+def test_a_refused_write_puts_back_what_was_written(
+    seed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server drops the nulls that Metaflow's client writes: that is no change of another's."""
+    (before,) = [item for item in seed.get("workflowtemplates") if "hello" in str(item["metadata"])]
+    name = before["metadata"]["name"]
+    changed = copying.deepcopy(before)
+    changed["spec"] |= {"parallelism": 77, "archiveLogs": None}
+    place = {"group": "argoproj.io", "version": "v1alpha1", "namespace": seed.namespace}
+    place["plural"] = "workflowtemplates"
+    bad = {**changed, "metadata": {"name": "Not_A_Name"}}
+    monkeypatch.setenv("KUBECONFIG", str(seed.folder / ".kind/kubeconfig"))
+    api_client.cache_clear()
+    try:
+        with pytest.raises(CommandError) as stopped:
+            write_all(
+                [
+                    ("replace_namespaced_custom_object", place | {"name": name, "body": changed}),
+                    ("create_namespaced_custom_object", place | {"body": bad}),
+                ]
+            )
+    finally:
+        api_client.cache_clear()
+    assert str(stopped.value).endswith(f"; workflowtemplates/{name} was put back as it was")
+    (after,) = [item for item in seed.get("workflowtemplates") if "hello" in str(item["metadata"])]
+    assert after["spec"] == before["spec"]
+    assert int(after["metadata"]["generation"]) > int(before["metadata"]["generation"])
 
 
 def exports(project: Project) -> dict[str, str]:

@@ -63,8 +63,8 @@ BROKEN = {
     },
     "older tool": (
         {"pyproject.toml": PYPROJECT.replace(">=0.3.0", ">=99")},
-        f"mf-k8s {VERSION} is installed, and pyproject.toml requires >=99: {TOOL}, after its group"
-        " ops allows such a version",
+        f"mf-k8s {VERSION} is installed, but pyproject.toml requires >=99: allow that version in"
+        f" its dependency group `ops`, then {TOOL}",
     ),
     "no version": (
         {"pyproject.toml": PYPROJECT.replace(">=0.3.0", "new")},
@@ -73,16 +73,16 @@ BROKEN = {
     ),
     "newer contract": (
         {"src/churn/settings.py": "CONTRACT = 2\n"},
-        f"src/churn/settings.py has contract 2, and mf-k8s {VERSION} knows 1: {TOOL}",
+        f"src/churn/settings.py needs a newer mf-k8s than {VERSION} (contract 2, not 1): {TOOL}",
     ),
     "older contract": (
         {"src/churn/settings.py": "CONTRACT = 0\n"},
-        f"src/churn/settings.py has contract 0, and mf-k8s {VERSION} needs 1: run"
+        f"src/churn/settings.py is too old for mf-k8s {VERSION} (contract 0, not 1): run"
         " `uvx copier update`",
     ),
     "no contract": (
         {"src/churn/settings.py": "import os\n"},
-        f"src/churn/settings.py has contract 0, and mf-k8s {VERSION} needs 1: run"
+        f"src/churn/settings.py is too old for mf-k8s {VERSION} (contract 0, not 1): run"
         " `uvx copier update`",
     ),
 }
@@ -210,7 +210,7 @@ def test_tables_of_flows_that_are_gone(project):
 
 def test_remedy_for_a_run_that_failed():
     assert how_to_run("FileNotFoundError: data/a.csv").startswith("pods get a flow's Python files")
-    assert how_to_run("ValueError").startswith("tests/kind.toml says how it is run")
+    assert how_to_run("ValueError").endswith("edit tests/kind.toml")
 
 
 def k8s_test(project: Path, *commands: str) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,7 @@ SETTINGS = read_flow_settings(PROJECT)
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_flow_runs_here(flow: str, tmp_path: Path) -> None:
-    """As on a machine without a Metaflow configuration."""
+    """Run a flow as on a machine that has no Metaflow configuration."""
     settings = SETTINGS.get(Path(flow).stem, {})
     if "skip" in settings:
         pytest.skip(settings["skip"])

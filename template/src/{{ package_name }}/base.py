@@ -23,7 +23,7 @@ from metaflow.util import get_username
 
 from .settings import PACKAGE, SHIPPED, ConfigurationError, Override, read_config, step_settings
 
-LOCAL_RUN = "K8S_LOCAL_RUN"  # set for the steps that such a run starts as processes
+LOCAL_RUN = "K8S_LOCAL_RUN"  # set by a local run, for the processes of its steps
 OTHER_BACKENDS = ("airflow", "batch", "step-functions")
 
 Step = TypeVar("Step", bound=Callable[..., Any])
@@ -69,7 +69,7 @@ class SharedConfiguration(FlowMutator):
         yield str(shipped), f"{PACKAGE.name}/{SHIPPED}"
 
     def pre_mutate(self, mutable_flow: Any) -> None:
-        """Add StepConfiguration to each step. Move this to the front: its `mutate` comes first."""
+        """Add StepConfiguration to each step, and put this mutator first, to `mutate` first."""
         for name, value in vars(mutable_flow._flow_cls).items():
             attributes = getattr(value, "__dict__", ())
             if "k8s_overrides" in attributes and "is_step" not in attributes:
@@ -84,7 +84,7 @@ class SharedConfiguration(FlowMutator):
         """Note the command and `--with kubernetes`; put back what a team's mutators are to see."""
         self.command = current_command()
         if self.command.name in ("run", "resume", "spin"):
-            os.environ[LOCAL_RUN] = "1"  # a pod that runs another flow runs its steps in itself
+            os.environ[LOCAL_RUN] = "1"  # a flow that a pod starts runs its steps in that pod
         if hasattr(mutable_flow._flow_cls, "k8s_config"):
             raise ConfigurationError("k8s_config is BaseFlow's: give this attribute another name")
         mutable_flow._flow_cls.k8s_config = ConfigValue(read_config())
@@ -134,7 +134,7 @@ class StepConfiguration(StepMutator):
             return
         where = f"{Path(function.__code__.co_filename).name}: step {function.__name__}"
         if any(decorator.name == "batch" for decorator in function.decorators):
-            raise ConfigurationError(f"{where}: @batch: BaseFlow configures @kubernetes only")
+            raise ConfigurationError(f"{where}: remove @batch: BaseFlow configures @kubernetes")
         found = [each for each in take_kubernetes(function) if each is not self.attached]
         if found or not self.attached:
             self.own = found
@@ -229,7 +229,7 @@ def current_command() -> Command:
     context = get_current_context(silent=True)
     arguments = context and getattr(context.find_root(), "saved_args", None)
     if not arguments:
-        raise ConfigurationError("this version of Metaflow hides which of its commands is running")
+        raise ConfigurationError("this Metaflow is too new for BaseFlow: install an older one")
     name = arguments[0]
     if name in OTHER_BACKENDS:
         raise ConfigurationError(f"{name}: BaseFlow configures Kubernetes and Argo only")

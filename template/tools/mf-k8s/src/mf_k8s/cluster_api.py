@@ -87,7 +87,9 @@ def refusals(work: str) -> Iterator[None]:
                 " expired: log in to it again, until `kubectl auth whoami` names you"
             ) from error
         if error.status == 403:
-            raise CommandError(f"not allowed to {work}") from error
+            raise CommandError(
+                f"your account is not allowed to {work}: ask for a Role that allows it"
+            ) from error
         raise CommandError(f"cannot {work}: {error.status} {error.reason}") from error
     except (config.ConfigException, HTTPError) as error:
         raise CommandError(f"no cluster answers: {error}") from error

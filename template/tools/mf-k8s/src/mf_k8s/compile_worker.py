@@ -68,8 +68,8 @@ def result_of(process: Any, receiver: Connection, started: float) -> Result | No
             return result
         except EOFError:
             process.join()
-            end = f"its process ended with {process.exitcode}"
-            return failure(f"{end}; -9 is a kill, perhaps for want of memory")
+            end = f"the process that compiled it ended with exit code {process.exitcode}"
+            return failure(f"{end}; -9 means that it was killed, perhaps for lack of memory")
     if time.monotonic() - started > TIME_LIMIT:
         process.kill()
         return failure(f"compiling it took more than {TIME_LIMIT} s")
@@ -145,7 +145,8 @@ def reason_of(problem: BaseException, printed: str) -> str:
     if hasattr(problem, "headline"):
         reason = f"{problem.headline}: {reason}"
     if "--environment=" in reason:
-        reason += '; tests/kind.toml gives it to every run: options = ["--environment=pypi"]'
+        table = "into the flow's table in tests/kind.toml"
+        reason += f'; write options = ["--environment=pypi"] {table}'
     return " ".join(reason.split())
 
 

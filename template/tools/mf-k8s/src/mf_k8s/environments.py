@@ -15,6 +15,7 @@ SCHEMA = Path(__file__).with_name("environment.schema.json")
 # Keys that are variables of Metaflow's: it takes an option of its own from METAFLOW_… and its name.
 VARIABLES = {"production": "METAFLOW_PRODUCTION", "branch": "METAFLOW_BRANCH"}
 VARIABLES |= {"user": "METAFLOW_USER"}
+BRANCH = ("METAFLOW_PRODUCTION", "METAFLOW_BRANCH")  # which Metaflow joins, to prod.NAME
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,15 @@ def use_environment(environment: Environment) -> list[str]:
 
     Return the keys whose values change. As variables, the settings win over every file that
     Metaflow reads and leave the files as they are, production tokens included (from_conf in
-    metaflow/metaflow_config_funcs.py).
+    metaflow/metaflow_config_funcs.py). An environment that names production or a branch is not
+    joined with the other one of the user's own.
     """
-    configured = user_configuration() | os.environ
-    os.environ.update(environment.variables)
-    return [key for key, value in environment.variables if configured.get(key, value) != value]
+    configured, variables = user_configuration() | os.environ, dict(environment.variables)
+    os.environ.update(variables)
+    changed = [key for key, value in variables.items() if configured.get(key, value) != value]
+    if variables.get("METAFLOW_BRANCH") or variables.get("METAFLOW_PRODUCTION") == "1":
+        changed += [key for key in BRANCH if key not in variables and os.environ.pop(key, "")]
+    return changed
 
 
 def use_only_environment(environment: Environment, user: str, folder: str) -> None:

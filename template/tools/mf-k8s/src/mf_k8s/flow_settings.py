@@ -58,7 +58,7 @@ def how_to_run(error: str) -> str:
     """Return the remedy for a run on a cluster that ended with an error."""
     if "FileNotFoundError" in error:
         return "pods get a flow's Python files and no data: README.md says how to send some"
-    return "tests/kind.toml says how it is run: with which options and parameters, or why not"
+    return "to run it with other options or parameters, or to skip it, edit tests/kind.toml"
 
 
 def flow_options(settings: dict[str, FlowSettings], file: Path) -> list[str]:

@@ -32,18 +32,23 @@ def must_be_context(environment: Environment) -> None:
     wanted = environment.context
     if not wanted:
         return
+    if in_a_pod():
+        raise CommandError(
+            f"{environment.file} requires the kubectl context {wanted}, but in a pod its own"
+            " cluster is used: set KUBECONFIG to the file that has this context"
+        )
     contexts, current = kubectl_contexts()
     if wanted == current.get("name"):
         return
     names = ", ".join(sorted(context["name"] for context in contexts)) or "none"
     if wanted not in [context["name"] for context in contexts]:
         raise CommandError(
-            f"{environment.file} is for the context {wanted}, and there is no such context here;"
-            f" those of {os.environ.get('KUBECONFIG') or '~/.kube/config'}: {names}"
+            f"{environment.file} requires the kubectl context {wanted}, which"
+            f" {os.environ.get('KUBECONFIG') or '~/.kube/config'} does not have; it has: {names}"
         )
     raise CommandError(
-        f"{environment.file} is for the context {wanted}, and the current one is"
-        f" {current.get('name')}: kubectl config use-context {wanted}"
+        f"{environment.file} requires the kubectl context {wanted}, but the current one is"
+        f" {current.get('name') or 'not set'}: run `kubectl config use-context {wanted}`"
     )
 
 

@@ -24,7 +24,7 @@ REMEDIES = {  # by what these programs print, in lower case
     "permission denied while trying to connect": "add yourself to the group docker",
     "no space left on device": "free some disk: docker system prune",
     "port is already allocated": "another program has this port; try again",
-    "no such host": "no internet? K8S_KIND_NODE_IMAGE names an image that this machine has",
+    "no such host": "no internet? set K8S_KIND_NODE_IMAGE to an image that this machine has",
     "failed to pull image": "docker pull it, or set K8S_KIND_NODE_IMAGE",
     "denied": "docker login to that registry",
 }

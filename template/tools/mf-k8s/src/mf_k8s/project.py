@@ -74,7 +74,9 @@ class Project:
             return matches[0]
         if matches:
             paths = ", ".join(str(file.relative_to(self.root)) for file in matches)
-            raise CommandError(f"{name} is the name of more than one flow: use a path, of {paths}")
+            raise CommandError(
+                f"{name} is the name of more than one flow: use one of the paths {paths}"
+            )
         known = ", ".join(file.stem for file in files) or "no flow"
         raise CommandError(f"no flow is called {name}; {self.flows_place} has {known}")
 
@@ -169,19 +171,19 @@ def must_fit(project: Project, required: str) -> None:
         ) from error
     if not fits:
         raise CommandError(
-            f"mf-k8s {version} is installed, and {file} requires {required}: {UPDATE_TOOL}, after"
-            " its group ops allows such a version"
+            f"mf-k8s {version} is installed, but {file} requires {required}: allow that version in"
+            f" its dependency group `ops`, then {UPDATE_TOOL}"
         )
     settings = project.settings_file
     number = re.search(r"^CONTRACT = (\d+)$", settings.read_text(encoding="utf-8"), re.MULTILINE)
     contract = int(number[1]) if number else 0
     if contract > CONTRACT:
         raise CommandError(
-            f"{shown_path(settings)} has contract {contract}, and mf-k8s {version} knows"
-            f" {CONTRACT}: {UPDATE_TOOL}"
+            f"{shown_path(settings)} needs a newer mf-k8s than {version} (contract {contract},"
+            f" not {CONTRACT}): {UPDATE_TOOL}"
         )
     if contract < CONTRACT:
         raise CommandError(
-            f"{shown_path(settings)} has contract {contract}, and mf-k8s {version} needs"
-            f" {CONTRACT}: run `uvx copier update`"
+            f"{shown_path(settings)} is too old for mf-k8s {version} (contract {contract}, not"
+            f" {CONTRACT}): run `uvx copier update`"
         )

@@ -6,7 +6,7 @@ For scripts: a process can create one flow only (see compile_worker).
 import json
 import runpy
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -74,13 +74,26 @@ def run_create(job: Job, send: Send) -> None:
 
 def workflow_templates(requests: Iterable[Request]) -> list[dict[str, Any]]:
     """Return the WorkflowTemplates that requests write."""
-    return [request["body"] for _, request in requests if request["plural"] == "workflowtemplates"]
+    return [
+        request["body"]
+        for _, request in requests
+        if request["plural"] == "workflowtemplates" and "body" in request  # not one to delete
+    ]
+
+
+def without_nulls(value: Any) -> Any:
+    """Return a value of JSON without the keys whose value is null, at any depth."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
 
 
 def takes_schedule_away(request: dict[str, Any]) -> bool:
     """Return whether a request only suspends a CronWorkflow, because its flow has no @schedule.
 
-    Metaflow leaves it with no schedule, which Argo 4.1 does not accept.
+    Metaflow leaves it with no schedule, which Argo 4 does not accept.
     """
     spec = request.get("body", {}).get("spec", {})
     suspended: bool = request["plural"] == "cronworkflows" and spec.get("suspend", False)

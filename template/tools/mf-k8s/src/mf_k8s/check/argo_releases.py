@@ -16,13 +16,13 @@ def only_deploy_helps(compiled: Manifest, completed: Manifest) -> Iterator[str]:
     """
     if annotation(compiled, "cron"):
         yield (
-            "Argo 4 refuses the schedule that `argo-workflows create` by hand writes, unless"
+            "Argo 4 refuses the schedule that a plain `argo-workflows create` writes, unless"
             " METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES=1 is set; `k8s deploy` sets it"
         )
     if joins := sorted(rewritten_tasks(compiled, completed)):
         yield (
-            f"{', '.join(joins)} of `argo-workflows create` by hand waits for ever on Argo 3.7.11,"
-            " 4.0.2 and later, for a branch that was skipped; `k8s deploy` corrects it"
+            f"{', '.join(joins)}: by a plain `argo-workflows create`, this join waits forever for a"
+            " skipped branch, on Argo 3.7.11, 4.0.2 and later; `k8s deploy` corrects it"
         )
 
 

@@ -43,22 +43,22 @@ def check(
     if (namespace or run or env) and not live:
         raise CommandError("--env, --namespace and --run need --live")
     if strict and live:
-        raise CommandError("--strict does not go with --live, which shows what is deployed")
+        raise CommandError("--strict cannot be used with --live, which compares what is deployed")
     project = find_project()
     if rendered:
         if flows or live or strict or format != "table":
-            raise CommandError("--rendered goes with no flow and no other option")
+            raise CommandError("--rendered takes no flow and no other option")
         raise typer.Exit(check_rendered(project, rendered))
     apply_environment(project, env)
     files = project.flow_files(flows or ())
     compiled = compile_flows(project, files)
     work = check_live(project, compiled, namespace, run) if live else check_flows(project, compiled)
     reports = list(with_progress(work, "Comparing", None if live else len(files)))
-    reports = without_helpers(reports, strict=bool(flows))
+    reports = without_helpers(reports, named=bool(flows))
     if not reports:
         print_error(
-            f"k8s: {project.flows_place} has no flow yet; flows under [tool.mf-k8s] in"
-            " pyproject.toml says where else they are"
+            f"k8s: {project.flows_place} has no flow yet; if your flows are elsewhere, set `flows`"
+            " under [tool.mf-k8s] in pyproject.toml"
         )
     if not live:
         clashes = name_clashes(project, reports)
@@ -79,16 +79,16 @@ def check(
     raise typer.Exit(2 if failed else 0 if all(report.matches for report in reports) else 1)
 
 
-def without_helpers(reports: list[Report], strict: bool) -> list[Report]:
+def without_helpers(reports: list[Report], named: bool) -> list[Report]:
     """Return the reports on files that start a flow, and say which others were left out.
 
-    Raise CommandError if no other is left, or if `strict`, where the user has named the files.
+    Raise CommandError if no other is left, or if the user has `named` the files.
     """
     helpers = [report for report in reports if not report.flow and not report.error]
     names = ", ".join(shown_path(report.file) for report in helpers)
-    if helpers and (strict or helpers == reports):
+    if helpers and (named or helpers == reports):
         raise CommandError(
-            f"{names} never starts its flow: end it with"
+            f"no flow is started in {names}: end a flow's file with"
             ' `if __name__ == "__main__":` and a line that calls the class'
         )
     for report in helpers:

@@ -55,19 +55,23 @@ def check_flows(project: Project, compiled: Iterable[CompiledFlow]) -> Iterator[
 
 
 def name_clashes(project: Project, flows: Iterable[CompiledFlow | Report]) -> dict[str, str]:
-    """Return a line for each class of flow that several files define, by the class.
+    """Return a line for each class of flow whose name on Argo Workflows another file's has, too.
 
-    On Argo Workflows one would replace the other.
+    There one would replace the other. Names are lower case, without underscores
+    (sanitize_for_argo in metaflow/plugins/argo/argo_workflows_cli.py).
     """
-    files: dict[str, list[str]] = {}
+    found: dict[str, dict[str, str]] = {}  # by name on Argo Workflows: classes by their files
     for flow in flows:
         name = flow.flow["name"] if isinstance(flow, CompiledFlow) and flow.flow else flow.flow
         if isinstance(name, str):
-            files.setdefault(name, []).append(os.path.relpath(flow.file, project.root))
+            file = os.path.relpath(flow.file, project.root)
+            found.setdefault(name.replace("_", "").lower(), {})[file] = name
     return {
-        name: f"{' and '.join(sorted(paths))} both define {name}: give one of them another name"
-        for name, paths in files.items()
-        if len(paths) > 1
+        name: f"{' and '.join(sorted(classes))} define {' and '.join(sorted({*classes.values()}))},"
+        " which is one name on Argo Workflows: rename all but one"
+        for classes in found.values()
+        if len(classes) > 1
+        for name in classes.values()
     }
 
 
@@ -81,8 +85,8 @@ def start_report(project: Project, result: CompiledFlow, of: str = "compiled") -
     report = dataclasses.replace(report, flow=flow["name"], next=following)
     if not flow["derives"]:
         report.failures.append(
-            f"does not derive from BaseFlow, so k8s.toml is ignored: write class {flow['name']}"
-            f"(BaseFlow), from {project.package} import BaseFlow"
+            "does not derive from BaseFlow, so k8s.toml is ignored: write"
+            f" `from {project.package} import BaseFlow` and `class {flow['name']}(BaseFlow)`"
         )
     return report
 

@@ -46,7 +46,7 @@ def as_json(reports: Sequence[Report]) -> str:
     """Return what `--format json` prints: `version` (1), `equal` and, in `flows`, the reports.
 
     In a report, `by_deploy` has a key for each pod that is right only when `deploy` writes it. Its
-    value lists the settings that `argo-workflows create` by hand leaves off. Beside the pods,
+    value lists the settings that a plain `argo-workflows create` leaves off. Beside the pods,
     `(workflow)` has what [workflow] of k8s.toml sets.
     """
     flows = [asdict(report) | {"file": str(report.file)} for report in reports]

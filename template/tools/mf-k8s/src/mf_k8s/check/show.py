@@ -11,7 +11,7 @@ from .report import Comparison, Report
 
 MARK = "†"
 Pods = Mapping[str, Mapping[str, Comparison]]  # by pod and setting
-RIGHT_BY_DEPLOY = "right when `k8s deploy` writes it; `argo-workflows create` by hand leaves off"
+RIGHT_BY_DEPLOY = "correct only with `k8s deploy`; a plain `argo-workflows create` leaves off"
 
 
 def show_reports(reports: Sequence[Report], markdown: bool) -> None:

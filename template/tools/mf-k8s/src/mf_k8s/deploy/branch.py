@@ -85,6 +85,7 @@ def must_keep_apart(
             if flow.template and not annotation(flow.template, "branch_name"):
                 raise CommandError(
                     f"{shown_path(flow.file)} has no @project, so {environment.file} and"
-                    f" {other.file} have one {flow.template['metadata']['name']} in namespace"
-                    f" {other.namespace}: give the flow @project, or each environment a namespace"
+                    f" {other.file} would both write {flow.template['metadata']['name']} in"
+                    f" namespace {other.namespace}: give the flow @project, or each environment its"
+                    " own namespace"
                 )

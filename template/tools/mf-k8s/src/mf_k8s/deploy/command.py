@@ -14,7 +14,7 @@ from ..project import find_project
 from ..read_pods import WORKFLOW
 from .branch import with_options
 from .create import change_by, compile_to_deploy, deploy_flows, files_to_deploy, must_match
-from .prune import delete_gone, find_gone, object_name
+from .prune import delete_obsolete, find_obsolete, object_name
 
 
 def deploy(
@@ -25,7 +25,8 @@ def deploy(
         bool, typer.Option("--dry-run", help="Only show what would change; the code is uploaded.")
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Also list deployed flows that are gone.")
+        bool,
+        typer.Option("--prune", help="Also list deployed flows that the project no longer has."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --prune: delete them.")] = False,
     debug: Debug = False,
@@ -66,10 +67,10 @@ def deploy(
             pods = sum(len(report.pods.keys() - {WORKFLOW}) for report in reports)
             checking.result = f"{pods} pods match k8s.toml"
     if prune:
-        gone = find_gone(project, compiled, templates)
+        obsolete = find_obsolete(project, templates)
         if yes and not dry_run:
-            delete_gone(gone)
-        for found in gone:
-            print(f"{'deleted' if yes and not dry_run else 'gone':<16} {object_name(found)}")
-        if gone and not yes:
-            print("the same command with --yes, and without --dry-run, deletes it")
+            delete_obsolete(obsolete)
+        for found in obsolete:
+            print(f"{'deleted' if yes and not dry_run else 'obsolete':<16} {object_name(found)}")
+        if obsolete and not yes:
+            print("to delete them, run the same command with --yes and without --dry-run")

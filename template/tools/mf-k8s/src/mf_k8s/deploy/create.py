@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..check.compare import check_flows
+from ..check.compare import check_flows, name_clashes
 from ..check.live import check_live
 from ..check.report import Report
 from ..check.show import show_reports
@@ -103,14 +103,16 @@ def create_requests(
     `script` is the module that runs Metaflow's create for one of them, by run_create, and what it
     is given besides the job.
     """
+    for clash in name_clashes(project, compiled).values():
+        raise CommandError(clash)
     must_match(check_flows(project, compiled))
     # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
     config = read_toml(project.config_file)
     workflow, options = config.get("workflow", {}), environment.create_options
     if "parallelism" in workflow and any(option.startswith("--max-workers") for option in options):
         raise CommandError(
-            "max_workers of the environment, or --max-workers, is parallelism of [workflow] in"
-            f" {project.config_file.name}: keep one"
+            "max_workers of the environment (or --max-workers) and parallelism of [workflow] in"
+            f" {project.config_file.name} set the same limit: keep one of them"
         )
     job = {
         "project": project.name,

@@ -1,10 +1,9 @@
-"""Finds and deletes what a project has deployed of flows that are gone."""
+"""Finds and deletes what a project has deployed, and does not deploy any more."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..cluster_api import ARGO, list_objects
-from ..compile_flows import CompiledFlow
 from ..environments import metaflow_setting
 from ..errors import CommandError
 from ..ownership import LABEL, annotation
@@ -15,28 +14,27 @@ from .branch import chosen_branch
 from .write import write_all
 
 
-def find_gone(
-    project: Project, compiled: Iterable[CompiledFlow], templates: Sequence[Manifest]
-) -> list[dict[str, Any]]:
-    """Return the project's CronWorkflows, Sensors and WorkflowTemplates whose flow is gone.
+def find_obsolete(project: Project, templates: Sequence[Manifest]) -> list[dict[str, Any]]:
+    """Return the CronWorkflows, Sensors and WorkflowTemplates that the project deploys no more.
 
-    `compiled` are all flows of the project, `templates` their WorkflowTemplates. Of flows with
-    @project, only those of the same branch count: another branch may still have the flow. Objects
-    without the project's label are never among them.
+    `templates` are the WorkflowTemplates of all its flows. A flow that is gone leaves such objects,
+    and so does one that gets @project, or another name in it. Of flows with @project, only those of
+    the same branch count: another branch may still have the flow. Objects without the project's
+    label are never among them.
     """
-    flows = {flow.flow["name"] for flow in compiled if flow.flow}
+    current = {template["metadata"]["name"] for template in templates}
     branches = {annotation(template, "branch_name") for template in templates}
     branches |= {chosen_branch(), ""}
     namespace = templates[0]["metadata"]["namespace"]
     sensors = metaflow_setting("ARGO_EVENTS_SENSOR_NAMESPACE") or namespace
     deployed = labelled(project, namespace, "workflowtemplates")
-    gone = [
+    obsolete = [
         template
         for template in deployed
-        if annotation(template, "flow_name") not in flows
+        if template["metadata"]["name"] not in current
         and annotation(template, "branch_name") in branches
     ]
-    names = {template["metadata"]["name"] for template in gone}
+    names = {template["metadata"]["name"] for template in obsolete}
     started = [
         starter
         for starter in [
@@ -45,7 +43,7 @@ def find_gone(
         ]
         if starter["metadata"]["name"] in names | {name.replace(".", "-") for name in names}
     ]
-    return [*started, *gone]
+    return [*started, *obsolete]
 
 
 def labelled(project: Project, namespace: str, plural: str) -> list[dict[str, Any]]:
@@ -67,10 +65,10 @@ def object_name(manifest: Manifest) -> str:
     return f"{manifest['kind']} {manifest['metadata']['name']}"
 
 
-def delete_gone(gone: Iterable[Manifest]) -> None:
+def delete_obsolete(obsolete: Iterable[Manifest]) -> None:
     """Delete objects: all of them, or none."""
     requests: list[Request] = []
-    for manifest in gone:
+    for manifest in obsolete:
         group, _, version = manifest.get("apiVersion", "argoproj.io/v1alpha1").partition("/")
         where = {"group": group, "version": version, "plural": f"{manifest['kind'].lower()}s"}
         metadata = {key: manifest["metadata"][key] for key in ("namespace", "name")}

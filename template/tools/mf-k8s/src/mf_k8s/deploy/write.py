@@ -6,7 +6,7 @@ from typing import Any
 from ..cluster_api import TIMEOUT, api_client, refusals
 from ..errors import CommandError
 from ..progress import print_error
-from ..run_create import Request
+from ..run_create import Request, without_nulls
 
 OF_THE_SERVER = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 
@@ -24,8 +24,10 @@ def write_all(requests: Sequence[Request]) -> None:
         try:
             sent[-1].send()
         except CommandError as error:
-            # one that was refused had no effect; one whose answer was lost may have had
-            if isinstance(error.__cause__, ApiException) or not sent[-1].started:
+            # one that was refused had no effect; a gateway's error or no answer may hide one
+            cause = error.__cause__
+            refused = isinstance(cause, ApiException) and cause.status < 500
+            if refused or not sent[-1].started:
                 sent.pop()
             raise CommandError(f"{error}; {put_back(sent)}") from error
         except BaseException:  # Ctrl-C, or the end of a CI job
@@ -57,6 +59,9 @@ class Write:
         self.what = f"{self.where['plural']}/{self.name}"
         self.started = False
         self.before: dict[str, Any] | None = None  # the object that was there
+        self.written: dict[str, Any] = request.get(
+            "body", {}
+        )  # what the server answers, once it has
         with refusals(f"write {self.what} in namespace {self.where['namespace']}"):
             self.api: Any = client.CustomObjectsApi(api_client())
 
@@ -69,7 +74,8 @@ class Write:
                 version = self.before["metadata"]["resourceVersion"]
                 self.request["body"]["metadata"]["resourceVersion"] = version
             self.started = True
-            getattr(self.api, self.method)(**self.request, _request_timeout=TIMEOUT)
+            send = getattr(self.api, self.method)
+            self.written = send(**self.request, _request_timeout=TIMEOUT)
 
     def undo(self) -> None:
         """Put back the object that was there; raise CommandError if that cannot be done."""
@@ -77,7 +83,8 @@ class Write:
             now = self.read()
             if version_of(now) == version_of(self.before):
                 return
-            if now and now.get("spec") != self.request.get("body", {}).get("spec"):
+            # a server whose definitions have all fields, as Argo 4's, drops those that are null
+            if now and without_nulls(now.get("spec")) != without_nulls(self.written.get("spec")):
                 raise CommandError("somebody else has changed it since")
             named: dict[str, Any] = {**self.where, "_request_timeout": TIMEOUT}
             if not self.before:

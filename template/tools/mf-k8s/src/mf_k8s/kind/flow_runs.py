@@ -133,8 +133,10 @@ def trigger(run: FlowRun) -> str:
 
 
 class WorkflowEnd:
-    """Returns the status of a Workflow that has ended, None before; raise CommandError if Argo does
-    not take it up."""
+    """Returns the status of a Workflow that has ended, or None while it runs.
+
+    Raises CommandError if Argo does not start it.
+    """
 
     def __init__(self, namespace: str, name: str) -> None:
         self.path, self.name = f"{ARGO}/{namespace}/workflows", name

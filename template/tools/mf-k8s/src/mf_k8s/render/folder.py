@@ -69,7 +69,7 @@ def faults(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, s
         elif is_edited(present[name]):
             found[name] = f"was changed by hand: {first_difference(present, wanted, name)}"
         elif name not in wanted:
-            found[name] = "is of a flow that is gone"
+            found[name] = "is of a flow that no longer exists"
         else:
             found[name] = f"is older than the code: {first_difference(present, wanted, name)}"
     return found

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
@@ -12,7 +12,7 @@ from ..ownership import mark
 from ..project import Project
 from ..rbac import EXECUTOR_ROLE, accounts
 from ..read_pods import Manifest, workflow_pods
-from ..run_create import Request, workflow_templates
+from ..run_create import Request, without_nulls, workflow_templates
 
 KUSTOMIZATION = "kustomization.yaml"
 # Projects share service accounts: Argo CD must not delete one with the application of a project.
@@ -95,15 +95,6 @@ def dump(manifest: Manifest) -> str:
         without_nulls(manifest), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1_000_000
     )
     return text
-
-
-def without_nulls(value: Any) -> Any:
-    """Return a value of JSON without the keys whose value is null, at any depth."""
-    if isinstance(value, Mapping):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [without_nulls(item) for item in value]
-    return value
 
 
 def with_header(text: str) -> str:

@@ -1,11 +1,14 @@
 """Keeps secrets out of rendered files, which are committed."""
 
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..environments import Environment
 from ..errors import CommandError
+from ..read_yaml import read_yaml
 
 ADDRESSES = ("slack-webhook-url", "pager-duty-integration-key", "incident-io-api-key")
 OPTION = re.compile(rf"--notify-({'|'.join(ADDRESSES)})\b")
@@ -47,11 +50,35 @@ def must_hold_no_secret(files: Mapping[str, str]) -> None:
 
     So does the file of a flow that reads it while it is compiled, like in @environment.
     """
-    for variable, value in sorted(os.environ.items()):
-        if NAMES_SECRET.search(variable.upper()) and len(value) >= SHORTEST:
-            for name, text in files.items():
-                if value in text:
-                    raise CommandError(
-                        f"the value of the variable {variable} would stand in {name} in clear text,"
-                        f" because the flow's code reads it: {INSTEAD}"
-                    )
+    secrets = {
+        variable: spellings(value.strip())
+        for variable, value in sorted(os.environ.items())
+        if NAMES_SECRET.search(variable.upper()) and len(value.strip()) >= SHORTEST
+    }
+    if not secrets:
+        return
+    # YAML breaks a text of several lines, like a key, so each text is searched, not the file
+    texts = {name: "\n".join([text, *texts_in(read_yaml(text))]) for name, text in files.items()}
+    for variable, values in secrets.items():
+        for name, text in texts.items():
+            if any(value in text for value in values):
+                raise CommandError(
+                    f"the value of the variable {variable} would stand in {name} in clear text,"
+                    f" because the flow's code reads it: {INSTEAD}"
+                )
+
+
+def spellings(value: str) -> list[str]:
+    """Return a value as it is, and as it stands in JSON, and in JSON in JSON."""
+    in_json = json.dumps(value)[1:-1]
+    return [value, in_json, json.dumps(in_json)[1:-1]]
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield each text of a manifest."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for item in value.values() for text in texts_in(item))
+    elif isinstance(value, list):
+        yield from (text for item in value for text in texts_in(item))
