@@ -190,7 +190,7 @@ def parses(name: str, text: str) -> None:
 
 # What GCS and Azure add to pyproject.toml and the README; the harmless one is S3.
 OF_DATASTORE = re.compile(
-    '^    "(azure|google|simple)-[a-z-]+>=[0-9.]+",\n|^Azure also needs [A-Z_]+ there: .*\n',
+    '^    "(azure|google|simple)-[a-z-]+>=[0-9.]+",\n|^Azure also needs [A-Z_]+ in the file: .*\n',
     re.MULTILINE,
 )
 
