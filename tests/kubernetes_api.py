@@ -100,7 +100,7 @@ class Api(BaseHTTPRequestHandler):
                     self.answer(504, {})
                 self.close_connection = True
             else:
-                self.answer(200, body)
+                self.answer(201 if must_be_new else 200, body)
 
     def do_DELETE(self) -> None:
         if self.key() not in self.objects:

@@ -75,7 +75,7 @@ class Write:
                 self.request["body"]["metadata"]["resourceVersion"] = version
             self.started = True
             send = getattr(self.api, self.method)
-            self.written = send(**self.request, _request_timeout=TIMEOUT)
+            self.written = send(**self.request, _request_timeout=TIMEOUT) or self.written
 
     def undo(self) -> None:
         """Put back the object that was there; raise CommandError if that cannot be done."""
