@@ -205,16 +205,13 @@ def compile_once() -> Iterator[None]:
     compiled: dict[Any, Any] = {}
 
     def compile_new(
-        environment: Environment, source: Any, name: Any = None, *rest: Any, **options: Any
+        environment: Environment, source: Any, name: Any = None, filename: Any = None
     ) -> Any:
         key = (type(environment), environment.lexer, *environment.extensions, name, source)
-        if options or key not in compiled:
-            code = compile_text(environment, source, name, *rest, **options)
-            if options:
-                return code
-            compiled[key] = code
-        else:
+        if key in compiled:
             environment.preprocess(source)  # where Copier forgets the loop of the path before
+        else:
+            compiled[key] = compile_text(environment, source, name, filename)
         return compiled[key]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ADVANCED, K8S, write_kubeconfig
+from conftest import ADVANCED, EXAMPLE, K8S, write_kubeconfig
 from mf_k8s.check.compare import compare_workflow
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -101,11 +101,10 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 READY = {"project_name": "ready", "image": "python:3.13-slim", "image_source": "existing"}
 
 
-@pytest.mark.parametrize("answers", [{}, ADVANCED, READY], ids=lambda item: len(item))
+@pytest.mark.parametrize("answers", [{}, EXAMPLE, ADVANCED, READY], ids=lambda item: len(item))
 def test_answers_pass_the_check(
     copy: Callable[..., Path], tmp_path: Path, answers: dict[str, Any]
 ) -> None:
-    """As those of the example do."""
     folder = copy(tmp_path / "project", **answers)
     own = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     done = subprocess.run(

@@ -147,6 +147,7 @@ def test_environment_says_what_it_overrides(
     ("settings", "own", "branch", "dropped"),
     [
         ({"production": True}, {"METAFLOW_BRANCH": "ann"}, "prod", ["METAFLOW_BRANCH"]),
+        ({"METAFLOW_PRODUCTION": "true"}, {"METAFLOW_BRANCH": "ann"}, "prod", ["METAFLOW_BRANCH"]),
         ({"branch": "next"}, {"METAFLOW_PRODUCTION": "1"}, "test.next", ["METAFLOW_PRODUCTION"]),
         ({"production": True, "branch": "next"}, {}, "prod.next", []),
         ({"production": False}, {"METAFLOW_BRANCH": "ann"}, "test.ann", []),

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from .project import Project
 
 SCHEMA = Path(__file__).with_name("environment.schema.json")
 # Keys that are variables of Metaflow's: it takes an option of its own from METAFLOW_… and its name.
-VARIABLES = {"production": "METAFLOW_PRODUCTION", "branch": "METAFLOW_BRANCH"}
-VARIABLES |= {"user": "METAFLOW_USER"}
-BRANCH = ("METAFLOW_PRODUCTION", "METAFLOW_BRANCH")  # which Metaflow joins, to prod.NAME
+PRODUCTION, BRANCH = "METAFLOW_PRODUCTION", "METAFLOW_BRANCH"  # Metaflow joins both to prod.NAME
+VARIABLES = {"production": PRODUCTION, "branch": BRANCH, "user": "METAFLOW_USER"}
+TRUE = ("1", "true", "t", "yes", "y", "on")  # what click takes for it
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,15 @@ def use_environment(environment: Environment) -> list[str]:
     configured, variables = user_configuration() | os.environ, dict(environment.variables)
     os.environ.update(variables)
     changed = [key for key, value in variables.items() if configured.get(key, value) != value]
-    if variables.get("METAFLOW_BRANCH") or variables.get("METAFLOW_PRODUCTION") == "1":
-        changed += [key for key in BRANCH if key not in variables and os.environ.pop(key, "")]
+    if variables.get(BRANCH) or is_production(variables):
+        joined = [key for key in (PRODUCTION, BRANCH) if key not in variables]
+        changed += [key for key in joined if os.environ.pop(key, "")]
     return changed
+
+
+def is_production(variables: Mapping[str, str]) -> bool:
+    """Return whether variables choose production, as Metaflow reads them."""
+    return variables.get(PRODUCTION, "").lower() in TRUE
 
 
 def use_only_environment(environment: Environment, user: str, folder: str) -> None:

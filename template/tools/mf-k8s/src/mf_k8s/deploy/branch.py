@@ -5,13 +5,18 @@ import os
 from collections.abc import Iterable, Sequence
 
 from ..compile_flows import ENVIRONMENT, CompiledFlow
-from ..environments import Environment, environment_names, read_environment
+from ..environments import (
+    BRANCH,
+    PRODUCTION,
+    Environment,
+    environment_names,
+    is_production,
+    read_environment,
+)
 from ..errors import CommandError
 from ..ownership import annotation
 from ..project import Project, shown_path
 
-PRODUCTION, BRANCH = "METAFLOW_PRODUCTION", "METAFLOW_BRANCH"
-TRUE = ("1", "true", "t", "yes", "y", "on")  # what click takes for it
 # Of a flow that is compiled without a choice (format_name in plugins/project_decorator.py).
 NO_CHOICE = f"user.{ENVIRONMENT['METAFLOW_USER']}"
 
@@ -41,7 +46,7 @@ def with_options(environment: Environment, options: Sequence[str]) -> Environmen
 
 def chosen_branch() -> str:
     """Return the branch that the variables choose, as Metaflow names it; empty for no choice."""
-    production = os.environ.get(PRODUCTION, "").lower() in TRUE
+    production = is_production(os.environ)
     if branch := os.environ.get(BRANCH):
         return f"{'prod' if production else 'test'}.{branch}"
     return "prod" if production else ""

@@ -103,8 +103,8 @@ def create_requests(
     `script` is the module that runs Metaflow's create for one of them, by run_create, and what it
     is given besides the job.
     """
-    for clash in name_clashes(project, compiled).values():
-        raise CommandError(clash)
+    if clashes := {*name_clashes(project, compiled).values()}:
+        raise CommandError("; ".join(sorted(clashes)))
     must_match(check_flows(project, compiled))
     # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
     config = read_toml(project.config_file)
