@@ -286,7 +286,7 @@ def test_a_second_time_nothing_changes(project: Project, changes: Any, tmp_path:
     again = adopted(project, tmp_path, changes)
     for name in SHAPES:
         flows = read_flows(again, [again.root / f"flows/{name}.py"])
-        assert [flow.name for flow in flows if not flow.adopted] == []
+        assert [flow.name for flow in flows if not flow.derives] == []
 
 
 def tabs(text: str) -> str:

@@ -517,7 +517,7 @@ def test_kind_toml(k8s: Callable[..., Any], example: Path, settings: str, says: 
 
 @pytest.mark.parametrize("command", [["test"], ["env"], ["logs", "x"]])
 def test_without_a_cluster(k8s: Callable[..., Any], command: list[str]) -> None:
-    assert k8s("kind", *command) == (2, "k8s: no cluster is up: run `k8s kind up`\n")
+    assert k8s("kind", *command) == (2, "k8s: no cluster is up: run `uv run k8s kind up`\n")
 
 
 def test_deploy_wants_a_flow_and_an_environment_that_exist(

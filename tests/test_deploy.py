@@ -261,10 +261,10 @@ def test_the_owner_of_a_deployment_is_named() -> None:
     message = reason_not_created("flows/train.py", METAFLOW, OWN)
     assert "deployed by ann.lee, and" in message
     assert "METAFLOW_USER=ann.lee" in message
-    assert "`k8s deploy flows/train.py -- --authorize TOKEN`" in message
+    assert "`uv run k8s deploy flows/train.py -- --authorize TOKEN`" in message
     message = reason_not_created("flows/train.py", METAFLOW, Environment("prod"))
     assert 'write "user": "ann.lee" into environments/prod.json' in message
-    assert "`k8s deploy flows/train.py --env prod -- --authorize TOKEN`" in message
+    assert "`uv run k8s deploy flows/train.py --env prod -- --authorize TOKEN`" in message
 
 
 PROD = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from mf_k8s.flow_imports import unlisted_imports
-from mf_k8s.image_content import stale_image
+from mf_k8s.image_content import stale_image_notes
 from mf_k8s.project import Project
 from teams import commit, git
 
@@ -121,14 +121,14 @@ def test_tag_that_did_not_change(
     expected = [NOTE.format(named)] if named else []
     if committed and files:
         commit(built.root)
-        assert stale_image(built, "HEAD~1") == expected  # as plan does
-    assert stale_image(built) == expected
+        assert stale_image_notes(built, "HEAD~1") == expected  # as plan does
+    assert stale_image_notes(built) == expected
 
 
 def test_without_history(built: Project) -> None:
     shutil.rmtree(built.root / ".git")
     (built.root / "uv.lock").write_text(FIRST.replace("2.0", "2.1"))
-    assert stale_image(built) == []
+    assert stale_image_notes(built) == []
 
 
 def test_many_packages_are_counted(built: Project) -> None:
@@ -136,4 +136,4 @@ def test_many_packages_are_counted(built: Project) -> None:
     text = lock(numpy="2.0", pandas="3.0", ruff="1", **others)
     needs = ", ".join(f'{{ name = "{name}" }}' for name in ("numpy", *others))
     (built.root / "uv.lock").write_text(text.replace('{ name = "numpy" }', needs, 1))
-    assert stale_image(built) == [NOTE.format("a0, a1, a2 and 1 more")]
+    assert stale_image_notes(built) == [NOTE.format("a0, a1, a2 and 1 more")]

@@ -15,7 +15,7 @@ from conftest import FIGURES, how_many
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 from mf_k8s.check import compare
-from mf_k8s.compile_flows import CompiledFlow, compile_flows
+from mf_k8s.compile_flows import CompiledFile, compile_flows
 from mf_k8s.complete_template import complete_template
 from mf_k8s.config import Config, read_toml, shared_settings
 from mf_k8s.expected_pods import expected_pods
@@ -117,7 +117,7 @@ def project(example: Path) -> Project:
     return Project(example, "churn_model")
 
 
-def compiled(project: Project, files: list[Path]) -> list[CompiledFlow]:
+def compiled(project: Project, files: list[Path]) -> list[CompiledFile]:
     """Return what came of each file; all of them must compile."""
     results = list(compile_flows(project, files))
     assert [result.file for result in results] == files
@@ -131,7 +131,7 @@ def with_config(flow: str, config: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def rich(project: Project, tmp_path_factory: Any) -> tuple[Config, list[CompiledFlow]]:
+def rich(project: Project, tmp_path_factory: Any) -> tuple[Config, list[CompiledFile]]:
     """Return a k8s.toml that says everything, and every shape of flow as it compiles under it."""
     folder = tmp_path_factory.mktemp("rich")
     (folder / "k8s.toml").write_text(RICH)
@@ -269,7 +269,7 @@ def mutations(whole: str) -> Iterator[tuple[str, list[tuple[str, str]], Any]]:
                 yield "move", both, written(manifest, all_pods)
 
 
-def test_every_lost_field_is_found(rich: tuple[Config, list[CompiledFlow]]) -> None:
+def test_every_lost_field_is_found(rich: tuple[Config, list[CompiledFile]]) -> None:
     config, flows = rich
     done, missed = 0, []
     settings_seen = set()
@@ -298,7 +298,7 @@ def test_every_lost_field_is_found(rich: tuple[Config, list[CompiledFlow]]) -> N
 
 
 def test_a_step_without_a_pod_and_a_pod_without_a_step(
-    rich: tuple[Config, list[CompiledFlow]],
+    rich: tuple[Config, list[CompiledFile]],
 ) -> None:
     config, flows = rich
     for result in flows:

@@ -277,7 +277,7 @@ def test_deployment_on_github(case):
     if case.name != "deploy":
         return
     workflow = yaml.safe_load(case.read(".github/workflows/deploy.yml"))
-    assert workflow[True] == {"push": {"tags": ["v*"]}}
+    assert workflow[True] == {"push": {"tags": ["v*"]}, "workflow_dispatch": None}
     assert workflow["permissions"] == {"contents": "read"}
     (job,) = workflow["jobs"].values()
     assert job["permissions"] == {"contents": "read", "id-token": "write", "packages": "write"}

@@ -59,8 +59,8 @@ class FlowFacts(TypedDict):
 
 
 @dataclass(frozen=True)
-class CompiledFlow:
-    """What came of one file."""
+class CompiledFile:
+    """What compiling one file gave: a flow and its template, an error, or neither."""
 
     file: Path
     options: list[str]  # of Metaflow, which every run of the flow needs
@@ -78,7 +78,7 @@ class CompiledFlow:
 
 def compile_flows(
     project: Project, files: Sequence[Path], python: Sequence[str] = (sys.executable,)
-) -> Iterator[CompiledFlow]:
+) -> Iterator[CompiledFile]:
     """Yield what came of each file, in their order, as soon as it is known.
 
     A file that starts no flow is not run. `python` is the command of an interpreter that has what
@@ -87,12 +87,12 @@ def compile_flows(
     flows = [file for file in files if starts_flow(file)]
     compiled = run_worker(project, flows, python) if flows else iter(())
     for file in files:
-        yield next(compiled) if file in flows else CompiledFlow(file, [], None, "", None, None)
+        yield next(compiled) if file in flows else CompiledFile(file, [], None, "", None, None)
 
 
 def run_worker(
     project: Project, files: Sequence[Path], python: Sequence[str]
-) -> Iterator[CompiledFlow]:
+) -> Iterator[CompiledFile]:
     """Yield what came of each file that starts a flow."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
     settings = read_flow_settings(project)
@@ -121,7 +121,7 @@ def run_worker(
                 for line in process.stdout:
                     result = json.loads(line)
                     file = result.pop("file")
-                    yield CompiledFlow(Path(file), options[file], **result)
+                    yield CompiledFile(Path(file), options[file], **result)
                 if process.wait():
                     lines = process.stderr.read().decode().split("\n")
                     reason = next(filter(None, reversed(lines)), f"exit code {process.returncode}")

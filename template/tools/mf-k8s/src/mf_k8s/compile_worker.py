@@ -28,7 +28,7 @@ SIDE_BY_SIDE = 2
 Job = dict[
     str, Any
 ]  # what compile_flows sends: package, bucket, folder, and the options of each file
-Result = dict[str, Any]  # a CompiledFlow, without its file
+Result = dict[str, Any]  # a CompiledFile, without its file
 
 
 def compile_files(job: Job) -> Iterator[Result]:

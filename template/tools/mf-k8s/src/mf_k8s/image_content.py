@@ -1,4 +1,4 @@
-"""Tells whether what the image is built of has changed, and its tag has not."""
+"""Finds what the image is built of that changed while its tag did not."""
 
 import tomllib
 from pathlib import Path
@@ -13,7 +13,7 @@ from .project import Project
 SHOWN = 3  # packages in a message
 
 
-def stale_image(project: Project, commit: str = "") -> list[str]:
+def stale_image_notes(project: Project, commit: str = "") -> list[str]:
     """Return a line if the image's tag is that of a commit, and what it is built of is not.
 
     The commit is by default the one that wrote the tag. No line without a Dockerfile, uv.lock or

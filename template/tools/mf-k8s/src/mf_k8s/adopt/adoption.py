@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..compile_flows import CompiledFlow
+from ..compile_flows import CompiledFile
 from ..config import read_toml, validate
 from ..errors import CommandError
 from ..project import Project, shown_path
-from .propose import Ask, Place, normal_values, propose
+from .propose import Ask, Usage, normal_values, propose
 from .prove import Copy, Proof, copied, flows_to_compile, prove
 from .read_flows import FlowClass, read_flows
 from .rewrite import edits_of, rewritten
@@ -33,8 +33,8 @@ def adopt_flows(project: Project, files: Sequence[Path], config_file: Path, ask:
     Raise CommandError if no file has a flow, or if a flow does not compile, before or after.
     """
     flows = read_flows(project, files)
-    adopted = [flow for flow in flows if flow.adopted]
-    flows = [flow for flow in flows if not flow.adopted]
+    adopted = [flow for flow in flows if flow.derives]
+    flows = [flow for flow in flows if not flow.derives]
     notes = [
         f"{shown_path(flow.file)}: {flow.name} derives from BaseFlow already" for flow in adopted
     ]
@@ -65,7 +65,7 @@ def adopt_flows(project: Project, files: Sequence[Path], config_file: Path, ask:
 
 def compile_before(
     copy: Copy, flows: Sequence[FlowClass], named: Sequence[Path], config_text: str
-) -> tuple[list[Path], list[CompiledFlow], list[str]]:
+) -> tuple[list[Path], list[CompiledFile], list[str]]:
     """Return the files of the copy that compile, what came of them, and why others do not.
 
     Raise CommandError if a flow that is to be adopted does not.
@@ -96,7 +96,7 @@ class Change:
 def propose_change(
     project: Project,
     flows: Sequence[FlowClass],
-    compiled: Sequence[CompiledFlow],
+    compiled: Sequence[CompiledFile],
     config_text: str,
     ask: Ask,
 ) -> Change:
@@ -104,12 +104,12 @@ def propose_change(
 
     Raise CommandError for a value that k8s.toml could not have.
     """
-    places = places_of(flows, compiled)
-    must_be_valid(project, places)
-    proposal = propose(places, tomllib.loads(config_text), ask)
+    usages = usages_of(flows, compiled)
+    must_be_valid(project, usages)
+    proposal = propose(usages, tomllib.loads(config_text), ask)
     edits = edits_of(flows, proposal.rewrites)
     contents = {file: rewritten(project, edit) for file, edit in sorted(edits.items())}
-    return Change(write_config(config_text, proposal.config), contents, unreadable_notes(places))
+    return Change(write_config(config_text, proposal.config), contents, unreadable_notes(usages))
 
 
 def starters(copy: Copy, flows: Sequence[FlowClass], own: Sequence[Path]) -> list[Path]:
@@ -148,7 +148,7 @@ def must_be_adoptable(flows: Sequence[FlowClass]) -> None:
             )
 
 
-def must_compile(results: Sequence[CompiledFlow], when: str) -> None:
+def must_compile(results: Sequence[CompiledFile], when: str) -> None:
     for result in results:
         if result.error:
             raise CommandError(
@@ -157,7 +157,7 @@ def must_compile(results: Sequence[CompiledFlow], when: str) -> None:
             )
 
 
-def must_derive(flows: Sequence[FlowClass], results: Sequence[CompiledFlow]) -> None:
+def must_derive(flows: Sequence[FlowClass], results: Sequence[CompiledFile]) -> None:
     adopted = {(flow.file, flow.name) for flow in flows}
     for result in results:
         flow = result.flow
@@ -168,13 +168,13 @@ def must_derive(flows: Sequence[FlowClass], results: Sequence[CompiledFlow]) -> 
             )
 
 
-def places_of(flows: Sequence[FlowClass], compiled: Sequence[CompiledFlow]) -> list[Place]:
+def usages_of(flows: Sequence[FlowClass], compiled: Sequence[CompiledFile]) -> list[Usage]:
     """Return each @kubernetes of flows.
 
     A value that Metaflow saw otherwise than the source has it counts as unreadable.
     """
     facts = {(result.file, result.flow["name"]): result.flow for result in compiled if result.flow}
-    places = []
+    usages = []
     for flow in flows:
         family = [flow, *(each for each in flows if derives(each, flow))]
         known = [facts[each.file, each.name] for each in family if (each.file, each.name) in facts]
@@ -194,28 +194,28 @@ def places_of(flows: Sequence[FlowClass], compiled: Sequence[CompiledFlow]) -> l
                         for key, value in read.items()
                     ):
                         argument.values, argument.readable = {}, False
-                places.append(Place(flow, step, decorator))
-    return places
+                usages.append(Usage(flow, step, decorator))
+    return usages
 
 
 def derives(flow: FlowClass, base: FlowClass) -> bool:
     return any(parent is base or derives(parent, base) for parent in flow.parents)
 
 
-def must_be_valid(project: Project, places: Sequence[Place]) -> None:
+def must_be_valid(project: Project, usages: Sequence[Usage]) -> None:
     """Raise CommandError, with file and line, for a value that k8s.toml could not have."""
     file = project.settings_file.with_name("k8s.schema.json")
     schema = json.loads(file.read_text(encoding="utf-8"))
-    for place in places:
-        where = f"{place.flow.source.place(place.decorator.line)}: @kubernetes"
-        values = normal_values(place.decorator.values)
+    for usage in usages:
+        where = f"{usage.flow.source.place(usage.decorator.line)}: @kubernetes"
+        values = normal_values(usage.decorator.values)
         validate({key: value for key, value in values.items() if value is not None}, schema, where)
 
 
-def unreadable_notes(places: Sequence[Place]) -> list[str]:
+def unreadable_notes(usages: Sequence[Usage]) -> list[str]:
     return [
-        f"{place.flow.source.place(place.decorator.line)}: step {place.step.name}: only a run knows"
+        f"{usage.flow.source.place(usage.decorator.line)}: step {usage.step.name}: only a run knows"
         f" {text}, so it stays"
-        for place in places
-        for text in place.decorator.unreadable
+        for usage in usages
+        for text in usage.decorator.unreadable
     ]

@@ -24,7 +24,7 @@ VENDORS = re.compile(r"^(nvidia|amd|tesla|geforce|instinct|gpu)$")
 Ask = Callable[[str, Any, Any], bool]
 
 
-class Place(NamedTuple):
+class Usage(NamedTuple):
     """A @kubernetes in the source."""
 
     flow: FlowClass
@@ -36,7 +36,7 @@ class Place(NamedTuple):
 class Rewrite:
     """What becomes of a @kubernetes."""
 
-    place: Place
+    usage: Usage
     own: Leaves  # what stays with the step, without its pool
     pool: str | None = None
 
@@ -49,10 +49,10 @@ class Proposal:
     rewrites: list[Rewrite] = field(default_factory=list)
 
 
-def propose(places: Sequence[Place], config: Config, ask: Ask) -> Proposal:
+def propose(usages: Sequence[Usage], config: Config, ask: Ask) -> Proposal:
     """Return the proposal for the @kubernetes of steps; `config` is what is in k8s.toml."""
     leaves = {
-        id(place.decorator): leaves_of(normal_values(place.decorator.values)) for place in places
+        id(usage.decorator): leaves_of(normal_values(usage.decorator.values)) for usage in usages
     }
     shared = shared_settings(config)
     present = leaves_of(shared)
@@ -64,10 +64,10 @@ def propose(places: Sequence[Place], config: Config, ask: Ask) -> Proposal:
     shared = merge(shared, settings_of(added))
     present = leaves_of(shared)
     rewrites = []
-    for place in places:
-        found = leaves[id(place.decorator)]
+    for usage in usages:
+        found = leaves[id(usage.decorator)]
         own = {leaf: value for leaf, value in found.items() if present.get(leaf, ...) != value}
-        rewrites.append(Rewrite(place, own | moved_claims(own, present)))
+        rewrites.append(Rewrite(usage, own | moved_claims(own, present)))
     pools = make_pools(rewrites, config.get("pools", {}))
     return Proposal({**config, **shared, **({"pools": pools} if pools else {})}, rewrites)
 
@@ -128,7 +128,7 @@ def make_pools(rewrites: Sequence[Rewrite], present: Mapping[str, Any]) -> dict[
     A pool is what several steps have on their own, two values or more: all of it, or the placement.
     """
     pools = dict(present)
-    able = [rewrite for rewrite in rewrites if not rewrite.place.decorator.unreadable]
+    able = [rewrite for rewrite in rewrites if not rewrite.usage.decorator.unreadable]
     for part in (dict, placement):
         sets = [part(rewrite.own) for rewrite in able if not rewrite.pool]
         for leaves in sets:

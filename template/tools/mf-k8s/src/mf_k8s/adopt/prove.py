@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..compile_flows import CompiledFlow, FlowFacts, run_worker
+from ..compile_flows import CompiledFile, FlowFacts, run_worker
 from ..complete_template import complete_template
 from ..config import Config, shared_settings
 from ..errors import CommandError
@@ -75,7 +75,7 @@ class Copy:
         self.started[starter] = flow.file
         return starter
 
-    def compile(self, files: Sequence[Path], config_text: str) -> list[CompiledFlow]:
+    def compile(self, files: Sequence[Path], config_text: str) -> list[CompiledFile]:
         """Return what came of files of the copy, with another k8s.toml.
 
         A result has the file of the project, not that of the copy.
@@ -146,7 +146,7 @@ def listed_by_git(root: Path, *options: str) -> list[str]:
     return [name for name in listed.split("\0") if name]
 
 
-def pods_of(result: CompiledFlow, config: Config) -> dict[str, Any]:
+def pods_of(result: CompiledFile, config: Config) -> dict[str, Any]:
     """Return a flow's planned settings; of a flow of BaseFlow those that `deploy` writes."""
     assert result.flow and result.template
     template = result.template
@@ -157,7 +157,7 @@ def pods_of(result: CompiledFlow, config: Config) -> dict[str, Any]:
 
 
 def prove(
-    before: Sequence[CompiledFlow], after: Sequence[CompiledFlow], old: Config, new: Config
+    before: Sequence[CompiledFile], after: Sequence[CompiledFile], old: Config, new: Config
 ) -> Proof:
     """Return how the pods of flows differ; `old` and `new` are what is in k8s.toml.
 

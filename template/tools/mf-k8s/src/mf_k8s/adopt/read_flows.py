@@ -62,7 +62,7 @@ class FlowClass:
     line: int
     plain_bases: list[int]  # the positions of FlowSpec among its bases
     parents: list["FlowClass"]
-    adopted: bool  # derives from BaseFlow
+    derives: bool  # from BaseFlow
     foreign_base: str  # a base that is in no file of the project, or empty
     steps: list[Step]
 
@@ -96,7 +96,7 @@ class FlowReader:
 
     def _flow_class(self, source: Source, node: ast.ClassDef) -> FlowClass | None:
         plain, parents, foreign = [], [], ""
-        adopted = (source.file, node.name) == (self.base_file, "BaseFlow")
+        derives = (source.file, node.name) == (self.base_file, "BaseFlow")
         for index, base in enumerate(node.bases):
             definition = self.sources.definition(source, base)
             if definition and not definition.source:
@@ -111,12 +111,12 @@ class FlowReader:
             for item in node.body
             if isinstance(item, ast.FunctionDef) and self.is_step(source, item)
         ]
-        adopted = adopted or any(parent.adopted for parent in parents)
-        if not (plain or parents or adopted or (foreign and steps)):
+        derives = derives or any(parent.derives for parent in parents)
+        if not (plain or parents or derives or (foreign and steps)):
             return None
         known = plain or parents
         foreign = "" if known else foreign
-        return FlowClass(source, node.name, node.lineno, plain, parents, adopted, foreign, steps)
+        return FlowClass(source, node.name, node.lineno, plain, parents, derives, foreign, steps)
 
     def is_step(self, source: Source, function: ast.FunctionDef) -> bool:
         return any(self.is_metaflows(source, each, "step") for each in function.decorator_list)

@@ -31,11 +31,11 @@ def edits_of(flows: Sequence[FlowClass], rewrites: Sequence[Rewrite]) -> dict[Pa
     """Return the changes of each file."""
     edits: dict[Path, Edits] = {}
     for flow in flows:
-        if flow.plain_bases and not flow.adopted:
+        if flow.plain_bases and not flow.derives:
             found = edits.setdefault(flow.file, Edits(flow.source))
             found.bases[flow.name] = flow.plain_bases
     for rewrite in rewrites:
-        flow, step, _ = rewrite.place
+        flow, step, _ = rewrite.usage
         found = edits.setdefault(flow.file, Edits(flow.source))
         found.decorators.setdefault((flow.name, step.name), []).append(rewrite)
     return edits
@@ -131,7 +131,7 @@ class Adopter(cst.CSTTransformer):
 
     def rewrite(self, function: cst.FunctionDef, rewrite: Rewrite) -> cst.FunctionDef:
         """Return a step with its @kubernetes changed, or taken off. Comments stay."""
-        index = rewrite.place.decorator.index
+        index = rewrite.usage.decorator.index
         old = function.decorators[index]
         new = self.decorator(old, rewrite)
         kept = comments(new) if new else []
@@ -153,7 +153,7 @@ class Adopter(cst.CSTTransformer):
 
     def decorator(self, old: cst.Decorator, rewrite: Rewrite) -> cst.Decorator | None:
         """Return the decorator that takes the place of @kubernetes, or None for none."""
-        decorator = rewrite.place.decorator
+        decorator = rewrite.usage.decorator
         if not rewrite.own and not rewrite.pool and not decorator.unreadable:
             return None
         if not decorator.written_here:

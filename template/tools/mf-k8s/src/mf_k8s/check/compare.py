@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from ..compile_flows import CompiledFlow, FlowFacts
+from ..compile_flows import CompiledFile, FlowFacts
 from ..complete_template import complete_template
 from ..config import Config, argo_spelling, read_toml, shared_settings
 from ..expected_pods import expected_pods, plain_step_pod
 from ..flow_imports import unlisted_imports
-from ..image_content import stale_image
+from ..image_content import stale_image_notes
 from ..metaflow_defaults import MetaflowDefault
 from ..ownership import annotation
 from ..project import Project
@@ -38,7 +38,7 @@ ANSWERS = ("image", "service_account", "gpu", "gpu_vendor", "shared_memory", "cp
 CLAIMS = "persistent_volume_claims"
 
 
-def check_flows(project: Project, compiled: Iterable[CompiledFlow]) -> Iterator[Report]:
+def check_flows(project: Project, compiled: Iterable[CompiledFile]) -> Iterator[Report]:
     """Yield the report on each compiled flow, as it is done."""
     config = read_toml(project.config_file)
     first = True
@@ -48,13 +48,13 @@ def check_flows(project: Project, compiled: Iterable[CompiledFlow]) -> Iterator[
             report = check_flow(report, result.template, result.flow, config)
             if first:
                 report.notes.extend(differing_answers(config, project.root))
-                report.notes.extend(stale_image(project))
+                report.notes.extend(stale_image_notes(project))
             first = False
             report.notes.extend(unlisted_imports(project, result.file))
         yield report
 
 
-def name_clashes(project: Project, flows: Iterable[CompiledFlow | Report]) -> dict[str, str]:
+def name_clashes(project: Project, flows: Iterable[CompiledFile | Report]) -> dict[str, str]:
     """Return a line for each class of flow whose name on Argo Workflows another file's has, too.
 
     There one would replace the other. Names are lower case, without underscores
@@ -62,7 +62,7 @@ def name_clashes(project: Project, flows: Iterable[CompiledFlow | Report]) -> di
     """
     found: dict[str, dict[str, str]] = {}  # by name on Argo Workflows: classes by their files
     for flow in flows:
-        name = flow.flow["name"] if isinstance(flow, CompiledFlow) and flow.flow else flow.flow
+        name = flow.flow["name"] if isinstance(flow, CompiledFile) and flow.flow else flow.flow
         if isinstance(name, str):
             file = os.path.relpath(flow.file, project.root)
             found.setdefault(name.replace("_", "").lower(), {})[file] = name
@@ -75,7 +75,7 @@ def name_clashes(project: Project, flows: Iterable[CompiledFlow | Report]) -> di
     }
 
 
-def start_report(project: Project, result: CompiledFlow, of: str = "compiled") -> Report:
+def start_report(project: Project, result: CompiledFile, of: str = "compiled") -> Report:
     """Return the report on a flow whose pods are not yet compared."""
     flow = result.flow
     report = Report(file=result.file, of=of, error=result.error, log=result.log)

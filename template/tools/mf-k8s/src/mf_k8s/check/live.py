@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..cluster_api import ARGO, list_objects
-from ..compile_flows import CompiledFlow, FlowFacts
+from ..compile_flows import CompiledFile, FlowFacts
 from ..config import Config, read_toml, step_settings
 from ..environments import metaflow_setting
 from ..expected_pods import expected_pods
@@ -50,7 +50,7 @@ class Expectation:
 
 def check_live(
     project: Project,
-    compiled: Iterable[CompiledFlow],
+    compiled: Iterable[CompiledFile],
     namespace: str = "",
     run: str | None = "",
     templates: Sequence[Manifest] | None = None,
@@ -112,7 +112,7 @@ def expectation(
     return Expectation(pods, defaults, origins(steps, defaults))
 
 
-def own_objects(cluster: OnCluster, project: Project, result: CompiledFlow) -> OnCluster:
+def own_objects(cluster: OnCluster, project: Project, result: CompiledFile) -> OnCluster:
     """Return what a namespace has of one flow; another project may have a flow of its name."""
     assert result.flow and result.template
     flow, metaflow_project = result.flow["name"], annotation(result.template, "project_name")

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 
-from ..compile_flows import ENVIRONMENT, CompiledFlow
+from ..compile_flows import ENVIRONMENT, CompiledFile
 from ..environments import (
     BRANCH,
     PRODUCTION,
@@ -52,7 +52,7 @@ def chosen_branch() -> str:
     return "prod" if production else ""
 
 
-def must_choose_branch(compiled: Iterable[CompiledFlow], environment: Environment) -> None:
+def must_choose_branch(compiled: Iterable[CompiledFile], environment: Environment) -> None:
     """Raise CommandError for a flow with @project that neither its code nor a variable places.
 
     Metaflow would deploy it to a branch of the user's own, which nobody else can replace.
@@ -74,7 +74,7 @@ def must_choose_branch(compiled: Iterable[CompiledFlow], environment: Environmen
 
 
 def must_keep_apart(
-    project: Project, compiled: Iterable[CompiledFlow], environment: Environment
+    project: Project, compiled: Iterable[CompiledFile], environment: Environment
 ) -> None:
     """Raise CommandError for a flow without @project that another environment has by the same name.
 

@@ -15,7 +15,7 @@ from ..check.live import check_live
 from ..check.report import Report
 from ..check.show import show_reports
 from ..cluster_api import ARGO, list_objects
-from ..compile_flows import CompiledFlow, compile_flows
+from ..compile_flows import CompiledFile, compile_flows
 from ..config import read_toml, shared_settings
 from ..environments import OWN, Environment
 from ..errors import CommandError
@@ -40,7 +40,7 @@ OWNER = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's res
 
 def deploy_flows(
     project: Project,
-    compiled: Sequence[CompiledFlow],
+    compiled: Sequence[CompiledFile],
     dry_run: bool = False,
     environment: Environment = OWN,
 ) -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ def files_to_deploy(project: Project, names: Sequence[str]) -> list[Path]:
 
 def compile_to_deploy(
     project: Project, files: Sequence[Path], environment: Environment
-) -> list[CompiledFlow]:
+) -> list[CompiledFile]:
     """Return the flows of files, compiled.
 
     Raise CommandError if the environment does not say to which branch they go, lets another
@@ -94,7 +94,7 @@ def compile_to_deploy(
 
 def create_requests(
     project: Project,
-    compiled: Sequence[CompiledFlow],
+    compiled: Sequence[CompiledFile],
     environment: Environment,
     script: Sequence[str],
 ) -> list[Request]:
@@ -129,7 +129,7 @@ def create_requests(
 
 def create_flow(
     project: Project,
-    flow: CompiledFlow,
+    flow: CompiledFile,
     job: dict[str, Any],
     environment: Environment,
     script: Sequence[str],
@@ -161,7 +161,7 @@ def create_flow(
 
 
 def must_be_complete(
-    project: Project, compiled: Sequence[CompiledFlow], templates: Sequence[Manifest]
+    project: Project, compiled: Sequence[CompiledFile], templates: Sequence[Manifest]
 ) -> None:
     """Raise CommandError unless every pod of the WorkflowTemplates is as k8s.toml says.
 
@@ -204,7 +204,7 @@ def reason_not_created(file: str, output: str, environment: Environment) -> str:
         return (
             f"it was deployed by {owner[1]}, and Metaflow lets only that user, or whoever has its"
             f" production token, deploy it again: {setting}, or give the token once,"
-            f" `k8s deploy {file}{env} -- --authorize TOKEN`"
+            f" `uv run k8s deploy {file}{env} -- --authorize TOKEN`"
         )
     if variable := EVENTS.search(output):
         place = environment.file if environment.name else "Metaflow's configuration"

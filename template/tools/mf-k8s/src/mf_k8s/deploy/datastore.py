@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from ..compile_flows import CompiledFlow
+from ..compile_flows import CompiledFile
 from ..environments import Environment, metaflow_setting
 from ..errors import CommandError
 
 ROOTS = {"s3": "s3://bucket/folder", "gs": "gs://bucket/folder", "azure": "container/folder"}
 
 
-def must_have_datastore(environment: Environment, compiled: Iterable[CompiledFlow]) -> None:
+def must_have_datastore(environment: Environment, compiled: Iterable[CompiledFile]) -> None:
     """Raise CommandError unless Metaflow is configured with a datastore that pods can reach."""
     where = environment.file if environment.name else "Metaflow's configuration"
     kind = metaflow_setting("DEFAULT_DATASTORE")

@@ -87,5 +87,5 @@ def find_running_cluster(project: Project) -> Cluster:
     """Return the project's cluster; raise CommandError if `kind up` has not made it."""
     cluster = find_cluster(project)
     if not cluster.is_made:
-        raise CommandError("no cluster is up: run `k8s kind up`")
+        raise CommandError("no cluster is up: run `uv run k8s kind up`")
     return cluster

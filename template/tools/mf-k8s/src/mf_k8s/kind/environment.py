@@ -22,7 +22,7 @@ def cluster_variables(project: Project, cluster: Cluster) -> dict[str, str]:
     try:
         address, *_ = run_program("docker", "port", cluster.control_plane, str(S3_PORT)).split()
     except CommandError as error:
-        raise CommandError("the cluster is stopped: k8s kind up starts it") from error
+        raise CommandError("the cluster is stopped: `uv run k8s kind up` starts it") from error
     return {
         **{f"METAFLOW_ARGO_EVENTS_{name}": "default" for name in EVENTS},
         "METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1",  # Argo 4 knows no other key

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cluster_api import ARGO, list_objects
-from ..compile_flows import CompiledFlow
+from ..compile_flows import CompiledFile
 from ..deploy.create import deploy_flows
 from ..errors import CommandError
 from ..project import Project
@@ -31,7 +31,7 @@ class FlowRun:
     project: Project
     cluster: Cluster
     namespace: str
-    compiled: CompiledFlow
+    compiled: CompiledFile
     parameters: Sequence[str]
     name: str  # of the files: two flows may have one file name, in different folders
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..check.live import check_live
-from ..compile_flows import CompiledFlow, compile_flows
+from ..compile_flows import CompiledFile, compile_flows
 from ..deploy.create import must_match
 from ..environments import read_environment
 from ..errors import CommandError
@@ -40,7 +40,7 @@ def test_flows(
         raise CommandError("no flow to test: tests/kind.toml skips all, or these files start none")
     namespace = read_environment(project, "kind").namespace
 
-    def passes(result: CompiledFlow) -> bool:
+    def passes(result: CompiledFile) -> bool:
         own = parameters or settings.get(result.file.stem, {}).get("parameters", ())
         title = flow_title(project, result.file)
         return all(
@@ -58,7 +58,7 @@ def test_flows(
             raise
 
 
-def number_of_steps(result: CompiledFlow) -> int:
+def number_of_steps(result: CompiledFile) -> int:
     return len(result.flow["steps"]) if result.flow else 0
 
 

@@ -33,10 +33,11 @@ def cluster_config(cluster: Cluster, count: int) -> str:
     return json.dumps(kind | {"nodes": [control_plane, *workers]})
 
 
-def is_up_to_date(cluster: Cluster, config: str) -> bool:
-    """Return whether the cluster is there and made with `config`; start it if it has stopped.
+def reuse_or_delete(cluster: Cluster, config: str) -> bool:
+    """Return whether the cluster is there and made with `config`.
 
-    One that was made otherwise is deleted. Raise CommandError if it is not this project's.
+    Such a cluster is started if it has stopped; one that was made otherwise is deleted. Raise
+    CommandError if this project did not make it.
     """
     exists = cluster.name in run_program("kind", "get", "clusters").split()
     if exists and not cluster.config_file.exists():

@@ -93,7 +93,7 @@ class RunWatch:
         if now - self.active_at > IDLE:
             raise CommandError(
                 f"{self.flow}: no pod of this run has been at work for {IDLE} s, and it has not"
-                " ended: `k8s kind logs FOLDER` collects what the cluster knows of it"
+                " ended: `uv run k8s kind logs FOLDER` collects what the cluster knows"
             )
 
     def print_progress(self, own: Objects, reasons: Mapping[str, str]) -> None:

@@ -21,7 +21,7 @@ from .capacity import advertise, node_capacity, placements, real_cores
 from .cluster import Cluster, read_json
 from .images import Needed, load_images
 from .installs import apply, argo_release, await_deployments, install, kind_yaml
-from .nodes import cluster_config, configure_nodes, create_cluster, is_up_to_date
+from .nodes import cluster_config, configure_nodes, create_cluster, reuse_or_delete
 from .objects import needed_objects
 
 
@@ -65,7 +65,7 @@ def bring_up_nodes(project: Project, cluster: Cluster, needed: "Future[Needed]")
     changed = read_json(cluster.capacity_file) != [cores, capacity]
     if changed:
         advertise(cluster, capacity, cores)
-    was_up = is_up_to_date(cluster, config)
+    was_up = reuse_or_delete(cluster, config)
     needed.set_result((sorted({pod["image"] for pod in needs.pods if "image" in pod}), len(nodes)))
     if not was_up:
         with stage("cluster") as creating:

@@ -14,7 +14,7 @@ from ..config import read_toml, shared_settings
 from ..errors import CommandError
 from ..flow_files import starts_flow
 from ..flow_imports import unlisted_imports
-from ..image_content import stale_image
+from ..image_content import stale_image_notes
 from ..programs import UV, git, git_or_nothing
 from ..project import Project, flow_patterns, read_table
 from .differences import Plan, differences, planned_settings
@@ -32,7 +32,7 @@ def plan_against(project: Project, reference: str) -> Plan:
         old, problems = older_settings(older, python)
     plan = differences(old, new, name)
     plan["notes"] = [f"at {name}: {problem}" for problem in problems]
-    plan["notes"] += stale_image(project, name)
+    plan["notes"] += stale_image_notes(project, name)
     for file in filter(starts_flow, project.flow_files()):
         plan["notes"] += unlisted_imports(project, file)
     return plan

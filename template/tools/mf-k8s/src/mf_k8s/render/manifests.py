@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from ..compile_flows import CompiledFlow
+from ..compile_flows import CompiledFile
 from ..ownership import mark
 from ..project import Project
 from ..rbac import EXECUTOR_ROLE, accounts
@@ -35,7 +35,7 @@ Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]$"), [
 
 def rendered_files(
     project: Project,
-    compiled: Sequence[CompiledFlow],
+    compiled: Sequence[CompiledFile],
     requests: Sequence[Request],
     environment: str,
     command: str,
@@ -58,7 +58,7 @@ def rendered_files(
 
 def rights_of_pods(
     project: Project,
-    compiled: Iterable[CompiledFlow],
+    compiled: Iterable[CompiledFile],
     templates: Sequence[Manifest],
     role: str,
 ) -> list[dict[str, Any]]:
