@@ -19,6 +19,7 @@ class Api(BaseHTTPRequestHandler):
     objects: dict[str, dict[str, Any]] = {}
     tried: list[dict[str, Any]] = []
     refused: set[str] = set()  # names that cannot be written
+    refusal = 409, "Conflict"  # their status and message
     lost: set[str] = set()  # those that are written, and whose answer does not arrive
     has_gateway = False  # which answers then, with an error of its own
     has_argo = True
@@ -85,8 +86,11 @@ class Api(BaseHTTPRequestHandler):
         present = self.objects.get(key)
         version = body["metadata"].get("resourceVersion")
         stale = present and version != present["metadata"]["resourceVersion"]
-        if key in self.refused or (must_be_new == bool(present)) or (not must_be_new and stale):
-            self.answer(409, {"reason": "Conflict"})
+        if key in self.refused:
+            status, message = self.refusal
+            self.answer(status, {"message": message})
+        elif (must_be_new == bool(present)) or (not must_be_new and stale):
+            self.answer(409, {"message": "Conflict"})
         elif "dryRun=All" in self.url.query:
             self.tried.append(body)
             self.answer(200, body)

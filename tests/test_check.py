@@ -586,7 +586,7 @@ def test_two_files_with_a_flow_of_one_name(k8s: Run, project: Path) -> None:
     shutil.copy(project / "flows/hello.py", project / "flows/other.py")
     done = k8s("check")
     assert done.returncode == 1
-    assert "flows/hello.py and flows/other.py define HelloFlow, which is one name" in done.stdout
+    assert "flows/hello.py and flows/other.py define HelloFlow, which Argo" in done.stdout
 
 
 @pytest.mark.parametrize("missing", ["k8s.toml", "flows"])

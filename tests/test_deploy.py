@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from mf_k8s.deploy.write import Write, write_all
 from mf_k8s.environments import OWN, Environment
 from mf_k8s.errors import CommandError
 from mf_k8s.project import Project
+from mf_k8s.run_create import without_replaced_deletes
 from test_base import s3  # noqa: F401  # a fixture
 
 WHERE = {"group": "argoproj.io", "version": "v1alpha1", "namespace": "team-a"}
@@ -129,9 +131,46 @@ def test_an_interrupted_deploy_is_put_back(
         write_all([request("create", "workflowtemplates", name, "new") for name in "abc"])
     assert values(api) == {}
     assert capsys.readouterr().err == (
-        "k8s: interrupted; workflowtemplates/b was put back as it was;"
+        "k8s: interrupted; what was written is put back first\n"
+        "k8s: workflowtemplates/b was put back as it was;"
         " workflowtemplates/a was put back as it was\n"
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_interruption_does_not_stop_the_undoing(
+    api: type[Api], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    undo, api.refused = Write.undo, {"workflowtemplates/c"}
+
+    def interrupted(write: Write) -> None:
+        os.kill(os.getpid(), number)
+        undo(write)
+
+    monkeypatch.setattr(Write, "undo", interrupted)
+    with pytest.raises(CommandError, match="workflowtemplates/a was put back as it was"):
+        write_all([request("create", "workflowtemplates", name, "new") for name in "abc"])
+    assert values(api) == {}
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_refusal_by_a_quota_gives_its_reason(api: type[Api]) -> None:
+    """It has the status of a missing right, but no Role helps."""
+    api.refused, api.refusal = {"workflowtemplates/a"}, (403, "exceeded quota: templates")
+    with pytest.raises(CommandError, match="403 Forbidden: exceeded quota: templates; nothing"):
+        write_all([request("create", "workflowtemplates", "a", "new")])
+    api.refusal = 403, 'User "ci" cannot create resource "workflowtemplates"'
+    with pytest.raises(CommandError, match="not allowed to write workflowtemplates/a .* Role"):
+        write_all([request("create", "workflowtemplates", "a", "new")])
+
+
+def test_a_sensor_is_replaced_not_deleted_first() -> None:
+    """Metaflow deletes that of an older version; in the dry run it is then still there."""
+    delete = "delete_namespaced_custom_object", {**WHERE, "plural": "sensors", "name": "a"}
+    other = "delete_namespaced_custom_object", {**WHERE, "plural": "sensors", "name": "b"}
+    replace = request("replace", "sensors", "a", "new")
+    assert without_replaced_deletes([delete, other, replace]) == [other, replace]
+    assert without_replaced_deletes([replace, delete]) == [replace, delete]
 
 
 def test_what_argo_has_written_meanwhile_does_not_hinder(api: type[Api]) -> None:
@@ -251,8 +290,8 @@ def test_what_events_need_is_named() -> None:
         "    METAFLOW_ARGO_EVENTS_EVENT in your configuration."
     )
     assert reason_not_created("flows/train.py", output, Environment("prod")) == (
-        "@trigger needs METAFLOW_ARGO_EVENTS_EVENT: write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE"
-        " and _SERVICE_ACCOUNT into environments/prod.json"
+        "@trigger needs METAFLOW_ARGO_EVENTS_EVENT: write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE,"
+        " _SERVICE_ACCOUNT and _WEBHOOK_URL into environments/prod.json"
     )
 
 
@@ -425,6 +464,21 @@ def test_environments_of_one_namespace_need_a_project(project: Path, deploy: Dep
     )
 
 
+def test_environments_of_one_branch_are_refused(project: Path, deploy: Deploy) -> None:
+    """A copy of prod.json that is still production would replace production's flows."""
+    prod = json.loads((project / "environments/prod.json").read_text())
+    (project / "environments/staging.json").write_text(json.dumps(prod | {"production": True}))
+    (project / "environments/prod.json").write_text(json.dumps(prod | {"production": True}))
+    code, output = deploy("--env", "staging", "--dry-run")
+    assert code == 2
+    assert (
+        "environments/staging.json and environments/prod.json both write the branch prod in"
+        " namespace team-a: give each its own `branch` or namespace\n" in output
+    )
+    code, output = deploy("--env", "staging", "--dry-run", "--", "--branch", "next")
+    assert code == 0, output  # prod.next
+
+
 def test_two_flows_of_one_name_are_refused(project: Path, api: type[Api], deploy: Deploy) -> None:
     """Argo's names are lower case: the second would replace the first."""
     text = (project / "flows/hello.py").read_text()
@@ -432,7 +486,7 @@ def test_two_flows_of_one_name_are_refused(project: Path, api: type[Api], deploy
     code, output = deploy("--env", "prod")
     assert code == 2
     assert (
-        "k8s: flows/hello.py and flows/second.py define HelloFLOW and HelloFlow, which is one name"
-        " on Argo Workflows: rename all but one\n" in output
+        "k8s: flows/hello.py and flows/second.py define HelloFLOW and HelloFlow, which Argo"
+        " Workflows and the datastore do not keep apart: rename all but one\n" in output
     )
     assert api.objects == {} and api.tried == []

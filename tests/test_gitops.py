@@ -18,9 +18,15 @@ from conftest import UV, find_python, run
 from kubernetes_api import Api
 from mf_k8s.environments import Environment
 from mf_k8s.errors import CommandError
+from mf_k8s.project import Project
 from mf_k8s.render.folder import faults, write_folder
 from mf_k8s.render.manifests import dump, with_header
-from mf_k8s.render.render_flows import Rendering, must_replace, recorded_rendering
+from mf_k8s.render.render_flows import (
+    Rendering,
+    must_replace,
+    recorded_rendering,
+    rendering_of,
+)
 from mf_k8s.render.reproducible import stable_content, stored_gzip
 from mf_k8s.render.secret_values import must_hold_no_secret, must_need_no_secret
 from teams import commit, git
@@ -313,6 +319,31 @@ def test_a_folder_holds_what_is_rendered_and_no_more(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="did not write: overlay; move them"):
         write_folder(folder, {})
     assert (folder / "a.yaml").exists()
+
+
+def test_an_option_of_several_lines_is_refused(tmp_path: Path) -> None:
+    """The rendering is recorded in one line."""
+    options = ["--tag=a:b", "--workflow-description=Trains.\nDaily."]
+    with pytest.raises(CommandError, match="^--workflow-description has a line break"):
+        rendering_of(Project(tmp_path, "churn"), "prod", [], options)
+
+
+def test_notify_is_left_out_of_what_is_not_uploaded(first: Path) -> None:
+    """A pull request shows what a project deploys that has `notify`, which cannot be rendered."""
+    file = first / "environments/prod.json"
+    file.write_text(json.dumps({**PROD, "notify": ["error"]}))
+    try:
+        code, output = k8s(first, "render", "--env", "prod", "-o", "look", "--no-upload")
+        assert code == 0, output
+        assert "`notify` of environments/prod.json is left out: only `k8s deploy`" in output
+        assert "notify" not in "".join(contents(first / "look").values())
+        code, output = k8s(first, "check", "--rendered", "look")
+        assert code == 2 and "--notify-on-error: an address" in output
+        code, output = k8s(first, "render", "--env", "prod", "-o", "look")
+        assert code == 2 and "--notify-on-error: an address" in output
+    finally:
+        file.write_text(json.dumps(PROD))
+        shutil.rmtree(first / "look")
 
 
 def test_how_it_was_rendered_is_recorded() -> None:

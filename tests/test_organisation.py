@@ -194,6 +194,23 @@ def test_index_that_does_not_answer(tmp_path):
     assert line.startswith(start), line
 
 
+@pytest.mark.parametrize(
+    ("tool", "image"),
+    [
+        ("mf-k8s==0.3.0", "uv:python3.13-bookworm-slim"),
+        ("mf-k8s @ git+https://a.example/b@v0.3.0", "uv:python3.13-bookworm"),
+    ],
+)
+def test_gitlab_jobs_have_git_where_the_tool_comes_from_it(template, tmp_path, tool, image):
+    fork = tmp_path / "fork"
+    shutil.copytree(template, fork, ignore=shutil.ignore_patterns(".git"))
+    values = {"ci": "gitlab", "tool": tool}
+    (fork / FILE).write_text(in_place_of_values((fork / FILE).read_text(), values))
+    project = render(fork, tmp_path / "churn")
+    pipeline = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+    assert pipeline["default"]["image"] == f"ghcr.io/astral-sh/{image}"
+
+
 def test_example_makes_what_the_docs_show(template, tmp_path):
     shutil.copytree(template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
     (tmp_path / "fork" / FILE).write_text(EXAMPLE)

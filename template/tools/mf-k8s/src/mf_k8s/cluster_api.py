@@ -71,6 +71,14 @@ def ask(
     return json.loads(answer.data)
 
 
+def reason_given(body: Any) -> str:
+    """Return the message of a Status of Kubernetes, from JSON; empty for any other answer."""
+    try:
+        return str(json.loads(body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return ""
+
+
 @contextlib.contextmanager
 def refusals(work: str) -> Iterator[None]:
     """Raise CommandError, naming the work, for what the Kubernetes client raises."""
@@ -86,10 +94,13 @@ def refusals(work: str) -> Iterator[None]:
                 f"cannot {work}: the cluster does not accept your credentials, which may have"
                 " expired: log in to it again, until `kubectl auth whoami` names you"
             ) from error
-        if error.status == 403:
+        reason = reason_given(error.body)
+        if error.status == 403 and (not reason or " cannot " in reason):  # by RBAC, not by a quota
             raise CommandError(
                 f"your account is not allowed to {work}: ask for a Role that allows it"
             ) from error
-        raise CommandError(f"cannot {work}: {error.status} {error.reason}") from error
+        raise CommandError(
+            f"cannot {work}: {error.status} {error.reason}{reason and f': {reason}'}"
+        ) from error
     except (config.ConfigException, HTTPError) as error:
         raise CommandError(f"no cluster answers: {error}") from error

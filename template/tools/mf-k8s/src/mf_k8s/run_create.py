@@ -6,7 +6,7 @@ For scripts: a process can create one flow only (see compile_worker).
 import json
 import runpy
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -69,7 +69,27 @@ def run_create(job: Job, send: Send) -> None:
     except SystemExit as end:
         if end.code:
             raise
-    Path(job["requests_file"]).write_text(json.dumps(requests))
+    Path(job["requests_file"]).write_text(json.dumps(without_replaced_deletes(requests)))
+
+
+def without_replaced_deletes(requests: Sequence[Request]) -> list[Request]:
+    """Return requests without those that delete an object which a later one writes.
+
+    Metaflow deletes and creates a Sensor that its older versions have written (ArgoWorkflows in
+    metaflow/plugins/argo/argo_workflows.py). In a dry run it is still there, so it is replaced.
+    """
+    return [
+        (method, request)
+        for index, (method, request) in enumerate(requests)
+        if "body" in request
+        or identity(request) not in [identity(later) for _, later in requests[index + 1 :]]
+    ]
+
+
+def identity(request: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return plural, namespace and name of what a request writes or deletes."""
+    name = request.get("name") or request["body"]["metadata"]["name"]
+    return request["plural"], request["namespace"], name
 
 
 def workflow_templates(requests: Iterable[Request]) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..compile_flows import ENVIRONMENT, CompiledFile
 from ..environments import (
@@ -44,10 +44,10 @@ def with_options(environment: Environment, options: Sequence[str]) -> Environmen
     return dataclasses.replace(environment, create_options=options)
 
 
-def chosen_branch() -> str:
-    """Return the branch that the variables choose, as Metaflow names it; empty for no choice."""
-    production = is_production(os.environ)
-    if branch := os.environ.get(BRANCH):
+def branch_of(variables: Mapping[str, str]) -> str:
+    """Return the branch that variables choose, as Metaflow names it; empty for no choice."""
+    production = is_production(variables)
+    if branch := variables.get(BRANCH):
         return f"{'prod' if production else 'test'}.{branch}"
     return "prod" if production else ""
 
@@ -57,7 +57,7 @@ def must_choose_branch(compiled: Iterable[CompiledFile], environment: Environmen
 
     Metaflow would deploy it to a branch of the user's own, which nobody else can replace.
     """
-    if chosen_branch():
+    if branch_of(os.environ):
         return
     for flow in compiled:
         if flow.template and annotation(flow.template, "branch_name") == NO_CHOICE:
@@ -76,18 +76,27 @@ def must_choose_branch(compiled: Iterable[CompiledFile], environment: Environmen
 def must_keep_apart(
     project: Project, compiled: Iterable[CompiledFile], environment: Environment
 ) -> None:
-    """Raise CommandError for a flow without @project that another environment has by the same name.
+    """Raise CommandError for a flow that another environment would write by the same name.
 
-    What is deployed to the one would replace that of the other.
+    Each deployment would replace the other's. A flow without @project has one name in a namespace,
+    and a flow with it one name for each branch.
     """
     if not environment.name:
         return
+    branch = branch_of(os.environ)
     for name in sorted({*environment_names(project)} - {environment.name, "kind"}):
         other = read_environment(project, name)
         if (other.context, other.namespace) != (environment.context, environment.namespace):
             continue
+        same_branch = branch and branch == branch_of(dict(other.variables))
         for flow in compiled:
-            if flow.template and not annotation(flow.template, "branch_name"):
+            has_project = flow.template and annotation(flow.template, "branch_name")
+            if has_project and same_branch:
+                raise CommandError(
+                    f"{environment.file} and {other.file} both write the branch {branch} in"
+                    f" namespace {other.namespace}: give each its own `branch` or namespace"
+                )
+            if flow.template and not has_project:
                 raise CommandError(
                     f"{shown_path(flow.file)} has no @project, so {environment.file} and"
                     f" {other.file} would both write {flow.template['metadata']['name']} in"

@@ -209,8 +209,8 @@ def reason_not_created(file: str, output: str, environment: Environment) -> str:
     if variable := EVENTS.search(output):
         place = environment.file if environment.name else "Metaflow's configuration"
         return (
-            f"@trigger needs {variable[1]}: write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE and"
-            f" _SERVICE_ACCOUNT into {place}"
+            f"@trigger needs {variable[1]}: write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE,"
+            f" _SERVICE_ACCOUNT and _WEBHOOK_URL into {place}"
         )
     lines = [line.strip() for line in output.splitlines()]
     return " ".join(list(filter(None, lines))[-4:])

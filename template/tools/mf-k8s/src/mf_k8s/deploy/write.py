@@ -1,6 +1,9 @@
 """Writes objects to the cluster: all of them, or what was there before."""
 
-from collections.abc import Sequence
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..cluster_api import TIMEOUT, api_client, refusals
@@ -8,7 +11,8 @@ from ..errors import CommandError
 from ..progress import print_error
 from ..run_create import Request, without_nulls
 
-OF_THE_SERVER = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
+SET_BY_SERVER = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 
 
 def write_all(requests: Sequence[Request]) -> None:
@@ -31,20 +35,39 @@ def write_all(requests: Sequence[Request]) -> None:
                 sent.pop()
             raise CommandError(f"{error}; {put_back(sent)}") from error
         except BaseException:  # Ctrl-C, or the end of a CI job
-            print_error(f"k8s: interrupted; {put_back(sent)}")
+            print_error("k8s: interrupted; what was written is put back first")
+            print_error(f"k8s: {put_back(sent)}")
             raise
 
 
 def put_back(sent: Sequence["Write"]) -> str:
-    """Undo what was written, the last first, and return a line that says what came of it."""
+    """Undo what was written, the last first, and return a line that says what came of it.
+
+    Another Ctrl-C or SIGTERM does not stop it halfway.
+    """
     lines = []
-    for write in reversed(sent):
-        try:
-            write.undo()
-            lines.append(f"{write.what} was put back as it was")
-        except CommandError as error:
-            lines.append(f"{write.what} IS CHANGED, because it could not be put back: {error}")
+    with without_interruption():
+        for write in reversed(sent):
+            try:
+                write.undo()
+                lines.append(f"{write.what} was put back as it was")
+            except CommandError as error:
+                lines.append(f"{write.what} IS CHANGED, because it could not be put back: {error}")
     return "; ".join(lines) or "nothing was written"
+
+
+@contextlib.contextmanager
+def without_interruption() -> Iterator[None]:
+    """Ignore SIGINT and SIGTERM, which reach the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTIONS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 class Write:
@@ -118,4 +141,4 @@ def version_of(manifest: dict[str, Any] | None) -> str | None:
 def own_metadata(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return an object's metadata without what the server sets."""
     metadata = manifest["metadata"].items()
-    return {key: value for key, value in metadata if key not in OF_THE_SERVER}
+    return {key: value for key, value in metadata if key not in SET_BY_SERVER}

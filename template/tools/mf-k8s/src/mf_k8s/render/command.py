@@ -37,7 +37,10 @@ def render(
     project = find_project()
     rendering = rendering_of(project, env, flows or (), context.obj or ())
     must_replace(output, own_files(output), rendering)
-    files = render_flows(project, rendering, upload=not no_upload)
+    # without an upload it is a look at what `deploy` would write, and `deploy` can notify
+    files = render_flows(
+        project, rendering, upload=not no_upload, leave_out_notify=no_upload
+    )
     removed = write_folder(output, files)
     print_line(f"{'written':<16} {len(files)} files in {shown_path(output)}")
     for name in removed:

@@ -22,7 +22,7 @@ from ..progress import stage
 from ..project import Project, shown_path
 from ..run_create import workflow_templates
 from .manifests import HEADER, KUSTOMIZATION, rendered_files
-from .secret_values import must_hold_no_secret, must_need_no_secret
+from .secret_values import must_hold_no_secret, must_need_no_secret, without_notify
 
 PROGRAM = ["k8s", "render"]
 
@@ -44,7 +44,13 @@ class Rendering:
 def rendering_of(
     project: Project, environment: str, names: Sequence[str], options: Sequence[str]
 ) -> Rendering:
-    """Return the rendering of flows that a user has named."""
+    """Return the rendering of flows that a user has named.
+
+    Raise CommandError for an option of several lines: the rendering is recorded in one.
+    """
+    if several := [option for option in options if "\n" in option]:
+        name = several[0].partition("=")[0].partition("\n")[0]
+        raise CommandError(f"{name} has a line break, which render cannot record: write it in one line")
     files = project.flow_files(names) if names else ()
     paths = [os.path.relpath(file, project.root) for file in files]
     return Rendering(environment, paths, options)
@@ -82,13 +88,18 @@ def must_replace(folder: Path, present: Mapping[str, str], rendering: Rendering)
         )
 
 
-def render_flows(project: Project, rendering: Rendering, upload: bool) -> dict[str, str]:
+def render_flows(
+    project: Project, rendering: Rendering, upload: bool, leave_out_notify: bool = False
+) -> dict[str, str]:
     """Return the text of each file by its name.
 
     With `upload` the code packages go to the environment's datastore. Raise CommandError with the
-    reason if a flow does not pass the check, or if a file would hold a secret.
+    reason if a flow does not pass the check, or if a file would hold a secret. The environment's
+    `notify` needs one, unless it is left out.
     """
     environment = read_environment(project, rendering.environment)
+    if leave_out_notify:
+        environment = without_notify(environment)
     with tempfile.TemporaryDirectory() as folder:
         if environment.name == "kind":
             use_cluster(project)

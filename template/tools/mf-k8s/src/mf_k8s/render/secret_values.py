@@ -1,5 +1,6 @@
 """Keeps secrets out of rendered files, which are committed."""
 
+import dataclasses
 import json
 import os
 import re
@@ -8,9 +9,11 @@ from typing import Any
 
 from ..environments import Environment
 from ..errors import CommandError
+from ..progress import print_line
 from ..read_yaml import read_yaml
 
 ADDRESSES = ("slack-webhook-url", "pager-duty-integration-key", "incident-io-api-key")
+NOTIFY_ON = "--notify-on-"
 OPTION = re.compile(rf"--notify-({'|'.join(ADDRESSES)})\b")
 VARIABLES = {
     "METAFLOW_SERVICE_AUTH_KEY",
@@ -28,10 +31,20 @@ NAMES_SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|WEBHOOK|CREDEN
 SHORTEST = 12  # characters of a value that is hardly a word
 
 
+def without_notify(environment: Environment) -> Environment:
+    """Return an environment without its `notify`, and print a line if it has any."""
+    others = [
+        option for option in environment.create_options if not option.startswith(NOTIFY_ON)
+    ]
+    if len(others) < len(environment.create_options):
+        print_line(f"`notify` of {environment.file} is left out: only `k8s deploy` can write it")
+    return dataclasses.replace(environment, create_options=tuple(others))
+
+
 def must_need_no_secret(environment: Environment) -> None:
     """Raise CommandError if an environment has Metaflow write a secret in clear text."""
     for option in environment.create_options:
-        if OPTION.match(option) or option.startswith("--notify-on-"):
+        if OPTION.match(option) or option.startswith(NOTIFY_ON):
             name = option.partition("=")[0]
             raise CommandError(
                 f"{name}: an address of notifications is a secret, and would stand in the files in"
