@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from conftest import K8S
 from kubernetes_api import Api
-from mf_k8s.check.argo_releases import only_deploy_helps
+from mf_k8s.check.argo_releases import release_problems
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.complete_template import complete_template
 from mf_k8s.deploy.create import reason_not_created
 from mf_k8s.deploy.write import Write, write_all
-from mf_k8s.environments import OWN, Environment
+from mf_k8s.environments import NO_ENVIRONMENT, Environment
 from mf_k8s.errors import CommandError
 from mf_k8s.project import Project
 from mf_k8s.run_create import without_replaced_deletes
@@ -234,14 +234,14 @@ def test_a_conditional_join_names_no_skipped_output(example: Path) -> None:
     del before["meet"]
     assert after == before
 
-    notes = [*only_deploy_helps(template, complete_template(template, {}, {}))]
+    notes = [*release_problems(template, complete_template(template, {}, {}))]
     assert notes == [
         "meet: by a plain `argo-workflows create`, this join waits forever for a skipped branch, on"
         " Argo 3.7.11, 4.0.2 and later; `k8s deploy` corrects it"
     ]
     scheduled = {**template["metadata"]["annotations"], "metaflow/cron": "0 * * * ? *"}
     template["metadata"]["annotations"] = scheduled
-    assert "Argo 4 refuses the schedule" in [*only_deploy_helps(template, template)][0]
+    assert "Argo 4 refuses the schedule" in [*release_problems(template, template)][0]
 
 
 @pytest.mark.parametrize("flow", ["branch", "nested", "recursion"])
@@ -249,7 +249,7 @@ def test_other_flows_are_not_rewritten(example: Path, flow: str) -> None:
     template = compiled(example, flow)
     completed = complete_template(template, {}, {})
     assert input_paths(completed) == input_paths(template)
-    assert [*only_deploy_helps(template, completed)] == []
+    assert [*release_problems(template, completed)] == []
 
 
 def test_the_whole_workflow_is_completed(example: Path) -> None:
@@ -290,14 +290,14 @@ def test_what_events_need_is_named() -> None:
         "    METAFLOW_ARGO_EVENTS_EVENT in your configuration."
     )
     assert reason_not_created("flows/train.py", output, Environment("prod")) == (
-        "@trigger needs METAFLOW_ARGO_EVENTS_EVENT: write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE,"
-        " _SERVICE_ACCOUNT and _WEBHOOK_URL into environments/prod.json"
+        "@trigger needs METAFLOW_ARGO_EVENTS_EVENT: write METAFLOW_ARGO_EVENTS_EVENT,"
+        " _EVENT_SOURCE, _SERVICE_ACCOUNT and _WEBHOOK_URL into environments/prod.json"
     )
 
 
 def test_the_owner_of_a_deployment_is_named() -> None:
     """And both ways out: Metaflow's last lines have neither."""
-    message = reason_not_created("flows/train.py", METAFLOW, OWN)
+    message = reason_not_created("flows/train.py", METAFLOW, NO_ENVIRONMENT)
     assert "deployed by ann.lee, and" in message
     assert "METAFLOW_USER=ann.lee" in message
     assert "`uv run k8s deploy flows/train.py -- --authorize TOKEN`" in message

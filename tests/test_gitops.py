@@ -23,7 +23,7 @@ from mf_k8s.render.folder import faults, write_folder
 from mf_k8s.render.manifests import dump, with_header
 from mf_k8s.render.render_flows import (
     Rendering,
-    must_replace,
+    must_not_drop_flows,
     recorded_rendering,
     rendering_of,
 )
@@ -251,7 +251,7 @@ def test_a_folder_belongs_to_its_environment_and_flows(tmp_path: Path) -> None:
 
     def replaces(old: Rendering, new: Rendering) -> bool:
         try:
-            must_replace(tmp_path, {"kustomization.yaml": with_header(f"# {old}\n")}, new)
+            must_not_drop_flows(tmp_path, {"kustomization.yaml": with_header(f"# {old}\n")}, new)
         except CommandError as error:
             assert str(error).endswith("render all of that again, or choose another folder")
             return False
@@ -262,7 +262,7 @@ def test_a_folder_belongs_to_its_environment_and_flows(tmp_path: Path) -> None:
     assert replaces(everything, everything) and replaces(one, everything) and replaces(one, two)
     assert not replaces(everything, one) and not replaces(two, one)
     assert not replaces(Rendering("staging"), everything)
-    must_replace(tmp_path, {}, one)
+    must_not_drop_flows(tmp_path, {}, one)
 
 
 def test_check_rendered(rendered: Path, first: Path) -> None:

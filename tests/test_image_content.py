@@ -79,8 +79,8 @@ def lock(**versions: str) -> str:
 FIRST = lock(numpy="2.0", pandas="3.0", ruff="1")
 IMAGE = 'image = "ghcr.io/acme/churn:1.2.3"\n'
 NOTE = (
-    "what the image is built of changed ({}), the tag of ghcr.io/acme/churn:1.2.3 did not:"
-    " uv run k8s image --bump"
+    "what the image is built of changed ({}), but the tag of ghcr.io/acme/churn:1.2.3 did not:"
+    " run `uv run k8s image --bump`"
 )
 # What is written after the commit that set the tag, and what is named then.
 CHANGES: dict[str, tuple[dict[str, str | None], str]] = {

@@ -204,7 +204,8 @@ def test_after_a_restart_of_the_machine(seed: Project) -> None:
     """Its nodes are stopped: that is said, and `kind up` starts them, with all that they hold."""
     (before,) = seed.get("nodes")
     run("docker", "stop", f"{CLUSTER}-control-plane", cwd=seed.folder)
-    assert "the cluster is stopped: `uv run k8s kind up` starts it" in seed.k8s("kind", "test", code=2)
+    stopped = seed.k8s("kind", "test", code=2)
+    assert "the cluster is stopped: `uv run k8s kind up` starts it" in stopped
     seed.k8s("kind", "up")
     (after,) = seed.get("nodes")
     assert before["metadata"]["uid"] == after["metadata"]["uid"]

@@ -75,13 +75,13 @@ class SharedConfiguration(FlowMutator):
             if "k8s_overrides" in attributes and "is_step" not in attributes:
                 raise ConfigurationError(f"{name} has @k8s but no @step: write @step below @k8s")
         mutators = mutable_flow._flow_cls._flow_state[FlowStateItems["FLOW_MUTATORS"]]
-        if is_last(self, mutators):
+        if ensure_last(self, mutators):
             for _, step in mutable_flow.steps:
                 step.add_decorator(StepConfiguration)
             mutators.insert(0, mutators.pop())
 
     def mutate(self, mutable_flow: Any) -> None:
-        """Note the command and `--with kubernetes`; put back what a team's mutators are to see."""
+        """Note the command and `--with`; put back the @kubernetes that `pre_mutate` set aside."""
         self.command = current_command()
         if self.command.name in ("run", "resume", "spin"):
             os.environ[LOCAL_RUN] = "1"  # a flow that a pod starts runs its steps in that pod
@@ -101,10 +101,10 @@ class SharedConfiguration(FlowMutator):
 class StepConfiguration(StepMutator):
     """Replaces a step's @kubernetes by one with the merged settings, after a team's own mutators.
 
-    They see what they see on a plain FlowSpec: @kubernetes that they change is the step's own.
+    Those see the step's own @kubernetes, and may change it, as on a plain FlowSpec.
     """
 
-    # Metaflow calls a mutator once, and too early in a flow with @pypi_base: not so this one.
+    # Metaflow mutates once, and too early in a flow with @pypi_base: this lets it mutate again.
     _mutate_called = property(lambda _: False, lambda *_: None)
     command: Command | None = None
     with_options: list[Any] = []
@@ -119,7 +119,7 @@ class StepConfiguration(StepMutator):
         function = mutable_step._my_step
         if not issubclass(flow := mutable_step.flow._flow_cls, BaseFlow):
             raise ConfigurationError(f"@k8s needs BaseFlow: write class {flow.__name__}(BaseFlow)")
-        if is_last(self, function.config_decorators):
+        if ensure_last(self, function.config_decorators):
             self.own = take_kubernetes(function)
 
     def mutate(self, mutable_step: Any) -> None:
@@ -159,7 +159,7 @@ class BaseFlow(FlowSpec):
     k8s_config: Any  # what is in k8s.toml, for steps to read; an artifact of each run
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let a flow have an `__init__(self)`: Metaflow makes a second with use_cli=False."""
+        """Let a flow define `__init__(self)`, though Metaflow also calls it with use_cli=False."""
         super().__init_subclass__(**options)
         own = cls.__init__
         if "use_cli" not in inspect.signature(own).parameters:
@@ -201,10 +201,10 @@ def k8s(pool: Any = None, **settings: Any) -> Callable[[Step], Step]:
     return decorate
 
 
-def is_last(mutator: Any, mutators: list[Any]) -> bool:
-    """Return whether a mutator is the last; if not, let Metaflow call it again in the end.
+def ensure_last(mutator: Any, mutators: list[Any]) -> bool:
+    """Return whether a mutator is last in its list; if not, append it, to be called again.
 
-    Metaflow is iterating over the list, to which other mutators may add more.
+    Metaflow is iterating over the list, and other mutators may still append more.
     """
     if mutators[-1] is mutator:
         mutators[:] = [*(each for each in mutators if each is not mutator), mutator]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from metaflow.exception import MetaflowException
 from metaflow.user_configs import config_parameters as configs
 
-# The command k8s works with this number alone, and compares it (project.py in mf_k8s).
+# `k8s` refuses a project whose number is not its own (CONTRACT in project.py of mf_k8s).
 CONTRACT = 1
 PACKAGE = Path(__file__).resolve().parent
 CONFIG = "k8s.toml"
@@ -91,7 +91,7 @@ def parse(file: Path) -> dict[str, Any]:
 
 
 def refuse_keys_below_tables(config: dict[str, Any], where: str) -> None:
-    """Raise ConfigurationError for a key at the end of the file, which TOML puts in a table."""
+    """Raise ConfigurationError for a top-level key below a [table], to which TOML adds it."""
     rules = schema()["properties"]
     for table in rules.keys() & config.keys() - {*NOT_OF_STEPS}:
         values, rule = config[table], rules[table].get("additionalProperties")
@@ -114,7 +114,7 @@ def settings_schema() -> dict[str, Any]:
 
 
 def validate(value: Any, where: str, rule: dict[str, Any] | None = None, key: str = "") -> None:
-    """Raise ConfigurationError unless `value` fits `rule` of JSON Schema, by default settings'."""
+    """Raise ConfigurationError unless `value` fits a schema `rule`, by default that of a step."""
     rule = settings_schema() if rule is None or "allOf" in rule else rule
     of_items = {"description": rule["description"]}  # if an item's rule has none of its own
     if not fits(value, rule):

@@ -26,7 +26,7 @@ def api_client() -> Any:
     try:
         if in_a_pod():
             config.load_incluster_config()
-        else:  # by itself the library knows the KUBECONFIG of when it was imported
+        else:  # without the argument the library uses the KUBECONFIG from when it was imported
             config.load_kube_config(os.environ.get("KUBECONFIG") or None)
     except (config.ConfigException, OSError) as error:
         raise CommandError(
@@ -49,7 +49,7 @@ def list_objects(path: str, **query: str) -> list[Any]:
     Raise CommandError if it does not answer, or refuses.
     """
     *_, namespace, plural = path.split("/")
-    with refusals(f"list {plural} in namespace {namespace}"):
+    with explain_errors(f"list {plural} in namespace {namespace}"):
         items: list[Any] = ask("GET", path, query=query)["items"]
         return items
 
@@ -80,27 +80,29 @@ def reason_given(body: Any) -> str:
 
 
 @contextlib.contextmanager
-def refusals(work: str) -> Iterator[None]:
-    """Raise CommandError, naming the work, for what the Kubernetes client raises."""
+def explain_errors(action: str) -> Iterator[None]:
+    """Turn an error of the Kubernetes client into a CommandError that names the action."""
     from kubernetes import client, config
     from urllib3.exceptions import HTTPError
 
     try:
         yield
     except client.ApiException as error:
-        # a kubeconfig whose program for credentials fails asks as nobody
+        # if the kubeconfig's credential plugin fails, the request is anonymous
         if error.status == 401 or "system:anonymous" in str(error.body):
             raise CommandError(
-                f"cannot {work}: the cluster does not accept your credentials, which may have"
+                f"cannot {action}: the cluster does not accept your credentials, which may have"
                 " expired: log in to it again, until `kubectl auth whoami` names you"
             ) from error
         reason = reason_given(error.body)
         if error.status == 403 and (not reason or " cannot " in reason):  # by RBAC, not by a quota
             raise CommandError(
-                f"your account is not allowed to {work}: ask for a Role that allows it"
+                f"your account is not allowed to {action}: ask for a Role that allows it"
             ) from error
         raise CommandError(
-            f"cannot {work}: {error.status} {error.reason}{reason and f': {reason}'}"
+            f"cannot {action}: {error.status} {error.reason}{reason and f': {reason}'}"
         ) from error
     except (config.ConfigException, HTTPError) as error:
-        raise CommandError(f"no cluster answers: {error}") from error
+        raise CommandError(
+            f"no cluster answers: {error}; check the network, and the server of kubectl's context"
+        ) from error

@@ -1,8 +1,8 @@
 """The program that compiles flows, run by compile_flows in a process of its own.
 
-Metaflow reads its configuration once, when it is imported, and compile_flows gives it another one
-than the user's. `k8s plan` runs this in the environment of another revision, perhaps with another
-interpreter. So neither this nor flow_facts, which it loads from its file, imports this package.
+Metaflow reads its configuration once, when it is imported, and compile_flows replaces the user's.
+`k8s plan` runs this in the environment of another revision, perhaps with another interpreter,
+which may lack this package. So neither this nor flow_facts, loaded from its file, imports it.
 """
 
 import gc
@@ -145,8 +145,8 @@ def reason_of(problem: BaseException, printed: str) -> str:
     if hasattr(problem, "headline"):
         reason = f"{problem.headline}: {reason}"
     if "--environment=" in reason:
-        table = "into the flow's table in tests/kind.toml"
-        reason += f'; write options = ["--environment=pypi"] {table}'
+        option = '["--environment=pypi"]'
+        reason += f"; write options = {option} into the flow's table in tests/kind.toml"
     return " ".join(reason.split())
 
 
@@ -158,7 +158,7 @@ def run_file(file: str, package: str) -> dict[str, Any] | None:
     import metaflow
 
     facts: dict[str, Any] = {}
-    flows: list[Any] = []  # Metaflow makes another of the same flow once Configs are known
+    flows: list[Any] = []  # Metaflow makes a second instance once it knows the Configs' values
     construct = metaflow.FlowSpec.__init__
 
     def initialize(flow: Any, use_cli: bool = True) -> None:
@@ -176,12 +176,12 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
     """Compile a flow and return its FlowFacts (see compile_flows)."""
     from metaflow import parameters
 
-    code = load_flow_facts()
+    flow_facts = load_flow_facts()
     base = sys.modules.get(f"{package}.base")
     derives = base is not None and isinstance(flow, base.BaseFlow)
     if not derives:
-        code.keep_what_is_written()
-    written = code.watch_overrides(flow)
+        flow_facts.record_written_attributes()
+    written = flow_facts.watch_overrides(flow)
     if any(argument.startswith("--environment") for argument in sys.argv):
         resolve_offline()
     with parameters.flow_context(type(flow)):
@@ -195,12 +195,12 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
     final = flows[-1]
     with parameters.flow_context(type(final)):
         names = final._graph.sorted_nodes
-        steps = {name: code.step_facts(final, name, written[name]) for name in names}
+        steps = {name: flow_facts.step_facts(final, name, written[name]) for name in names}
     return {
         "name": flow.name,
         "derives": derives,
         "start": final._graph.start_step,
-        "hooks": code.hook_images(final),
+        "hooks": flow_facts.hook_images(final),
         "steps": steps,
     }
 

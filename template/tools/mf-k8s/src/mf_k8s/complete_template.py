@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .config import argo_spelling
-from .read_pods import OF_WORKFLOW, WHOLE_WORKFLOW, Manifest, step_name
+from .read_pods import INHERITED, WORKFLOW_SPEC, Manifest, step_name
 
 CONDITIONAL_JOIN = "metaflow.plugins.argo.conditional_input_paths"  # in the command of its pod
 TASK_ID = re.compile(r"\{\{tasks\.([\w-]+)\.outputs\.parameters\.task-id\}\}")
@@ -31,12 +31,12 @@ def complete_template(
     (addSchedulingConstraints in argo-workflows' workflow/controller/workflowpod.go).
     """
     completed = let_conditional_joins_start(workflow_template)
-    of_workflow = workflow_fields(shared)
-    completed["spec"] |= of_workflow | whole_workflow_fields(workflow)
+    inherited = inherited_fields(shared)
+    completed["spec"] |= inherited | workflow_spec_fields(workflow)
     for template in completed["spec"]["templates"]:
         correct_secrets(template.get("container") or {})
         if step_name(template):
-            keep_what_is_removed(template, of_workflow)
+            apply_removals(template, inherited)
     return completed
 
 
@@ -61,17 +61,17 @@ def let_conditional_joins_start(workflow_template: Manifest) -> dict[str, Any]:
     return completed
 
 
-def workflow_fields(shared: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a WorkflowSpec that Argo hands on to pods."""
-    fields = {OF_WORKFLOW[key]: shared[key] for key in OF_WORKFLOW if shared.get(key)}
+def inherited_fields(shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a WorkflowSpec that pods inherit where they have none of their own."""
+    fields = {INHERITED[key]: shared[key] for key in INHERITED if shared.get(key)}
     if "imagePullSecrets" in fields:
         fields["imagePullSecrets"] = [{"name": name} for name in fields["imagePullSecrets"]]
     return fields
 
 
-def whole_workflow_fields(workflow: Mapping[str, Any]) -> dict[str, Any]:
+def workflow_spec_fields(workflow: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a WorkflowSpec that k8s.toml's [workflow] names."""
-    return {WHOLE_WORKFLOW[key]: argo_spelling(value) for key, value in workflow.items()}
+    return {WORKFLOW_SPEC[key]: argo_spelling(value) for key, value in workflow.items()}
 
 
 def correct_secrets(container: dict[str, Any]) -> None:
@@ -81,13 +81,13 @@ def correct_secrets(container: dict[str, Any]) -> None:
         container["envFrom"] = [*container.get("envFrom", ()), secret]
 
 
-def keep_what_is_removed(template: dict[str, Any], of_workflow: Mapping[str, Any]) -> None:
-    """Keep a shared value off a step that has removed it with None, although the workflow has it.
+def apply_removals(template: dict[str, Any], inherited: Mapping[str, Any]) -> None:
+    """Keep a step from inheriting from the workflow what it removes with None.
 
     A null in a strategic merge patch removes the field.
     """
     template["serviceAccountName"] = template.get("serviceAccountName") or "default"
     patch = json.loads(template.get("podSpecPatch") or "{}")
-    removed = [key for key in of_workflow if not template.get(key) and key not in patch]
+    removed = [key for key in inherited if not template.get(key) and key not in patch]
     if removed:
         template["podSpecPatch"] = json.dumps(patch | dict.fromkeys(removed))

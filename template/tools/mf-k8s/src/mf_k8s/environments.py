@@ -12,10 +12,10 @@ from .errors import CommandError
 from .project import Project
 
 SCHEMA = Path(__file__).with_name("environment.schema.json")
-# Keys that are variables of Metaflow's: it takes an option of its own from METAFLOW_… and its name.
+# Keys that stand for options of Metaflow's, which it also reads from METAFLOW_ and their name.
 PRODUCTION, BRANCH = "METAFLOW_PRODUCTION", "METAFLOW_BRANCH"  # Metaflow joins both to prod.NAME
 VARIABLES = {"production": PRODUCTION, "branch": BRANCH, "user": "METAFLOW_USER"}
-TRUE = ("1", "true", "t", "yes", "y", "on")  # what click takes for it
+TRUE = ("1", "true", "t", "yes", "y", "on")  # what click reads as true
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Environment:
         return dict(self.variables).get("METAFLOW_KUBERNETES_NAMESPACE", "default")
 
 
-OWN = Environment()  # the user's own configuration
+NO_ENVIRONMENT = Environment()  # the user's own configuration alone
 
 
 def read_environment(project: Project, name: str) -> Environment:
@@ -104,8 +104,8 @@ def use_environment(environment: Environment) -> list[str]:
 
     Return the keys whose values change. As variables, the settings win over every file that
     Metaflow reads and leave the files as they are, production tokens included (from_conf in
-    metaflow/metaflow_config_funcs.py). An environment that names production or a branch is not
-    joined with the other one of the user's own.
+    metaflow/metaflow_config_funcs.py). If the environment chooses production or a branch, the
+    user's own setting of the other is removed, because Metaflow would join the two.
     """
     configured, variables = user_configuration() | os.environ, dict(environment.variables)
     os.environ.update(variables)
@@ -122,7 +122,7 @@ def is_production(variables: Mapping[str, str]) -> bool:
 
 
 def use_only_environment(environment: Environment, user: str, folder: str) -> None:
-    """Make an environment all that Metaflow is configured by, for this process and what it starts.
+    """Configure Metaflow by an environment alone, for this process and what it starts.
 
     `user` is the deploying user where the environment names none; `folder` is an empty one, which
     takes the place of the user's own configuration.

@@ -12,7 +12,7 @@ from typing import Any
 from .compile_flows import FlowFacts, StepFacts
 from .config import camel_case, shared_settings, step_settings
 from .metaflow_defaults import PYTHON_IMAGE, MetaflowDefault, with_defaults
-from .read_pods import GPU, OF_WORKFLOW, Pod, normalized, quantity
+from .read_pods import GPU, INHERITED, Pod, normalized, quantity
 
 DEADLINE = 5 * 24 * 60 * 60  # seconds; DEFAULT_RUNTIME_LIMIT in plugins/timeout_decorator.py
 FROM_FIRST_STEP = ("image", "service_account", "secrets")  # all that Metaflow gives to hooks
@@ -48,7 +48,7 @@ def expected_pods(
     out), and what complete_template adds.
     """
     shared = with_defaults(shared_settings(config), defaults)
-    of_workflow = {key: value for key, value in shared.items() if key in OF_WORKFLOW}
+    of_workflow = {key: value for key, value in shared.items() if key in INHERITED}
     pods: dict[str, Pod] = {}
     for name, step in flow["steps"].items():
         pod = step_pod(with_defaults(step_settings(config, step), defaults), step)
@@ -74,7 +74,7 @@ def step_pod(settings: Mapping[str, Any], step: StepFacts) -> Pod:
     """Return the pod of a step with these settings, by the rules of Metaflow's @kubernetes."""
     values = {**DEFAULTS, **settings}
     requested = with_resources(values, step["resources"])
-    pod = {key: values.get(key) for key in (*FROM_FIRST_STEP, *OF_WORKFLOW, *AS_CONFIGURED)}
+    pod = {key: values.get(key) for key in (*FROM_FIRST_STEP, *INHERITED, *AS_CONFIGURED)}
     for key, unit in {"cpu": "", "memory": "M", "disk": "M"}.items():
         pod[key] = quantity(f"{requested[key]}{unit}")
     if size := requested["shared_memory"]:

@@ -16,7 +16,8 @@ def step_facts(flow: Any, name: str, written: list[tuple[str | None, Any]]) -> d
     decorators = {decorator.name: decorator for decorator in node.decorators}
     return {
         "overrides": [
-            {"pool": resolved(pool), "values": explicit_values(by)} for pool, by in written
+            {"pool": resolved(pool), "values": explicit_values(values_or_decorator)}
+            for pool, values_or_decorator in written
         ],
         "resources": decorators["resources"].attributes if "resources" in decorators else {},
         "timeout": decorators["timeout"].secs if "timeout" in decorators else None,
@@ -39,10 +40,11 @@ def hook_images(flow: Any) -> dict[str, str | None]:
 
 
 def watch_overrides(flow: Any) -> dict[str, list[tuple[Any, Any]]]:
-    """Return a dictionary that fills while the flow is compiled: the overrides of each step.
+    """Return each step's overrides, in a dictionary that fills while the flow is compiled.
 
-    They are the pool and the values or decorator of each @k8s and @kubernetes. BaseFlow's mutator,
-    a step's last, replaces @kubernetes, so what the team's have left there is noted just before.
+    An override is a pool, and the values of a @k8s or the decorator of a @kubernetes. BaseFlow's
+    mutator, a step's last, replaces @kubernetes, so a step's overrides are read again just before
+    it: the team's own mutators may have changed them.
     """
     from metaflow import decorators
 
@@ -61,7 +63,7 @@ def watch_overrides(flow: Any) -> dict[str, list[tuple[Any, Any]]]:
     return written
 
 
-def keep_what_is_written() -> None:
+def record_written_attributes() -> None:
     """Note the attributes of each @kubernetes before Metaflow changes them.
 
     On a plain FlowSpec that decorator makes the pod: Metaflow gives it an image, and the sizes of

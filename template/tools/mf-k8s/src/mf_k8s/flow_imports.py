@@ -25,13 +25,13 @@ OPTIONAL = {"ImportError", "ModuleNotFoundError", "Exception"}  # of a `try` aro
 def unlisted_imports(project: Project, flow: Path) -> list[str]:
     """Return a line for each package that a flow imports and pyproject.toml does not bring.
 
-    The flow's own modules count too. A flow with @pypi or @conda brings packages by itself, and one
-    that is not installed here fails anyway, so of these nothing is said.
+    The project's modules that the flow imports count too. Left out are flows with @pypi or @conda,
+    which bring packages themselves, and packages that are not installed here: those fail anyway.
     """
     dependencies = read_toml(project.root / "pyproject.toml").get("project", {}).get("dependencies")
     if dependencies is None:
         return []
-    listed = with_their_needs(tuple(dependencies))
+    listed = with_dependencies(tuple(dependencies))
     lines: dict[str, str] = {}
     for file in own_files(project, flow):
         text = file.read_text(encoding="utf-8", errors="replace")
@@ -55,8 +55,8 @@ def distributions() -> dict[str, list[str]]:
 
 
 @functools.cache
-def with_their_needs(requirements: tuple[str, ...]) -> set[str]:
-    """Return the names of distributions and of all that they need in turn, as far as installed."""
+def with_dependencies(requirements: tuple[str, ...]) -> set[str]:
+    """Return the names of the required distributions and of their dependencies, if installed."""
     names: set[str] = set()
     waiting = [Requirement(text) for text in requirements]
     while waiting:
@@ -66,13 +66,14 @@ def with_their_needs(requirements: tuple[str, ...]) -> set[str]:
             continue
         names.add(name)
         try:
-            needs = importlib.metadata.requires(name) or []
+            dependencies = importlib.metadata.requires(name) or []
         except importlib.metadata.PackageNotFoundError:
             continue
-        for need in map(Requirement, needs):
-            extras = requirement.extras or {""}
-            if not need.marker or any(need.marker.evaluate({"extra": extra}) for extra in extras):
-                waiting.append(need)
+        extras = requirement.extras or {""}
+        for dependency in map(Requirement, dependencies):
+            marker = dependency.marker
+            if not marker or any(marker.evaluate({"extra": extra}) for extra in extras):
+                waiting.append(dependency)
     return names
 
 

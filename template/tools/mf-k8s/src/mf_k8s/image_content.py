@@ -1,4 +1,4 @@
-"""Finds what the image is built of that changed while its tag did not."""
+"""Notes that what the image is built of has changed while its tag has not."""
 
 import tomllib
 from pathlib import Path
@@ -14,10 +14,10 @@ SHOWN = 3  # packages in a message
 
 
 def stale_image_notes(project: Project, commit: str = "") -> list[str]:
-    """Return a line if the image's tag is that of a commit, and what it is built of is not.
+    """Return a note if what the image is built of has changed since a commit, but not its tag.
 
-    The commit is by default the one that wrote the tag. No line without a Dockerfile, uv.lock or
-    git. It may be wrong where the image was not built yet, so it is a note.
+    The commit is by default the one that wrote the tag into k8s.toml. There is no note without a
+    Dockerfile, uv.lock or git. It is no error, because the image may not have been built yet.
     """
     root = project.root
     config = root / "k8s.toml"
@@ -34,8 +34,8 @@ def stale_image_notes(project: Project, commit: str = "") -> list[str]:
         return []
     more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
     return [
-        f"what the image is built of changed ({', '.join(changed[:SHOWN])}{more}), the tag of"
-        f" {image} did not: uv run k8s image --bump"
+        f"what the image is built of changed ({', '.join(changed[:SHOWN])}{more}), but the tag of"
+        f" {image} did not: run `uv run k8s image --bump`"
     ]
 
 

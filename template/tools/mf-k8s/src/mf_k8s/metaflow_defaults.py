@@ -44,7 +44,8 @@ def names(text: str) -> list[str]:
 
 Reader = Callable[[str], Any]
 # The parameter of @kubernetes, the settings that give it (the first that is set counts), and how
-# their text is read. The image stands before the registry, which goes before either.
+# their text is read. The image comes before the registry, which is put before whichever image
+# is used.
 READERS: Sequence[tuple[str, tuple[str, ...], Reader]] = (
     ("service_account", ("KUBERNETES_SERVICE_ACCOUNT",), str),
     ("gpu_vendor", ("KUBERNETES_GPU_VENDOR",), str),

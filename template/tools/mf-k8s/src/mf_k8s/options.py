@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from .environments import OWN, Environment, read_environment, use_environment
+from .environments import NO_ENVIRONMENT, Environment, read_environment, use_environment
 from .kind.environment import use_cluster
 from .place import must_be_context
 from .progress import print_error
@@ -36,7 +36,7 @@ def apply_environment(project: Project, name: str) -> Environment:
     Raise CommandError if it is not valid, or if kubectl's current context is not the environment's.
     """
     if not name:
-        return OWN
+        return NO_ENVIRONMENT
     environment = read_environment(project, name)
     if name == "kind":
         use_cluster(project)

@@ -27,10 +27,10 @@ def owner(manifest: Manifest) -> str:
 
 
 def is_own(manifest: Manifest, project: Project, metaflow_project: str) -> bool:
-    """Return whether an object is not marked as another project's.
+    """Return whether no mark on an object names another project.
 
-    `metaflow_project` is the name in the flow's @project, or empty. Pods of `run --with kubernetes`
-    have no other mark.
+    The marks are the label and Metaflow's annotation of @project; `metaflow_project` is the name
+    in the flow's @project, or empty. Pods of `run --with kubernetes` have no label.
     """
     found = annotation(manifest, "project_name") or metaflow_project
     return owner(manifest) in ("", project.name) and found == metaflow_project

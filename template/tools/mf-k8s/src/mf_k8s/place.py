@@ -1,10 +1,10 @@
-"""The cluster that a command works with: which it is, who asks, and whether it runs Argo."""
+"""The cluster that a command works with: its address, the user's account, and Argo on it."""
 
 import os
 from dataclasses import dataclass
 from typing import Any
 
-from .cluster_api import api_client, ask, in_a_pod, refusals
+from .cluster_api import api_client, ask, explain_errors, in_a_pod
 from .environments import Environment, metaflow_setting
 from .errors import CommandError
 
@@ -20,7 +20,7 @@ class Place:
     cluster: str  # the URL of its API
     context: str  # of kubectl; empty in a pod
     namespace: str
-    account: str  # as the cluster calls who asks
+    account: str  # the name by which the cluster knows the user
 
     def __str__(self) -> str:
         context = f" (context {self.context})" if self.context else ""
@@ -71,7 +71,7 @@ def find_place() -> Place:
     Raise CommandError if no cluster answers there, if it does not accept the user's credentials,
     or if it has no Argo Workflows.
     """
-    with refusals("ask the cluster who you are"):
+    with explain_errors("ask the cluster who you are"):
         cluster = api_client().configuration.host
     _, current = kubectl_contexts()
     account = find_account() or current.get("context", {}).get("user") or "unknown"
@@ -81,10 +81,10 @@ def find_place() -> Place:
 
 
 def find_account() -> str:
-    """Return what the cluster calls who asks; empty if it does not say, as before version 1.28."""
+    """Return the user's name on the cluster; empty if it does not say, as before version 1.28."""
     from kubernetes.client import ApiException
 
-    with refusals("ask the cluster who you are"):
+    with explain_errors("ask the cluster who you are"):
         try:
             answer = ask("POST", REVIEWS, REVIEW)
         except ApiException as error:
@@ -99,11 +99,11 @@ def must_have_argo(cluster: str) -> None:
     """Raise CommandError unless the cluster knows WorkflowTemplates."""
     from kubernetes.client import ApiException
 
-    with refusals("ask the cluster for Argo Workflows"):
+    with explain_errors("ask the cluster for Argo Workflows"):
         try:
             resources = ask("GET", ARGO_GROUP)["resources"]
         except ApiException as error:
-            if error.status == 403:  # then the first request for a WorkflowTemplate tells
+            if error.status == 403:  # unknown: the first request for a WorkflowTemplate shows it
                 return
             if error.status != 404:
                 raise

@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 output = Console(highlight=False, soft_wrap=True)
-_first = threading.Lock()  # a second display on a console would be nested in the first
+_spinner_lock = threading.Lock()  # one display only: rich would nest a second in it
 
 
 @functools.cache
@@ -52,7 +52,7 @@ def stage(name: str, spin: bool = True) -> Iterator[Stage]:
 @contextlib.contextmanager
 def spinning(name: str) -> Iterator[None]:
     """Show on a terminal that a part is at work."""
-    with _first:
+    with _spinner_lock:
         spinner = shared_spinner()
     task = spinner.add_task(name)
     if output.is_terminal:

@@ -20,16 +20,16 @@ GPU = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
 SIZES = {"cpu": "cpu", "memory": "memory", "disk": "ephemeral-storage"}
 # Metaflow's names of volumes that lie in memory, and the settings that ask for them.
 IN_MEMORY = {"dhsm": "shared_memory", "tmpfs-ephemeral-volume": "use_tmpfs"}
-# What Argo gives to each pod that has none of its own, if the whole workflow has it.
-OF_WORKFLOW = {
+# Settings that a pod takes from the WorkflowSpec where its own template has none.
+INHERITED = {
     "service_account": "serviceAccountName",
     "node_selector": "nodeSelector",
     "tolerations": "tolerations",
     "image_pull_secrets": "imagePullSecrets",
 }
 WORKFLOW = "(workflow)"  # stands in a pod's place for what the whole workflow has
-# What [workflow] of k8s.toml calls the fields of a WorkflowSpec.
-WHOLE_WORKFLOW = {
+# Keys of [workflow] in k8s.toml, and the fields of a WorkflowSpec that they set.
+WORKFLOW_SPEC = {
     "ttl": "ttlStrategy",
     "pod_gc": "podGC",
     "parallelism": "parallelism",
@@ -94,7 +94,7 @@ def step_name(template: Manifest) -> str | None:
 def workflow_settings(workflow_template: Manifest) -> dict[str, Any]:
     """Return the settings of [workflow] that a WorkflowTemplate has, in Argo's spelling."""
     spec = workflow_template["spec"]
-    return {key: spec[field] for key, field in WHOLE_WORKFLOW.items() if spec.get(field)}
+    return {key: spec[field] for key, field in WORKFLOW_SPEC.items() if spec.get(field)}
 
 
 def workflow_pods(workflow_template: Manifest) -> dict[str, Pod]:
@@ -130,7 +130,7 @@ def jobset_pods(manifest: str) -> dict[str, Pod]:
 
 def pod_spec(template: Manifest, workflow_spec: Manifest) -> dict[str, Any]:
     """Return the part of a pod's specification that Argo makes of a template and its workflow."""
-    fields = OF_WORKFLOW.values()
+    fields = INHERITED.values()
     spec = dict(template) | {key: template.get(key) or workflow_spec.get(key) for key in fields}
     patch: dict[str, Any] = json.loads(template.get("podSpecPatch") or "{}")
     if patch.get("imagePullSecrets"):  # a strategic merge patch adds to this list

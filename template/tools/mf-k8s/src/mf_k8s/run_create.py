@@ -43,7 +43,7 @@ def run_create(job: Job, send: Send) -> None:
 
     def instead_of(verb: str, method: Any) -> Any:
         def request(this: Any, **arguments: Any) -> Any:
-            if takes_schedule_away(arguments):
+            if removes_schedule(arguments):
                 del arguments["body"]
                 return this.delete_namespaced_custom_object(**arguments)
             if "body" in arguments:
@@ -110,10 +110,10 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
-def takes_schedule_away(request: dict[str, Any]) -> bool:
-    """Return whether a request only suspends a CronWorkflow, because its flow has no @schedule.
+def removes_schedule(request: dict[str, Any]) -> bool:
+    """Return whether a request only suspends a CronWorkflow: its flow has no @schedule.
 
-    Metaflow leaves it with no schedule, which Argo 4 does not accept.
+    Metaflow leaves it without a schedule, which Argo 4 does not accept: so it is deleted instead.
     """
     spec = request.get("body", {}).get("spec", {})
     suspended: bool = request["plural"] == "cronworkflows" and spec.get("suspend", False)

@@ -1,12 +1,12 @@
-"""`k8s adopt`: turns existing flows into flows of BaseFlow, and proves what became of their pods.
+"""`k8s adopt`: turns existing flows into flows of BaseFlow, and compares their pods.
 
 source          one file: its imports, and what its names stand for
-values          what an expression is worth, read from the source alone
+values          the value of an expression, from the source alone
 read_flows      the flows of files, and each @kubernetes of their steps
 propose         which values go to k8s.toml, into a pool, or stay with their step
 rewrite         the source with that change, and no other
 write_config    k8s.toml with the new values
 prove           the pods before and after, and how they differ
-write_files     what git could bring back, and writing all files or none
-adoption        one after the other
+write_files     refuses uncommitted files, and writes all files or none
+adoption        runs these steps in order
 """

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from ..config import Config, from_text, merge, shared_settings
 from .read_flows import Decorator, FlowClass, Step
 
-# A value in a table or list counts alone: ("node_selector", "pool"), ("secrets", '"db"').
+# The path of one value: ("cpu",), of an entry in a table ("node_selector", "pool"), of an item
+# in a list ("secrets", '"db"'), where the second part is the item as JSON.
 Leaf = tuple[str, ...]
 Leaves = dict[Leaf, Any]
 # Where a step runs, and on what: shared only if every decorated step has it, so that no step asks
@@ -125,7 +126,8 @@ def moved_claims(own: Leaves, shared: Leaves) -> Leaves:
 def make_pools(rewrites: Sequence[Rewrite], present: Mapping[str, Any]) -> dict[str, Any]:
     """Set the pool of each rewrite that shares one, and return all pools of k8s.toml.
 
-    A pool is what several steps have on their own, two values or more: all of it, or the placement.
+    A pool holds two or more values that several steps have beyond the shared ones: all of such a
+    step's values, or only those of PLACEMENT.
     """
     pools = dict(present)
     able = [rewrite for rewrite in rewrites if not rewrite.usage.decorator.unreadable]

@@ -41,8 +41,8 @@ if __name__ == "__main__":
 class Proof:
     """What an adoption does to pods."""
 
-    configured: list[Change]  # was lost: Metaflow's default, or nothing
-    changed: list[Change]  # what somebody had asked for
+    configured: list[Change]  # the old value was Metaflow's default or missing, or is still there
+    changed: list[Change]  # somebody had asked for the old value
     unchanged: dict[str, list[str]]  # the other pods, by flow
 
 
@@ -173,13 +173,17 @@ def prove(
             facts[name] = earlier.flow
             pods_before[name], pods_after[name] = pods_of(earlier, old), pods_of(later, new)
     plan = differences(pods_before, pods_after, "before")
-    lost = [change for change in plan["changes"] if was_lost(change, facts[change["flow"]])]
-    changed = [change for change in plan["changes"] if change not in lost]
-    return Proof(lost, changed, plan["unchanged"])
+    gained = [change for change in plan["changes"] if only_adds(change, facts[change["flow"]])]
+    changed = [change for change in plan["changes"] if change not in gained]
+    return Proof(gained, changed, plan["unchanged"])
 
 
-def was_lost(change: Change, flow: FlowFacts) -> bool:
-    """Return whether nobody had asked for a setting's old value, or nothing of it is gone."""
+def only_adds(change: Change, flow: FlowFacts) -> bool:
+    """Return whether a change only adds: it takes away nothing that the flow's code had asked for.
+
+    So it does if the old value was Metaflow's default or missing, or if the new one contains it.
+    A flow that derives from BaseFlow had asked for all that it has.
+    """
     setting, old, new = change["setting"], change["old"], change["new"]
     if flow["derives"] or new is None:
         return False

@@ -1,4 +1,4 @@
-"""What an expression is worth, read from the source alone: nothing is run."""
+"""Evaluates expressions from the source alone: nothing is run."""
 
 import ast
 import operator

@@ -1,6 +1,6 @@
-"""What a flow meets on one release of Argo and not on another, written by `argo-workflows create`.
+"""Finds what some releases of Argo cannot run, as a plain `argo-workflows create` writes it.
 
-`deploy` writes what runs on all: on 3.7 as on 4.
+What `deploy` writes runs on all of them: on 3.7 as on 4.
 """
 
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from ..ownership import annotation
 from ..read_pods import Manifest
 
 
-def only_deploy_helps(compiled: Manifest, completed: Manifest) -> Iterator[str]:
-    """Yield a line on each thing in a compiled WorkflowTemplate that some Argo cannot run.
+def release_problems(compiled: Manifest, completed: Manifest) -> Iterator[str]:
+    """Yield a line for each part of a compiled WorkflowTemplate that some release cannot run.
 
     `completed` is what `deploy` makes of it.
     """
@@ -27,7 +27,7 @@ def only_deploy_helps(compiled: Manifest, completed: Manifest) -> Iterator[str]:
 
 
 def rewritten_tasks(compiled: Manifest, completed: Manifest) -> Iterator[str]:
-    """Yield the names of the tasks of whose arguments `deploy` writes others."""
+    """Yield the names of the tasks whose arguments `deploy` changes."""
     for before, after in zip(tasks(compiled), tasks(completed), strict=True):
         if before.get("arguments") != after.get("arguments"):
             yield before["name"]

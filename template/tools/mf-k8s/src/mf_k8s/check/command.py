@@ -32,7 +32,7 @@ def check(
         Path | None, typer.Option("--rendered", help="Compare a folder that `k8s render` wrote.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail on pods that only `k8s deploy` makes right.")
+        bool, typer.Option("--strict", help="Fail also on pods that match only by `k8s deploy`.")
     ] = False,
     debug: Debug = False,
 ) -> None:

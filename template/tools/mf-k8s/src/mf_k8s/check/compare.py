@@ -26,14 +26,15 @@ from ..read_pods import (
     workflow_pods,
     workflow_settings,
 )
-from .argo_releases import only_deploy_helps
+from .argo_releases import release_problems
 from .report import Comparison, Report
 
-# Metaflow gives pods that do not run steps small, fixed sizes, and has no way to give them these.
-NOT_OF_HOOKS = {*SIZES, "qos", "timeout"}
-NEVER_ON_HOOKS = {"image_pull_policy", "labels", "annotations", "security_context"}
+# Not compared on pods that do not run steps: Metaflow gives these small, fixed sizes.
+NOT_COMPARED_ON_HOOKS = {*SIZES, "qos", "timeout"}
+# Settings that Metaflow has no way to give to those pods.
+STEPS_ONLY = {"image_pull_policy", "labels", "annotations", "security_context"}
 NAME_LIMIT = 45  # of a WorkflowTemplate (resolve_workflow_name_v2 in argo_workflows_cli.py)
-# The answers that k8s.toml had at first.
+# The answers that Copier wrote to k8s.toml.
 ANSWERS = ("image", "service_account", "gpu", "gpu_vendor", "shared_memory", "cpu", "memory")
 CLAIMS = "persistent_volume_claims"
 
@@ -55,9 +56,9 @@ def check_flows(project: Project, compiled: Iterable[CompiledFile]) -> Iterator[
 
 
 def name_clashes(project: Project, flows: Iterable[CompiledFile | Report]) -> dict[str, str]:
-    """Return a line for each class of flow whose name on Argo Workflows another file's has, too.
+    """Return, by class, a line for each flow that shares its name on Argo Workflows with another.
 
-    There one would replace the other. Names are lower case, without underscores
+    The one would replace the other there. Names are lower case, without underscores
     (sanitize_for_argo in metaflow/plugins/argo/argo_workflows_cli.py).
     """
     found: dict[str, dict[str, str]] = {}  # by name on Argo Workflows: classes by their files
@@ -100,14 +101,14 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
     for name, pod in found.items():
         if left_off := [key for key in pod if bare[name].get(key) != pod[key]]:
             by_deploy[name] = left_off
-    if never := sorted(NEVER_ON_HOOKS & shared.keys()):
+    if never := sorted(STEPS_ONLY & shared.keys()):
         report.notes.append(
             f"Metaflow gives these to steps only, not to its other pods: {', '.join(never)}"
         )
     name, project_flow = template["metadata"]["name"], annotation(template, "project_flow_name")
     if len(project_flow) > NAME_LIMIT:
         report.notes.append(f"Metaflow shortens {project_flow} to {name} on Argo Workflows")
-    report.notes.extend(only_deploy_helps(template, completed))
+    report.notes.extend(release_problems(template, completed))
     report.failures.extend(schema_errors(completed))
     pods = compare_pods(expected_pods(config, flow), found, config)
     if whole := compare_workflow(config, completed):
@@ -215,7 +216,7 @@ def own_settings(found: Pod) -> Pod:
 def compare_pod(expected: Pod, found: Pod, usual: Pod) -> dict[str, Comparison]:
     """Return the comparison of each setting; `usual` is the pod of a step with no overrides."""
     of_step = runs_step(expected)
-    keys = {*expected, *found, *usual} if of_step else {*expected, *found} - NOT_OF_HOOKS
+    keys = {*expected, *found, *usual} if of_step else {*expected, *found} - NOT_COMPARED_ON_HOOKS
     return {
         key: Comparison(
             expected=expected.get(key),

@@ -63,29 +63,33 @@ def check_live(
     """
     config = read_toml(project.config_file)
     cluster = read_cluster(namespace, run, templates)
-    of_run, of_argo = (read_metaflow_defaults(on_argo) for on_argo in (False, True))
+    run_defaults, argo_defaults = (read_metaflow_defaults(on_argo) for on_argo in (False, True))
     for result in compiled:
         start, flow, names = start_report(project, result), result.flow, set()
         if start.error or start.failures or not flow:
             yield start
             continue
-        by_hand, on_argo = expectation(config, flow, of_run), expectation(config, flow, of_argo)
+        for_run = expectation(config, flow, run_defaults)
+        for_argo = expectation(config, flow, argo_defaults)
         own = own_objects(cluster, project, result)
-        for name, wanted, found in pods_of_flow(own, run or "", by_hand, on_argo):
+        for name, wanted, found in pods_of_flow(own, run or "", for_run, for_argo):
             report = start_report(project, result, name)
             report.notes.extend(wanted.notes)
             names.add(name)
             pods = compare_pods(wanted.pods, found, config, wanted.defaults)
             for template in own.templates:
-                if name == of_template(template) and (whole := compare_workflow(config, template)):
+                if name == report_name(template) and (whole := compare_workflow(config, template)):
                     pods[WORKFLOW] = whole
             yield dataclasses.replace(report, pods=pods)
-        if error := missing(names, run, f"of {flow['name']} in namespace {cluster.namespace}"):
+        if error := absence(names, run, f"of {flow['name']} in namespace {cluster.namespace}"):
             yield dataclasses.replace(start, error=error)
 
 
-def missing(names: Collection[str], run: str | None, where: str) -> str:
-    """Return what was not found, where `names` are those of what was; or an empty text."""
+def absence(names: Collection[str], run: str | None, where: str) -> str:
+    """Return why there is nothing to compare, or an empty text.
+
+    `names` are those of the WorkflowTemplates and runs that were compared; `where` ends the text.
+    """
     if run and not any(name.startswith("run ") for name in names):
         return f"no pod of run {run} {where}"
     return "" if names else f"no WorkflowTemplate and no pod {where}"
@@ -129,22 +133,22 @@ def own_objects(cluster: OnCluster, project: Project, result: CompiledFile) -> O
 
 
 def pods_of_flow(
-    own: OnCluster, run: str, by_hand: Expectation, on_argo: Expectation
+    own: OnCluster, run: str, for_run: Expectation, for_argo: Expectation
 ) -> Iterator[tuple[str, Expectation, Mapping[str, Pod]]]:
     """Yield, for each WorkflowTemplate and run of a flow, its name, expected and found pods.
 
-    `by_hand` is for `run --with kubernetes`.
+    `for_run` is for runs by `run --with kubernetes`, `for_argo` for those on Argo Workflows.
     """
     for template in own.templates:
-        yield of_template(template), on_argo, workflow_pods(template)
+        yield report_name(template), for_argo, workflow_pods(template)
     for name, pods in newest_runs(own.pods, run).items():
-        of_run = on_argo if name.startswith("argo-") else by_hand
-        expected, found = pods_of_run(of_run.pods, pods)
-        yield f"run {name}", dataclasses.replace(of_run, pods=expected), found
+        wanted = for_argo if name.startswith("argo-") else for_run
+        expected, found = pods_of_run(wanted.pods, pods)
+        yield f"run {name}", dataclasses.replace(wanted, pods=expected), found
 
 
-def of_template(template: Manifest) -> str:
-    """Return what a report says it is of, for a WorkflowTemplate."""
+def report_name(template: Manifest) -> str:
+    """Return the name that reports give a WorkflowTemplate."""
     return f"WorkflowTemplate {template['metadata']['name']}"
 
 

@@ -17,7 +17,7 @@ from ..errors import CommandError
 from ..ownership import annotation
 from ..project import Project, shown_path
 
-# Of a flow that is compiled without a choice (format_name in plugins/project_decorator.py).
+# Metaflow's branch for a flow with no choice (format_name in plugins/project_decorator.py).
 NO_CHOICE = f"user.{ENVIRONMENT['METAFLOW_USER']}"
 
 
@@ -39,7 +39,7 @@ def use_branch_options(options: Sequence[str]) -> list[str]:
 
 
 def with_options(environment: Environment, options: Sequence[str]) -> Environment:
-    """Return an environment that also gives a user's options, those of a branch as variables."""
+    """Return an environment with a user's options added, those of a branch as variables."""
     options = (*environment.create_options, *use_branch_options(options))
     return dataclasses.replace(environment, create_options=options)
 
@@ -53,7 +53,7 @@ def branch_of(variables: Mapping[str, str]) -> str:
 
 
 def must_choose_branch(compiled: Iterable[CompiledFile], environment: Environment) -> None:
-    """Raise CommandError for a flow with @project that neither its code nor a variable places.
+    """Raise CommandError for a flow with @project if neither code nor variable chooses its branch.
 
     Metaflow would deploy it to a branch of the user's own, which nobody else can replace.
     """

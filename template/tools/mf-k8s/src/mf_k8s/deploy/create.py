@@ -17,7 +17,7 @@ from ..check.show import show_reports
 from ..cluster_api import ARGO, list_objects
 from ..compile_flows import CompiledFile, compile_flows
 from ..config import read_toml, shared_settings
-from ..environments import OWN, Environment
+from ..environments import NO_ENVIRONMENT, Environment
 from ..errors import CommandError
 from ..flow_files import starts_flow
 from ..metaflow_defaults import read_metaflow_defaults, with_defaults
@@ -31,18 +31,18 @@ from .branch import must_choose_branch, must_keep_apart
 from .datastore import must_have_datastore
 from .write import write_all
 
-# The one key of a CronWorkflow that Argo 4 knows; Argo 3.6 and later know it too.
+# `schedules` is the only schedule key that Argo 4 accepts; Argo 3.6 and later know it too.
 USE_SCHEDULES = {"METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1"}
 NO_FLOW = "starts no flow, so there is nothing to deploy"
 EVENTS = re.compile(r"setting\s+(METAFLOW_ARGO_EVENTS_\w+)")  # in its _compile_sensor
-OWNER = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
+DEPLOYED_BY = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
 
 
 def deploy_flows(
     project: Project,
     compiled: Sequence[CompiledFile],
     dry_run: bool = False,
-    environment: Environment = OWN,
+    environment: Environment = NO_ENVIRONMENT,
 ) -> list[dict[str, Any]]:
     """Write the WorkflowTemplate, CronWorkflow and Sensor of each flow.
 
@@ -98,10 +98,10 @@ def create_requests(
     environment: Environment,
     script: Sequence[str],
 ) -> list[Request]:
-    """Return what Metaflow would write of all flows, completed, once all pass the check.
+    """Return the requests by which Metaflow would write all flows, once all pass the check.
 
-    `script` is the module that runs Metaflow's create for one of them, by run_create, and what it
-    is given besides the job.
+    Their objects are completed. `script` is a module and its arguments after the job: it runs
+    Metaflow's create for one flow, by run_create.
     """
     if clashes := {*name_clashes(project, compiled).values()}:
         raise CommandError("; ".join(sorted(clashes)))
@@ -196,13 +196,13 @@ def deployed_templates(namespace: str) -> dict[str, Manifest]:
 
 def reason_not_created(file: str, output: str, environment: Environment) -> str:
     """Return why Metaflow's create has failed, in one line."""
-    if owner := OWNER.search(output):
-        setting, env = f"set METAFLOW_USER={owner[1]}", ""
+    if deployer := DEPLOYED_BY.search(output):
+        setting, env = f"set METAFLOW_USER={deployer[1]}", ""
         if environment.name:
-            setting = f'write "user": "{owner[1]}" into {environment.file}'
+            setting = f'write "user": "{deployer[1]}" into {environment.file}'
             env = f" --env {environment.name}"
         return (
-            f"it was deployed by {owner[1]}, and Metaflow lets only that user, or whoever has its"
+            f"it was deployed by {deployer[1]}, and Metaflow lets only that user, or who has its"
             f" production token, deploy it again: {setting}, or give the token once,"
             f" `uv run k8s deploy {file}{env} -- --authorize TOKEN`"
         )

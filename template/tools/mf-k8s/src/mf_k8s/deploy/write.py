@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..cluster_api import TIMEOUT, api_client, refusals
+from ..cluster_api import TIMEOUT, api_client, explain_errors
 from ..errors import CommandError
 from ..progress import print_error
 from ..run_create import Request, without_nulls
@@ -28,7 +28,7 @@ def write_all(requests: Sequence[Request]) -> None:
         try:
             sent[-1].send()
         except CommandError as error:
-            # one that was refused had no effect; a gateway's error or no answer may hide one
+            # a refused request had no effect; after a gateway's error or no answer it may have one
             cause = error.__cause__
             refused = isinstance(cause, ApiException) and cause.status < 500
             if refused or not sent[-1].started:
@@ -82,18 +82,17 @@ class Write:
         self.what = f"{self.where['plural']}/{self.name}"
         self.started = False
         self.before: dict[str, Any] | None = None  # the object that was there
-        self.written: dict[str, Any] = request.get(
-            "body", {}
-        )  # what the server answers, once it has
-        with refusals(f"write {self.what} in namespace {self.where['namespace']}"):
+        # the server's answer replaces it
+        self.written: dict[str, Any] = request.get("body", {})
+        with explain_errors(f"write {self.what} in namespace {self.where['namespace']}"):
             self.api: Any = client.CustomObjectsApi(api_client())
 
     def send(self) -> None:
         """Raise CommandError if the request is refused, or if no answer comes."""
-        with refusals(f"write {self.what} in namespace {self.where['namespace']}"):
+        with explain_errors(f"write {self.what} in namespace {self.where['namespace']}"):
             self.before = self.read()
             if self.method.startswith("replace") and self.before:
-                # Argo writes into a CronWorkflow at each run, so the dry run may have read an older
+                # Argo updates a CronWorkflow at each run, so the dry run's version may be outdated
                 version = self.before["metadata"]["resourceVersion"]
                 self.request["body"]["metadata"]["resourceVersion"] = version
             self.started = True
@@ -102,11 +101,11 @@ class Write:
 
     def undo(self) -> None:
         """Put back the object that was there; raise CommandError if that cannot be done."""
-        with refusals(f"put back {self.what}"):
+        with explain_errors(f"put back {self.what}"):
             now = self.read()
             if version_of(now) == version_of(self.before):
                 return
-            # a server whose definitions have all fields, as Argo 4's, drops those that are null
+            # a server with full CRD schemas, as Argo 4's, drops fields that are null
             if now and without_nulls(now.get("spec")) != without_nulls(self.written.get("spec")):
                 raise CommandError("somebody else has changed it since")
             named: dict[str, Any] = {**self.where, "_request_timeout": TIMEOUT}

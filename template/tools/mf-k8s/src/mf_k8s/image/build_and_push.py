@@ -31,14 +31,14 @@ def build_image(project: Project, image: str) -> None:
 def push_image(image: str, of_commit: bool = False) -> str:
     """Push an image, and return what was done; raise CommandError if its tag has other content.
 
-    `of_commit`: its tag names a commit, so what is there under it is as good. A second build of a
-    commit has other content, because the times of its files differ.
+    With `of_commit` the tag names a commit, so an image that the registry has under it counts as
+    the same: a second build of a commit differs in the times of its files.
     """
     pushed = registry_manifest(image)
     if not pushed:
         run_program("docker", "push", image)
         return "pushed"
-    if not of_commit and not is_in(pushed, image):
+    if not of_commit and not is_same_image(pushed, image):
         raise CommandError(
             f"{image} is in the registry with other content, which nodes may have pulled:"
             " k8s image --bump gives it a new tag"
@@ -46,8 +46,8 @@ def push_image(image: str, of_commit: bool = False) -> str:
     return "is pushed already"
 
 
-def is_in(manifest: str, image: str) -> bool:
-    """Return whether a registry's manifest is that of this machine's image."""
+def is_same_image(manifest: str, image: str) -> bool:
+    """Return whether a registry's manifest is that of the image on this machine."""
     built = json.loads(run_program("docker", "image", "inspect", image))[0]
     digests = [name.partition("@")[2] for name in built.get("RepoDigests") or ()]
     return any(digest in manifest for digest in (built["Id"], *digests))
@@ -55,7 +55,7 @@ def is_in(manifest: str, image: str) -> bool:
 
 def registry_manifest(image: str) -> str:
     """Return what the registry has under an image's tag, as JSON; empty if that is nothing."""
-    # docker push does without TLS there by itself
+    # docker push uses plain HTTP for these registries by itself, docker manifest only with a flag
     insecure = ["--insecure"] if re.match(r"(localhost|127\.0\.0\.1)[:/]", image) else []
     try:
         return run_program("docker", "manifest", "inspect", "--verbose", *insecure, image)

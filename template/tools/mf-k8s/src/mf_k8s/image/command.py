@@ -20,7 +20,9 @@ def image(
     ] = False,
     tag: Annotated[
         str,
-        typer.Option(help="Give it this tag, and write that into k8s.toml; git: of the commit."),
+        typer.Option(
+            help="Give it this tag, and write that into k8s.toml; `git` is the commit's hash."
+        ),
     ] = "",
 ) -> None:
     """Build the image that k8s.toml names, from the Dockerfile.

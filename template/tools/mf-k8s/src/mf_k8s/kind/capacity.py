@@ -17,10 +17,10 @@ MOUNTS = {"meminfo": "/proc/meminfo", "claims": "/claims", "images": "/images"}
 
 
 def placements(pods: Iterable[Pod]) -> list[dict[str, Any]]:
-    """Return `labels` and `taints` of each node, first of the control plane, which has none.
+    """Return `labels` and `taints` of each node, first the control plane's, which has none.
 
-    Each node selector with its tolerations has a node of its own. On one node for all, the taints
-    of one would keep off the pods of the other.
+    Each combination of a node selector and tolerations gets its own node: on a shared one, the
+    taints that some pods tolerate would repel the others.
     """
     nodes: list[dict[str, Any]] = [{"labels": {}, "taints": []}]
     for pod in pods:

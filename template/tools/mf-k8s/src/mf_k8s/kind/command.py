@@ -11,7 +11,7 @@ from ..options import Debug, Flows
 from ..programs import require_programs, succeeds
 from ..project import find_project
 from .cluster import find_cluster, find_running_cluster
-from .environment import cluster_variables, use_cluster, variables_of_elsewhere
+from .environment import cluster_variables, metaflow_and_aws_variables, use_cluster
 from .flow_tests import test_flows
 from .nodes import delete_cluster
 from .up import bring_up
@@ -54,7 +54,7 @@ def env() -> None:
     """
     project = find_project()
     variables = cluster_variables(project, find_running_cluster(project))
-    for name in variables_of_elsewhere() - variables.keys():
+    for name in metaflow_and_aws_variables() - variables.keys():
         print(f"unset {name}")
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")

@@ -36,8 +36,8 @@ def cluster_variables(project: Project, cluster: Cluster) -> dict[str, str]:
     }
 
 
-def variables_of_elsewhere() -> set[str]:
-    """Return the names of the variables that point at another cluster or datastore."""
+def metaflow_and_aws_variables() -> set[str]:
+    """Return the names of the variables that configure Metaflow and AWS in this process."""
     return {name for name in os.environ if name.startswith(("METAFLOW_", "AWS_"))}
 
 
@@ -45,7 +45,7 @@ def use_cluster(project: Project) -> Cluster:
     """Point this process, and what it starts, at the cluster, and return it."""
     cluster = find_running_cluster(project)
     variables = cluster_variables(project, cluster)
-    for name in variables_of_elsewhere():
+    for name in metaflow_and_aws_variables():
         del os.environ[name]
     os.environ.update(variables)
     return cluster

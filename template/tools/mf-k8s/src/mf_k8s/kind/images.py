@@ -15,10 +15,10 @@ from ..project import Project
 from .capacity import MOUNTS
 from .cluster import Cluster, read_json
 
-Needed = tuple[list[str], int]  # the images of all pods, and the number of nodes
+LoadRequest = tuple[list[str], int]  # the images of all pods, and the number of nodes
 
 
-def load_images(project: Project, cluster: Cluster, needed: "Future[Needed]") -> None:
+def load_images(project: Project, cluster: Cluster, request: "Future[LoadRequest]") -> None:
     """Load the images that the nodes lack.
 
     The image of k8s.toml is built and packed while the flows compile, which may need others, and
@@ -28,7 +28,7 @@ def load_images(project: Project, cluster: Cluster, needed: "Future[Needed]") ->
     with stage("images") as loading:
         found = {configured: provide_image(project, configured, True)} if configured else {}
         archives = pack_images(cluster, found, {})
-        images, node_count = needed.result()
+        images, node_count = request.result()
         for image in images:
             if image not in found:
                 found[image] = provide_image(project, image, False)

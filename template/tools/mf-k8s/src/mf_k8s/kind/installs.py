@@ -27,8 +27,8 @@ INSTALLS = {  # on github.com, and the namespace in which each runs
     "EVENTS": ("argoproj/argo-events/releases/download/v1.9.7/install.yaml", "argo-events"),
 }
 INSTALLED = "mf-k8s/manifest"  # an annotation of the namespace
-# So long after a pod's end Argo starts the next step. By default it is 10 s; for short steps its
-# authors advise down to 2 s (workflow/controller/rate_limiters.go).
+# How long Argo waits after a pod's end before it starts the next step. The default is 10 s; for
+# short steps its authors advise down to 2 s (workflow/controller/rate_limiters.go).
 REQUEUE = {"name": "DEFAULT_REQUEUE_TIME", "value": "2s"}
 S3_IMAGE = (
     "ghcr.io/versity/versitygw:v1.8.0"
@@ -61,7 +61,7 @@ def install(project: Project, cluster: Cluster, name: str) -> None:
         return
     manifests = read_documents(text)
     if name == "ARGO":
-        let_steps_follow_soon(manifests)
+        shorten_requeue_time(manifests)
     apply(cluster, [manifest("v1", "Namespace", namespace), *manifests], namespace)
     cluster.kubectl("annotate", "namespace", namespace, "--overwrite", f"{INSTALLED}={digest}")
 
@@ -73,7 +73,7 @@ def installed(cluster: Cluster, namespace: str) -> str:
     return cluster.kubectl("get", "namespaces", selector, f"--output={field}")
 
 
-def let_steps_follow_soon(manifests: Iterable[Any]) -> None:
+def shorten_requeue_time(manifests: Iterable[Any]) -> None:
     """Set DEFAULT_REQUEUE_TIME of Argo's controller, unless the manifest sets it."""
     for item in manifests:
         if item["kind"] == "Deployment" and item["metadata"]["name"] == "workflow-controller":
@@ -116,7 +116,9 @@ def download(cluster: Cluster, name: str, path: str) -> str:
                 kept.write_bytes(answer.read())
         return kept.read_text(encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"{place}: {error}; {variable} may name a file instead") from error
+        raise CommandError(
+            f"cannot read {place}: {error}; set {variable} to a file or URL that can be read"
+        ) from error
 
 
 def await_deployments(cluster: Cluster) -> None:

@@ -64,8 +64,8 @@ def reuse_or_delete(cluster: Cluster, config: str) -> bool:
 def restart(cluster: Cluster, names: list[str]) -> None:
     """Start nodes that a restart of the machine has stopped, and restart what runs on them.
 
-    For a while everything seems to be ready, as it was before. Restarted, it is ready when it says
-    so.
+    At first every Deployment still reports that it is ready, as before the stop. Once it is
+    restarted, it reports that only when it is true.
     """
     run_program("docker", "start", *names)
     for _ in range(60):
@@ -137,10 +137,10 @@ def configure_nodes(
 
 
 def limit_memory(names: Sequence[str]) -> None:
-    """Keep the nodes together within nine tenths of Docker's memory.
+    """Limit the nodes to nine tenths of Docker's memory, all together.
 
-    They report more than this machine has, so the scheduler does not. Pods that take too much are
-    killed, and not what else runs on the machine.
+    They report more memory than the machine has, so the scheduler sets no such limit. With it,
+    pods that use too much are killed, and not the machine's other programs.
     """
     share = int(run_program("docker", "info", "--format", "{{.MemTotal}}")) * 9 // 10 // len(names)
     run_program("docker", "update", f"--memory={share}", f"--memory-swap={share}", *names)

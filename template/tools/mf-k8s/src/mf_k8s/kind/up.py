@@ -19,7 +19,7 @@ from ..project import Project, shown_path
 from ..read_pods import Pod
 from .capacity import advertise, node_capacity, placements, real_cores
 from .cluster import Cluster, read_json
-from .images import Needed, load_images
+from .images import LoadRequest, load_images
 from .installs import apply, argo_release, await_deployments, install, kind_yaml
 from .nodes import cluster_config, configure_nodes, create_cluster, reuse_or_delete
 from .objects import needed_objects
@@ -40,12 +40,12 @@ def bring_up(project: Project, cluster: Cluster) -> None:
     for folder in ("claims", "images"):
         (cluster.folder / folder).mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as pool:
-        needed: Future[Needed] = Future()
-        loading = pool.submit(load_images, project, cluster, needed)
+        request: Future[LoadRequest] = Future()
+        loading = pool.submit(load_images, project, cluster, request)
         try:
-            needs = bring_up_nodes(project, cluster, needed)
+            needs = bring_up_nodes(project, cluster, request)
         except BaseException:
-            needed.cancel()
+            request.cancel()
             stop_programs()
             raise
         loading.result()
@@ -55,7 +55,7 @@ def bring_up(project: Project, cluster: Cluster) -> None:
     print(f"kind cluster {cluster.name} is up after {time.monotonic() - started:.1f} s")
 
 
-def bring_up_nodes(project: Project, cluster: Cluster, needed: "Future[Needed]") -> Needs:
+def bring_up_nodes(project: Project, cluster: Cluster, request: "Future[LoadRequest]") -> Needs:
     """Compile the flows, make the nodes that their pods need, and apply what the pods name."""
     with stage("flows") as compiling:
         needs = find_needs(project, cluster)
@@ -66,7 +66,7 @@ def bring_up_nodes(project: Project, cluster: Cluster, needed: "Future[Needed]")
     if changed:
         advertise(cluster, capacity, cores)
     was_up = reuse_or_delete(cluster, config)
-    needed.set_result((sorted({pod["image"] for pod in needs.pods if "image" in pod}), len(nodes)))
+    request.set_result((sorted({pod["image"] for pod in needs.pods if "image" in pod}), len(nodes)))
     if not was_up:
         with stage("cluster") as creating:
             create_cluster(cluster, config)

@@ -15,7 +15,7 @@ from .revision import plan_against
 def plan(
     against: Annotated[
         str,
-        typer.Option(help="Git revision; by default where this branch left origin/main, or HEAD."),
+        typer.Option(help="Git revision; by default the merge base with origin/main, or HEAD."),
     ] = "",
     format: OutputFormat = "table",
     exit_code: Annotated[
@@ -25,7 +25,7 @@ def plan(
 ) -> None:
     """Show what changes in the pods since another revision.
 
-    Exit codes: 0; 2 for an error, and with --exit-code for a change.
+    Exit codes: 0 success, 2 an error, or a change with --exit-code.
     """
     project = find_project()
     plans = (plan_against(project, revision) for revision in [against])

@@ -126,7 +126,7 @@ def show_plan(plan: Plan, markdown: bool) -> None:
     """Print a plan for people."""
     printer = Printer(markdown)
     if not has_changes(plan):
-        printer.lines(f"No pod changes between {plan['against']} and this tree.")
+        printer.lines(f"No pod changes between {plan['against']} and the working tree.")
     for flow in plan["added"]:
         printer.heading(f"{flow}: added")
     for flow in plan["removed"]:

@@ -72,7 +72,7 @@ def compiled_settings(
 def revision(project: Project, reference: str) -> Iterator[tuple[str, Project, list[str]]]:
     """Yield a revision's name, the project at it, and a Python that has its dependencies.
 
-    An empty reference stands for where this branch left origin/main, or else HEAD.
+    An empty reference stands for the merge base with origin/main, or else HEAD.
     """
     root = project.root
     name = reference or git_or_nothing(root, "merge-base", "HEAD", "origin/main")[:12] or "HEAD"

@@ -12,18 +12,18 @@ from ..progress import print_line
 from ..project import Project, find_project, shown_path
 from .folder import faults, own_files, read_folder, write_folder
 from .manifests import KUSTOMIZATION
-from .render_flows import must_replace, recorded_rendering, render_flows, rendering_of
+from .render_flows import must_not_drop_flows, recorded_rendering, render_flows, rendering_of
 
 
 def render(
     context: typer.Context,
     env: Annotated[str, typer.Option("--env", help="environments/NAME.json, and nothing else.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The folder that holds the files, and no others.")
+        Path, typer.Option("--output", "-o", help="Folder for the files; it may hold no others.")
     ],
     flows: Flows = None,
     no_upload: Annotated[
-        bool, typer.Option("--no-upload", help="Do not upload the code, only name it.")
+        bool, typer.Option("--no-upload", help="Do not upload the code packages, only name them.")
     ] = False,
     debug: Debug = False,
 ) -> None:
@@ -36,11 +36,9 @@ def render(
     """
     project = find_project()
     rendering = rendering_of(project, env, flows or (), context.obj or ())
-    must_replace(output, own_files(output), rendering)
+    must_not_drop_flows(output, own_files(output), rendering)
     # without an upload it is a look at what `deploy` would write, and `deploy` can notify
-    files = render_flows(
-        project, rendering, upload=not no_upload, leave_out_notify=no_upload
-    )
+    files = render_flows(project, rendering, upload=not no_upload, leave_out_notify=no_upload)
     removed = write_folder(output, files)
     print_line(f"{'written':<16} {len(files)} files in {shown_path(output)}")
     for name in removed:
@@ -52,7 +50,7 @@ def render(
 
 
 def check_rendered(project: Project, folder: Path) -> int:
-    """Compare a folder with what a rendering writes now, and return the exit code: 0 if it is that.
+    """Compare a folder with what a rendering writes now; return the exit code, 0 if they are equal.
 
     Raise CommandError if it is no rendering's folder.
     """

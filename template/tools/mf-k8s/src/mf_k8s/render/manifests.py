@@ -21,7 +21,11 @@ HEADER = "# Rendered by `k8s render`: do not edit. sha256:"
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes YAML that Kubernetes reads as the same: PyYAML knows YAML 1.1, less of its numbers."""
+    """Writes YAML that Kubernetes reads back unchanged.
+
+    It quotes texts that Kubernetes' parser alone takes for numbers or booleans, like 1e3 and y:
+    PyYAML by itself would not.
+    """
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -50,7 +50,7 @@ def rendering_of(
     """
     if several := [option for option in options if "\n" in option]:
         name = several[0].partition("=")[0].partition("\n")[0]
-        raise CommandError(f"{name} has a line break, which render cannot record: write it in one line")
+        raise CommandError(f"{name} has a line break, and render records one line: leave it out")
     files = project.flow_files(names) if names else ()
     paths = [os.path.relpath(file, project.root) for file in files]
     return Rendering(environment, paths, options)
@@ -72,10 +72,11 @@ def recorded_rendering(text: str) -> Rendering:
     return Rendering(own[-1], own[2:-2], options)
 
 
-def must_replace(folder: Path, present: Mapping[str, str], rendering: Rendering) -> None:
-    """Raise CommandError if a folder has the flows of another environment, or flows besides these.
+def must_not_drop_flows(folder: Path, present: Mapping[str, str], rendering: Rendering) -> None:
+    """Raise CommandError if a folder holds another environment's flows, or more flows than these.
 
-    `present` are its files. They would be removed, and Argo CD would remove the flows.
+    `present` are its files. The render would remove those of the other flows, and Argo CD would
+    then remove the flows.
     """
     if KUSTOMIZATION not in present:
         return

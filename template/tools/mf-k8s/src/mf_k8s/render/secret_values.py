@@ -33,9 +33,7 @@ SHORTEST = 12  # characters of a value that is hardly a word
 
 def without_notify(environment: Environment) -> Environment:
     """Return an environment without its `notify`, and print a line if it has any."""
-    others = [
-        option for option in environment.create_options if not option.startswith(NOTIFY_ON)
-    ]
+    others = [option for option in environment.create_options if not option.startswith(NOTIFY_ON)]
     if len(others) < len(environment.create_options):
         print_line(f"`notify` of {environment.file} is left out: only `k8s deploy` can write it")
     return dataclasses.replace(environment, create_options=tuple(others))
@@ -61,7 +59,7 @@ def must_need_no_secret(environment: Environment) -> None:
 def must_hold_no_secret(files: Mapping[str, str]) -> None:
     """Raise CommandError if a file has the value of a variable that is named like a secret's.
 
-    So does the file of a flow that reads it while it is compiled, like in @environment.
+    A flow whose code reads the variable while it is compiled, as in @environment, puts it there.
     """
     secrets = {
         variable: spellings(value.strip())
