@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from kubernetes_api import Api
 from mf_k8s import cluster_api, environments
-from mf_k8s.deploy.branch import chosen_branch, use_branch_options
+from mf_k8s.deploy.branch import branch_of, use_branch_options
 from mf_k8s.environments import SCHEMA, Environment, read_environment, use_environment
 from mf_k8s.errors import CommandError
 from mf_k8s.place import find_place, must_be_context
@@ -166,7 +166,7 @@ def test_own_branch_is_not_joined(
     """Metaflow would make prod.ann of production here and a branch in the user's shell."""
     monkeypatch.setattr(os, "environ", {"METAFLOW_HOME": str(tmp_path), **own})
     assert use_environment(written(settings)) == dropped
-    assert chosen_branch() == branch
+    assert branch_of(os.environ) == branch
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_options_of_project(
     """Metaflow takes them before `argo-workflows`, or as variables."""
     monkeypatch.setattr(os, "environ", {})
     assert use_branch_options(options) == others
-    assert chosen_branch() == branch
+    assert branch_of(os.environ) == branch
 
 
 def test_the_place_and_the_account(api: type[Api], monkeypatch: pytest.MonkeyPatch) -> None:

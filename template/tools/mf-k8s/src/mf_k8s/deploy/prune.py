@@ -1,5 +1,6 @@
 """Finds and deletes what a project has deployed, and does not deploy any more."""
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..ownership import LABEL, annotation
 from ..project import Project
 from ..read_pods import Manifest
 from ..run_create import Request
-from .branch import chosen_branch
+from .branch import branch_of
 from .write import write_all
 
 
@@ -24,7 +25,7 @@ def find_obsolete(project: Project, templates: Sequence[Manifest]) -> list[dict[
     """
     current = {template["metadata"]["name"] for template in templates}
     branches = {annotation(template, "branch_name") for template in templates}
-    branches |= {chosen_branch(), ""}
+    branches |= {branch_of(os.environ), ""}
     namespace = templates[0]["metadata"]["namespace"]
     sensors = metaflow_setting("ARGO_EVENTS_SENSOR_NAMESPACE") or namespace
     deployed = labelled(project, namespace, "workflowtemplates")
