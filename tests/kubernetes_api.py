@@ -19,7 +19,7 @@ class Api(BaseHTTPRequestHandler):
     objects: dict[str, dict[str, Any]] = {}
     tried: list[dict[str, Any]] = []
     refused: set[str] = set()  # names that cannot be written
-    refusal = 409, "Conflict"  # their status and message
+    refusal = 409, "the name is taken"  # their status and message
     lost: set[str] = set()  # those that are written, and whose answer does not arrive
     has_gateway = False  # which answers then, with an error of its own
     has_argo = True

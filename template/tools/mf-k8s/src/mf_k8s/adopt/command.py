@@ -33,7 +33,7 @@ def adopt(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Turn existing flows into BaseFlow flows, and show what changes in their pods.
+    """Turn flows into BaseFlow flows, and show how the pods change.
 
     Exit codes: 0 nothing that was configured changes, or it is accepted; 1 something does; 2 error.
     """
