@@ -222,7 +222,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.usefixtures("kind_job")
 def test_deploy(act: Callable[..., str], project: Path, registry: str) -> None:
-    """A push to main goes to dev, its tag to prod, with one image: built, pushed, then found."""
+    """A push to main goes to dev, its tag to prod, with one image: built, pushed, then found.
+
+    The tag is deployed by hand, as for a rollback. By hand, a branch is not.
+    """
     base = git("rev-parse", "HEAD", cwd=project).strip()
     workflow = project / ".github/workflows/deploy.yml"
     text, count = re.subn(STEP, lambda _: LOGIN, workflow.read_text())
@@ -238,10 +241,12 @@ def test_deploy(act: Callable[..., str], project: Path, registry: str) -> None:
     image = f"{registry}/acme/score:{head[:12]}"
     try:
         main = act("deploy", ref="refs/heads/main")
-        tag = act("deploy", ref="refs/tags/v1.0.0")
+        branch = act("deploy", "workflow_dispatch", ref="refs/heads/main")
+        tag = act("deploy", "workflow_dispatch", ref="refs/tags/v1.0.0")
     finally:
         git("reset", "--hard", "--quiet", base, cwd=project)
     assert f"{image}: built" in main and f"{image}: pushed" in main
+    assert f"{image}: " not in branch
     assert f"{image}: not needed, the registry has it" in tag
     digest = digest_of(image)
     for name in ("churnmodel.test.dev.scoreflow", "churnmodel.prod.scoreflow"):
