@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from .errors import CommandError
 TIMEOUT = (5, 60)  # seconds, to connect and to read
 ARGO = "/apis/argoproj.io/v1alpha1/namespaces"
 EMPTY: Mapping[str, str] = {}
+BY_RBAC = re.compile(r'User ".*" cannot ')  # a quota or an admission webhook refuses with 403, too
 
 
 @functools.cache
@@ -95,7 +97,7 @@ def explain_errors(action: str) -> Iterator[None]:
                 " expired: log in to it again, until `kubectl auth whoami` names you"
             ) from error
         reason = reason_given(error.body)
-        if error.status == 403 and (not reason or " cannot " in reason):  # by RBAC, not by a quota
+        if error.status == 403 and (not reason or BY_RBAC.search(reason)):
             raise CommandError(
                 f"your account is not allowed to {action}: ask for a Role that allows it"
             ) from error

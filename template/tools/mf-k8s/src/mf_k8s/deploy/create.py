@@ -202,8 +202,8 @@ def reason_not_created(file: str, output: str, environment: Environment) -> str:
             setting = f'write "user": "{deployer[1]}" into {environment.file}'
             env = f" --env {environment.name}"
         return (
-            f"it was deployed by {deployer[1]}, and Metaflow lets only that user, or who has its"
-            f" production token, deploy it again: {setting}, or give the token once,"
+            f"it was deployed by {deployer[1]}, and Metaflow lets only that user, or a holder"
+            f" of its production token, deploy it again: {setting}, or give the token once,"
             f" `uv run k8s deploy {file}{env} -- --authorize TOKEN`"
         )
     if variable := EVENTS.search(output):
