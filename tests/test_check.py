@@ -434,6 +434,41 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new, 1))
 
 
+def test_plan_compares_the_file_that_k8s_config_names(
+    k8s: Run, project: Path, history: Callable[..., str]
+) -> None:
+    """In both revisions: a change of prod.toml is not compared with itself."""
+    prod = project / "prod.toml"
+    shutil.copy(project / "k8s.toml", prod)
+    history("add", "-A")
+    history("commit", "-q", "-m", "prod")
+    with prod.open("a") as file:
+        file.write("disk = 20000\n")
+    done = k8s("plan", "--exit-code", "--format=json", K8S_CONFIG="prod.toml")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert {change["setting"] for change in json.loads(done.stdout)["changes"]} == {"disk"}
+    assert k8s("plan", "--exit-code").returncode == 0
+
+
+def test_check_takes_json_and_numbers_in_any_spelling(k8s: Run, project: Path) -> None:
+    """1.0 GPU is 1, and 1000000 of a resource is 1M, as the pods have it."""
+    config = {"image": "ghcr.io/acme/o:2", "gpu": None, "cpu": 1, "memory": 4096}
+    config["extended_resources"] = {"example.com/x": "1000000"}
+    (project / "other.json").write_text(json.dumps(config))
+    replace(project / "flows/hello.py", "    @step", "    @k8s(gpu=2 / 2)\n    @step")
+    replace(project / "flows/hello.py", "import BaseFlow", "import BaseFlow, k8s")
+    done = k8s("check", "hello", "--format=json", K8S_CONFIG="other.json")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    (report,) = json.loads(done.stdout)["flows"]
+    start = report["pods"]["start"]
+    assert start["image"]["found"] == "ghcr.io/acme/o:2"
+    assert start["gpu"]["found"] == {"nvidia.com/gpu": "1"}
+    assert start["extended_resources"]["found"] == {"example.com/x": "1M"}
+    (project / "other.json").write_text("{")
+    done = k8s("check", "hello", K8S_CONFIG="other.json")
+    assert done.returncode == 2 and "other.json is not JSON: " in done.stderr
+
+
 def test_plan_shows_one_step_alone(k8s: Run, project: Path, history: Callable[..., str]) -> None:
     replace(project / "flows/train.py", "@k8s(memory=8192)", "@k8s(memory=8192, gpu=2)")
     done = k8s("plan", "--format=json")

@@ -24,11 +24,11 @@ import rich.progress
 from conftest import K8S
 from mf_k8s.errors import CommandError
 from mf_k8s.image.naming import commit_tag, with_tag
-from mf_k8s.kind import capacity, flow_runs, flow_tests, installs
+from mf_k8s.kind import capacity, flow_runs, flow_tests, installs, up, waiting
 from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
-from mf_k8s.kind.objects import needed_objects
+from mf_k8s.kind.objects import needed_objects, workflow_objects
 from mf_k8s.progress import stage
 from mf_k8s.project import Project
 from teams import commit, git
@@ -832,16 +832,108 @@ def test_a_workflow_that_argo_does_not_take_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_template_that_argo_does_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is deployed once and triggered five times at most (argoproj/argo-workflows#14615)."""
+    """It is deployed once and triggered five times at most (argoproj/argo-workflows#14615).
+
+    Its schedule is deleted first, by which it would run again and again on a laptop, and its pods
+    are kept, because they are compared when the run has ended.
+    """
     missing = 'workflowtemplates.argoproj.io "helloflow" not found'
     done: list[str] = []
     watch = SimpleNamespace(until_end=lambda end: {"phase": "Error", "message": missing})
-    flow_run: Any = SimpleNamespace(watch=lambda: watch, project=None, compiled=None, namespace="a")
+    cluster = SimpleNamespace(kubectl=lambda *command: done.append(" ".join(command)))
+    parts = {"project": None, "compiled": None, "namespace": "a", "cluster": cluster}
+    flow_run: Any = SimpleNamespace(watch=lambda: watch, **parts)
     monkeypatch.setattr(flow_runs, "time", Clock())
-    monkeypatch.setattr(flow_runs, "deploy_flows", lambda *_: done.append("deploy"))
+    template = {
+        "metadata": {"name": "helloflow"},
+        "spec": {"podGC": {"strategy": "OnPodCompletion"}},
+    }
+    monkeypatch.setattr(flow_runs, "deploy_flows", lambda *_: done.append("deploy") or [template])
     monkeypatch.setattr(flow_runs, "trigger", lambda run: done.append("trigger") or "hello-x")
     monkeypatch.setattr(flow_runs, "list_pods", lambda *_: [])
     with pytest.raises(CommandError) as stopped:
         flow_runs.run_on_argo(flow_run)
     assert str(stopped.value) == f"the workflow hello-x: Error\n{missing}"
-    assert done == ["deploy"] + ["trigger"] * 5
+    delete = "delete cronworkflow helloflow --namespace a --ignore-not-found"
+    patch = (
+        'workflowtemplate helloflow --namespace a --type=merge --patch {"spec": {"podGC": null}}'
+    )
+    assert done == ["deploy", delete, f"patch {patch}", *["trigger"] * 5]
+
+
+def test_what_a_workflow_names_is_there() -> None:
+    """A priority class and semaphores; those of Kubernetes are there already."""
+    semaphores = [
+        {"config_map_key_ref": {"name": "limits", "key": key}} for key in ("gpu", "training")
+    ]
+    workflow = {"priority_class": "batch-low", "synchronization": {"semaphores": semaphores}}
+    assert workflow_objects(workflow) == [
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": "batch-low"},
+            "value": 0,
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "limits"},
+            "data": {"gpu": "100", "training": "100"},
+        },
+    ]
+    assert workflow_objects({"priority_class": "system-node-critical", "parallelism": 2}) == []
+
+
+def test_a_pod_that_has_got_its_node_lacks_none() -> None:
+    """The scheduler's old warning is no reason: it would end a run whose pod just starts."""
+    scheduled = {"type": "PodScheduled", "status": "True"}
+    starting = {"state": {"waiting": {"reason": "ContainerCreating"}}}
+    pod = {
+        "metadata": {"name": "a"},
+        "status": {
+            "phase": "Pending",
+            "conditions": [scheduled],
+            "containerStatuses": [starting],
+        },
+    }
+    assert waiting.reason_not_started(pod, {}) == ""
+    lacks = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}
+    pod["status"]["conditions"] = [lacks]
+    assert waiting.reason_not_started(pod, {}) == "0/1 nodes are available"
+
+
+def test_warnings_are_not_those_of_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def list_objects(_: str, fieldSelector: str) -> list[Any]:
+        asked.append(fieldSelector)
+        return []
+
+    monkeypatch.setattr(waiting, "list_objects", list_objects)
+    assert waiting.last_warnings("team-a") == {}
+    assert asked == ["type=Warning,reason!=FailedScheduling"]
+
+
+@pytest.mark.parametrize("where", ["inside", "outside"])
+def test_another_configuration_needs_other_pods(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """`kind up` keeps what the flows need until a file changes, or K8S_CONFIG names another."""
+    root = tmp_path / "churn"
+    other = (root if where == "inside" else tmp_path) / "other.toml"
+    (root / ".kind").mkdir(parents=True)
+    (root / "k8s.toml").write_text("cpu = 1\n")
+    other.write_text("cpu = 2\n")
+    compiled: list[str] = []
+    needs = up.Needs([], [])
+    monkeypatch.setattr(
+        up, "compile_needs", lambda project: compiled.append(project.config_file.name) or needs
+    )
+    cluster: Any = SimpleNamespace(folder=root / ".kind")
+    project = Project(root, "churn")
+    for _ in range(2):
+        assert up.find_needs(project, cluster) == needs
+    monkeypatch.setenv("K8S_CONFIG", str(other))
+    for _ in range(2):
+        assert up.find_needs(project, cluster) == needs
+    assert compiled == ["k8s.toml", "other.toml"]

@@ -25,6 +25,11 @@ FIXED = "0.99.0"
 HELP, FIXED_HELP = "Run it anywhere inside a project.", "Mended: run it anywhere in a project."
 SOURCES = ("carried", "index", "git")
 README = ("README.md.jinja", "\n| To change | edit |", "\nA newer line.\n\n| To change | edit |")
+SCHEMA = (
+    "tools/mf-k8s/src/mf_k8s/environment.schema.json",
+    '"title": "environments/NAME.json"',
+    '"title": "A NEWER SCHEMA"',
+)
 FIX = [
     ("pyproject.toml", f'version = "{VERSION}"', f'version = "{FIXED}"'),
     ("src/mf_k8s/cli.py", HELP, FIXED_HELP),
@@ -191,8 +196,10 @@ def test_from_copy_to_update(source, sources, fork, index, fixed, repository, tm
     assert "HelloFlow (compiled): every pod matches k8s.toml" in shown
     assert "ghcr.io/example/churn:0.1.0" in shown
 
-    release(clone, "v1.1.0", [README, *([CARRIED_FIX] if source == "carried" else [])])
+    release(clone, "v1.1.0", [README, SCHEMA, *([CARRIED_FIX] if source == "carried" else [])])
     update(project)
+    schemas = project / ("tools/mf-k8s/src/mf_k8s" if source == "carried" else "environments")
+    assert "A NEWER SCHEMA" in (schemas / "environment.schema.json").read_text()
     assert "A newer line." in (project / "README.md").read_text()
     assert not sync_locked(project)
     assert (FIXED_HELP if source == "carried" else HELP) in help_of(project)

@@ -18,6 +18,9 @@ from .project import Project
 WORKER = Path(__file__).with_name("compile_worker.py")
 BUCKET = "compile"
 EVENTS = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL")
+# Variables that do not reach the compilation; by the last, `uv run` of an older revision would
+# change the project's own environment.
+OF_THE_USER = ("METAFLOW_", "AWS_", "UV_PROJECT_ENVIRONMENT")
 # Instead of the user's own configuration, which must not change the result.
 ENVIRONMENT = {
     **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "none"),
@@ -94,7 +97,7 @@ def run_worker(
     project: Project, files: Sequence[Path], python: Sequence[str]
 ) -> Iterator[CompiledFile]:
     """Yield what came of each file that starts a flow."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(OF_THE_USER)}
     settings = read_flow_settings(project)
     options = {str(file): flow_options(settings, file) for file in files}
     path = os.pathsep.join(filter(None, (str(project.source), kept.get("PYTHONPATH"))))

@@ -30,6 +30,23 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise CommandError(f"{file.name} is not TOML: {error}") from error
 
 
+def read_config(file: Path) -> Config:
+    """Return what is in k8s.toml, or in the file of TOML or JSON that K8S_CONFIG names.
+
+    As for BaseFlow, JSON begins with a brace, and its nulls do not count. Raise CommandError if the
+    file is missing or is neither.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        if text.lstrip().startswith("{"):
+            return {key: value for key, value in json.loads(text).items() if value is not None}
+    except json.JSONDecodeError as error:
+        raise CommandError(f"{file.name} is not JSON: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file.name} cannot be read: {error}") from error
+    return read_toml(file)
+
+
 def validate(value: Any, schema: dict[str, Any], where: str) -> None:
     """Raise CommandError for the first thing in `value` that does not fit the schema.
 

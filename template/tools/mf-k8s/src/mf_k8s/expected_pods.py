@@ -128,6 +128,7 @@ def devices(values: Mapping[str, Any], gpu: Any) -> Pod:
     """Return gpu and extended_resources, which may hold GPUs too."""
     extended = dict(values.get("extended_resources", {}))
     if gpu is not None:
-        extended[GPU[values["gpu_vendor"].lower()]] = str(gpu)
+        extended[GPU[values["gpu_vendor"].lower()]] = gpu
+    extended = {name: quantity(count) for name, count in extended.items()}
     gpus = {name: extended.pop(name) for name in GPU.values() if name in extended}
     return {"gpu": gpus, "extended_resources": extended}

@@ -10,7 +10,7 @@ import yaml
 
 from ..compile_flows import CompiledFile, FlowFacts
 from ..complete_template import complete_template
-from ..config import Config, argo_spelling, read_toml, shared_settings
+from ..config import Config, argo_spelling, read_config, shared_settings
 from ..expected_pods import expected_pods, plain_step_pod
 from ..flow_imports import unlisted_imports
 from ..image_content import stale_image_notes
@@ -41,7 +41,7 @@ CLAIMS = "persistent_volume_claims"
 
 def check_flows(project: Project, compiled: Iterable[CompiledFile]) -> Iterator[Report]:
     """Yield the report on each compiled flow, as it is done."""
-    config = read_toml(project.config_file)
+    config = read_config(project.config_file)
     first = True
     for result in compiled:
         report = start_report(project, result)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..cluster_api import ARGO, list_objects
 from ..compile_flows import CompiledFile, FlowFacts
-from ..config import Config, read_toml, step_settings
+from ..config import Config, read_config, step_settings
 from ..environments import metaflow_setting
 from ..expected_pods import expected_pods
 from ..metaflow_defaults import MetaflowDefault, origins, read_metaflow_defaults
@@ -61,7 +61,7 @@ def check_live(
     deployed ones. `run` is a run's ID; empty for the newest on Argo and the newest of `run --with
     kubernetes`; None for no run. Raise CommandError if the cluster does not answer, or refuses.
     """
-    config = read_toml(project.config_file)
+    config = read_config(project.config_file)
     cluster = read_cluster(namespace, run, templates)
     run_defaults, argo_defaults = (read_metaflow_defaults(on_argo) for on_argo in (False, True))
     for result in compiled:

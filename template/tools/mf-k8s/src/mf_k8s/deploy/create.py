@@ -16,7 +16,7 @@ from ..check.report import Report
 from ..check.show import show_reports
 from ..cluster_api import ARGO, list_objects
 from ..compile_flows import CompiledFile, compile_flows
-from ..config import read_toml, shared_settings
+from ..config import read_config, shared_settings
 from ..environments import NO_ENVIRONMENT, Environment
 from ..errors import CommandError
 from ..flow_files import starts_flow
@@ -107,7 +107,7 @@ def create_requests(
         raise CommandError("; ".join(sorted(clashes)))
     must_match(check_flows(project, compiled))
     # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
-    config = read_toml(project.config_file)
+    config = read_config(project.config_file)
     workflow, options = config.get("workflow", {}), environment.create_options
     if "parallelism" in workflow and any(option.startswith("--max-workers") for option in options):
         raise CommandError(

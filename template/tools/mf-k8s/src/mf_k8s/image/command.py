@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ..config import read_toml
+from ..config import read_config, read_toml
 from ..errors import CommandError
 from ..programs import require_programs
 from ..progress import stage
@@ -34,7 +34,8 @@ def image(
         raise CommandError("--bump and --tag both choose the tag: give one of them")
     project = find_project()
     require_programs(["docker"])
-    name = str(read_toml(project.config_file).get("image", ""))
+    read = read_toml if bump or tag else read_config  # only TOML is written
+    name = str(read(project.config_file).get("image", ""))
     if not name:
         raise CommandError('k8s.toml has no image: add a line like image = "ghcr.io/acme/a:0.1.0"')
     must_have_dockerfile(project, name)

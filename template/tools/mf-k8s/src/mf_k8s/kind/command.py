@@ -34,7 +34,8 @@ def up(debug: Debug = False) -> None:
 def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> None:
     """Run flows on the cluster in both ways, and check their pods.
 
-    Each flow runs by `run --with kubernetes` and, deployed, on Argo Workflows.
+    Each flow runs by `run --with kubernetes` and, deployed, on Argo Workflows. No @schedule is left
+    on the cluster.
 
     tests/kind.toml has the flows' parameters, and says which flows are left out. What follows -- is
     used instead: k8s kind test hello -- --who=me.

@@ -16,6 +16,7 @@ from ..compile_flows import CompiledFile
 from ..deploy.create import deploy_flows
 from ..errors import CommandError
 from ..project import Project
+from ..read_pods import Manifest
 from .cluster import Cluster
 from .run_watch import RunWatch, list_pods, pods_and_jobs
 
@@ -103,7 +104,8 @@ def run_on_argo(run: FlowRun) -> str:
     Raise CommandError with the reason if it fails, or with what a pod lacks to start.
     """
     watch = run.watch()
-    deploy_flows(run.project, [run.compiled])
+    (template,) = deploy_flows(run.project, [run.compiled])
+    prepare_for_test(run, template)
     for _ in range(TRIGGERS):
         name = trigger(run)
         try:
@@ -119,6 +121,18 @@ def run_on_argo(run: FlowRun) -> str:
     if status["phase"] != "Succeeded":
         raise CommandError(workflow_failure(run, name, status))
     return f"argo-{name}"
+
+
+def prepare_for_test(run: FlowRun, template: Manifest) -> None:
+    """Delete the schedule of a deployed flow, and keep its pods until they have been compared.
+
+    The schedule would start the flow again and again, and without the parameters of a test.
+    """
+    name, where = template["metadata"]["name"], ("--namespace", run.namespace)
+    run.cluster.kubectl("delete", "cronworkflow", name, *where, "--ignore-not-found")
+    if "podGC" in template["spec"]:
+        patch = ("--type=merge", "--patch", '{"spec": {"podGC": null}}')
+        run.cluster.kubectl("patch", "workflowtemplate", name, *where, *patch)
 
 
 def trigger(run: FlowRun) -> str:

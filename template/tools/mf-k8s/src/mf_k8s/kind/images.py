@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from ..config import read_toml
+from ..config import read_config
 from ..image.build_and_push import build_image
 from ..programs import run_program, succeeds
 from ..progress import stage
@@ -24,7 +24,7 @@ def load_images(project: Project, cluster: Cluster, request: "Future[LoadRequest
     The image of k8s.toml is built and packed while the flows compile, which may need others, and
     loaded while the nodes start.
     """
-    configured = read_toml(project.config_file).get("image")
+    configured = read_config(project.config_file).get("image")
     with stage("images") as loading:
         found = {configured: provide_image(project, configured, True)} if configured else {}
         archives = pack_images(cluster, found, {})

@@ -2,13 +2,14 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..rbac import accounts, manifest
 from ..read_pods import Pod
 
 S3 = "kind-s3"  # the S3 server and its Secret, in kind.yaml
+SEMAPHORE_LIMIT = "100"  # workflows at a time: on kind, none waits for another
 NO_CREDENTIALS = base64.b64encode(json.dumps({"auths": {}}).encode()).decode()
 
 
@@ -31,6 +32,20 @@ def needed_objects(pods: Sequence[Pod], namespace: str, parallel: bool) -> list[
         *(pull_secret(name) for name in pull_secrets),
         *(manifest("v1", "Secret", name) for name in other_secrets),
     ]
+
+
+def workflow_objects(workflow: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the manifests of what [workflow] of k8s.toml names: a PriorityClass, ConfigMaps."""
+    manifests = []
+    priority_class = workflow.get("priority_class", "")
+    if priority_class and not priority_class.startswith("system-"):  # those are Kubernetes' own
+        manifests.append(manifest("scheduling.k8s.io/v1", "PriorityClass", priority_class, value=0))
+    limits: dict[str, dict[str, str]] = {}
+    for semaphore in workflow.get("synchronization", {}).get("semaphores", ()):
+        key = semaphore.get("config_map_key_ref", {})
+        if {"name", "key"} <= key.keys():
+            limits.setdefault(key["name"], {})[key["key"]] = SEMAPHORE_LIMIT
+    return [*manifests, *(manifest("v1", "ConfigMap", name, data=limits[name]) for name in limits)]
 
 
 def claim(name: str, namespace: str) -> list[dict[str, Any]]:

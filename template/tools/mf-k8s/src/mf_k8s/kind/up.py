@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..compile_flows import compile_flows
-from ..config import read_toml
+from ..config import read_config
 from ..environments import read_environment
 from ..errors import CommandError
 from ..expected_pods import expected_pods
@@ -22,7 +22,7 @@ from .cluster import Cluster, read_json
 from .images import LoadRequest, load_images
 from .installs import apply, argo_release, await_deployments, install, kind_yaml
 from .nodes import cluster_config, configure_nodes, create_cluster, reuse_or_delete
-from .objects import needed_objects
+from .objects import needed_objects, workflow_objects
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ def bring_up_nodes(project: Project, cluster: Cluster, request: "Future[LoadRequ
 
 def find_needs(project: Project, cluster: Cluster) -> Needs:
     """Return what the flows need; kept until a file changes. Raise CommandError as check does."""
-    stamp = [[str(file), file.stat().st_mtime_ns] for file in project_files(project)]
+    files = [*project_files(project), project.config_file]  # which K8S_CONFIG may choose
+    stamp = [[str(file), file.stat().st_mtime_ns] for file in files if file.exists()]
     kept_file = cluster.folder / "pods.json"
     kept = read_json(kept_file)
     if kept and kept["files"] == stamp:
@@ -104,7 +105,7 @@ def project_files(project: Project) -> Iterator[Path]:
 
 
 def compile_needs(project: Project) -> Needs:
-    config, installs = read_toml(project.config_file), {"ARGO"}
+    config, installs = read_config(project.config_file), {"ARGO"}
     pods: list[Pod] = []
     for result in compile_flows(project, project.flow_files()):
         if result.error:
@@ -125,7 +126,12 @@ def apply_objects(project: Project, cluster: Cluster, needs: Needs) -> int:
     namespace = read_environment(project, "kind").namespace
     dns, *s3_server = kind_yaml()
     apply(cluster, [dns], "kube-system")
-    objects = [*needed_objects(needs.pods, namespace, "JOBSET" in needs.installs), *s3_server]
+    workflow = read_config(project.config_file).get("workflow", {})
+    objects = [
+        *needed_objects(needs.pods, namespace, "JOBSET" in needs.installs),
+        *workflow_objects(workflow),
+        *s3_server,
+    ]
     apply(cluster, objects, namespace)
     make_claim_folders(cluster, needs.pods)
     for name in needs.installs:

@@ -7,8 +7,12 @@ from ..read_pods import Manifest
 
 
 def last_warnings(namespace: str) -> dict[str, str]:
-    """Return the last warning about each object, by its name."""
-    events = list_objects(f"/api/v1/namespaces/{namespace}/events", fieldSelector="type=Warning")
+    """Return the last warning about each object, by its name.
+
+    Not those of the scheduler: a pod's condition says better whether it still lacks a node.
+    """
+    selector = "type=Warning,reason!=FailedScheduling"
+    events = list_objects(f"/api/v1/namespaces/{namespace}/events", fieldSelector=selector)
     in_order = sorted(events, key=lambda event: event.get("lastTimestamp") or "")
     return {event["involvedObject"]["name"]: event.get("message", "") for event in in_order}
 

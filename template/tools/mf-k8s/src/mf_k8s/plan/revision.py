@@ -1,6 +1,7 @@
 """Compares this tree with another revision of it."""
 
 import contextlib
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from ..check.compare import name_clashes
 from ..compile_flows import compile_flows
 from ..complete_template import complete_template
-from ..config import read_toml, shared_settings
+from ..config import read_config, shared_settings
 from ..errors import CommandError
 from ..flow_files import starts_flow
 from ..flow_imports import unlisted_imports
@@ -29,7 +30,8 @@ def plan_against(project: Project, reference: str) -> Plan:
         new, problems = compiled_settings(project, project.flow_files())
         if problems:
             raise CommandError(problems[0])
-        old, problems = older_settings(older, python)
+        with older_config(project, older):
+            old, problems = older_settings(older, python)
     plan = differences(old, new, name)
     plan["notes"] = [f"at {name}: {problem}" for problem in problems]
     plan["notes"] += stale_image_notes(project, name)
@@ -55,7 +57,7 @@ def compiled_settings(
     """Return the planned settings of each flow by its name, and why others do not compile."""
     flows: dict[str, Any] = {}
     problems: list[str] = []
-    config = read_toml(project.config_file)
+    config = read_config(project.config_file)
     shared, workflow = shared_settings(config), config.get("workflow", {})
     results = list(compile_flows(project, files, python=python))
     problems += name_clashes(project, results).values()
@@ -89,6 +91,20 @@ def revision(project: Project, reference: str) -> Iterator[tuple[str, Project, l
             yield name, older_project(Path(folder, inside).resolve(), project.package), python
         finally:
             git_or_nothing(root, "worktree", "remove", "--force", folder)
+
+
+@contextlib.contextmanager
+def older_config(project: Project, older: Project) -> Iterator[None]:
+    """Let K8S_CONFIG name the other revision's file, if it names one of the project's."""
+    present = os.environ.get("K8S_CONFIG", "")
+    if not present or not Path(present).is_relative_to(project.root):
+        yield
+        return
+    os.environ["K8S_CONFIG"] = str(older.root / Path(present).relative_to(project.root))
+    try:
+        yield
+    finally:
+        os.environ["K8S_CONFIG"] = present
 
 
 def older_project(root: Path, package: str) -> Project:
