@@ -621,7 +621,8 @@ def test_two_files_with_a_flow_of_one_name(k8s: Run, project: Path) -> None:
     shutil.copy(project / "flows/hello.py", project / "flows/other.py")
     done = k8s("check")
     assert done.returncode == 1
-    assert "flows/hello.py and flows/other.py define HelloFlow, which Argo" in done.stdout
+    clash = "flows/hello.py and flows/other.py define HelloFlow, which Argo Workflows and the datas"
+    assert clash in done.stdout
 
 
 @pytest.mark.parametrize("missing", ["k8s.toml", "flows"])

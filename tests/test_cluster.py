@@ -903,15 +903,15 @@ def test_a_pod_that_has_got_its_node_lacks_none() -> None:
 
 
 def test_warnings_are_not_those_of_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    selectors: list[str] = []
 
     def list_objects(_: str, fieldSelector: str) -> list[Any]:
-        asked.append(fieldSelector)
+        selectors.append(fieldSelector)
         return []
 
     monkeypatch.setattr(waiting, "list_objects", list_objects)
     assert waiting.last_warnings("team-a") == {}
-    assert asked == ["type=Warning,reason!=FailedScheduling"]
+    assert selectors == ["type=Warning,reason!=FailedScheduling"]
 
 
 @pytest.mark.parametrize("where", ["inside", "outside"])

@@ -216,7 +216,8 @@ def test_example_makes_what_the_docs_show(template, tmp_path):
     project = render(tmp_path / "fork", tmp_path / "churn")
     assert tomllib.loads((project / "k8s.toml").read_text()) == tomllib.loads(SHOWN)
     workflow = yaml.safe_load((project / ".github/workflows/deploy.yml").read_text())
-    assert workflow[True]["push"] == {"branches": ["main"], "tags": ["v*"]}
+    push = {"branches": ["main"], "tags": ["v*"]}
+    assert workflow[True] == {"push": push, "workflow_dispatch": None}
     (job,) = workflow["jobs"].values()
     assert job["strategy"]["matrix"] == {
         "environment": "${{ fromJSON(github.ref_type == 'tag' && '[\"prod\"]' || '[\"dev\"]') }}"

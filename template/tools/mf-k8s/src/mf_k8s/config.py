@@ -20,31 +20,31 @@ Config = dict[str, Any]  # what is in a k8s.toml
 Settings = dict[str, Any]  # the parameters of one @kubernetes
 
 
-def read_toml(file: Path) -> dict[str, Any]:
-    """Return what is in a TOML file; raise CommandError if it is missing or not TOML."""
+def read_toml(file: Path, or_json: bool = False) -> dict[str, Any]:
+    """Return what is in a TOML file; raise CommandError if it is missing or not TOML.
+
+    With `or_json`, a file that begins with a brace is JSON.
+    """
+    language, loads = "TOML", tomllib.loads
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        text = file.read_text(encoding="utf-8-sig")
+        if or_json and text.lstrip().startswith("{"):
+            language, loads = "JSON", json.loads
+        return loads(text)
     except OSError as error:
         raise CommandError(f"{file.name} cannot be read: {error}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CommandError(f"{file.name} is not TOML: {error}") from error
+    except ValueError as error:  # of the encoding, of TOML or of JSON
+        raise CommandError(f"{file.name} is not {language}: {error}") from error
 
 
 def read_config(file: Path) -> Config:
     """Return what is in k8s.toml, or in the file of TOML or JSON that K8S_CONFIG names.
 
-    As for BaseFlow, JSON begins with a brace, and its nulls do not count. Raise CommandError if the
-    file is missing or is neither.
+    As for BaseFlow, JSON's nulls do not count. Raise CommandError if the file is missing or is
+    neither TOML nor JSON.
     """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        if text.lstrip().startswith("{"):
-            return {key: value for key, value in json.loads(text).items() if value is not None}
-    except json.JSONDecodeError as error:
-        raise CommandError(f"{file.name} is not JSON: {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{file.name} cannot be read: {error}") from error
-    return read_toml(file)
+    config = read_toml(file, or_json=True)
+    return {key: value for key, value in config.items() if value is not None}
 
 
 def validate(value: Any, schema: dict[str, Any], where: str) -> None:

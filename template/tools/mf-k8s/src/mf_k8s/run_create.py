@@ -75,8 +75,9 @@ def run_create(job: Job, send: Send) -> None:
 def without_replaced_deletes(requests: Sequence[Request]) -> list[Request]:
     """Return requests without those that delete an object which a later one writes.
 
-    Metaflow deletes and creates a Sensor that its older versions have written (ArgoWorkflows in
-    metaflow/plugins/argo/argo_workflows.py). In a dry run it is still there, so it is replaced.
+    Metaflow deletes a Sensor that an older Metaflow wrote, and creates it anew
+    (cleanup_previous_sensors in metaflow/plugins/argo/argo_workflows.py). A dry run deletes
+    nothing, so Metaflow still finds the Sensor and replaces it, which needs no deletion.
     """
     return [
         (method, request)

@@ -181,7 +181,7 @@ def prove(
 def only_adds(change: Change, flow: FlowFacts) -> bool:
     """Return whether a change only adds: it takes away nothing that the flow's code had asked for.
 
-    So it does if the old value was Metaflow's default or missing, or if the new one contains it.
+    That is so if the old value was Metaflow's default or missing, or if the new one contains it.
     A flow that derives from BaseFlow had asked for all that it has.
     """
     setting, old, new = change["setting"], change["old"], change["new"]
