@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -307,6 +308,25 @@ def test_packages_and_prints_do_not_disturb(k8s: Run, project: Path) -> None:
         "OneFlow",
         "TrainFlow",
     ]
+
+
+def test_table_of_a_flow_that_is_gone_or_misspelt(k8s: Run, project: Path) -> None:
+    """Whoever deletes an example need not know of tests/kind.toml; a misspelt name is an error."""
+    (project / "flows/hello.py").unlink()
+    done = k8s("check")
+    assert done.returncode == 0, done.stdout
+    assert done.stderr == "k8s: tests/kind.toml: [hello] names no flow: delete it\n"
+    (project / "tests/kind.toml").write_text("[trian]\nskip = 'slow'\n")
+    message = "tests/kind.toml: no flow is called trian; did you mean train?"
+    assert one_line(k8s("check", "train")) == f"k8s: {message}"
+    pytest_alone = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert message in pytest_alone.stdout
 
 
 PACKAGES = """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from mf_k8s.errors import CommandError
-from mf_k8s.flow_settings import how_to_run, tables_without_flow
+from mf_k8s.flow_settings import how_to_run
 from mf_k8s.project import find_project
 
 K8S = Path(sys.executable).with_name("k8s")
@@ -197,15 +197,6 @@ def test_pattern_that_no_file_fits(project, monkeypatch):
         find_project().flow_files()
     expected = "no file fits flows = ['jobs/*.py'] of [tool.mf-k8s] in pyproject.toml"
     assert str(raised.value) == expected
-
-
-def test_tables_of_flows_that_are_gone(project):
-    """Whoever deletes an example need not know of tests/kind.toml; a misspelt name is an error."""
-    touch(project, "flows/hello.py", "flows/score.py")
-    settings = {"train": {}, "score": {}}
-    assert tables_without_flow(settings, find_project(project)) == ["train"]
-    with pytest.raises(CommandError, match="no flow is called helo; did you mean hello?"):
-        tables_without_flow({**settings, "helo": {}}, find_project(project))
 
 
 def test_remedy_for_a_run_that_failed():

@@ -29,6 +29,6 @@ def test_flow_runs_here(flow: str, tmp_path: Path) -> None:
     env["METAFLOW_USER"] = "tests"
     done = subprocess.run(command, cwd=PROJECT.root, env=env, capture_output=True, text=True)
     if done.returncode:
-        end = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        ends = ["\n".join(text.splitlines()[-15:]) for text in (done.stdout, done.stderr)]
         how = f"It was run as tests/kind.toml says: python {shlex.join(command[1:])}"
-        pytest.fail(f"{end}\n\n{how}", pytrace=False)
+        pytest.fail("\n\n".join(filter(None, [*ends, how])), pytrace=False)

@@ -1,12 +1,12 @@
 """tests/kind.toml: how each flow is run, here and on a cluster."""
 
 import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypedDict
 
 from .config import read_toml, validate
 from .errors import CommandError
+from .progress import print_error
 from .project import Project
 
 TEXT = {"type": "string", "description": "Text."}
@@ -30,28 +30,29 @@ class FlowSettings(TypedDict, total=False):
 def read_flow_settings(project: Project) -> dict[str, FlowSettings]:
     """Return what tests/kind.toml says of each flow, by the name of the flow's file.
 
-    Raise CommandError if it is not valid.
+    Raise CommandError if it is not valid, or if a table looks like a misspelt name of a flow.
     """
     file = project.root / "tests" / "kind.toml"
     settings: dict[str, Any] = read_toml(file) if file.exists() else {}
     for flow, table in settings.items():
         validate(table, SCHEMA, f"tests/kind.toml: {flow}")
-    return settings
-
-
-def tables_without_flow(settings: Iterable[str], project: Project) -> list[str]:
-    """Return the tables of tests/kind.toml whose flow is gone.
-
-    Raise CommandError for one that looks like a misspelt name.
-    """
-    flows = {flow.stem for flow in project.flow_files()}
-    unknown = [name for name in settings if name not in flows]
-    for name in unknown:
-        if near := difflib.get_close_matches(name, flows - {*settings}, 1):
+    flows = flow_names(project) if settings else set()
+    for name in settings.keys() - flows:
+        if near := difflib.get_close_matches(name, flows - settings.keys(), 1):
             raise CommandError(
                 f"tests/kind.toml: no flow is called {name}; did you mean {near[0]}?"
             )
-    return unknown
+    return settings
+
+
+def flow_names(project: Project) -> set[str]:
+    return {file.stem for file in project.flow_files()}
+
+
+def print_tables_without_flow(project: Project) -> None:
+    """Print a note on each table of tests/kind.toml whose flow is gone."""
+    for name in sorted(read_flow_settings(project).keys() - flow_names(project)):
+        print_error(f"k8s: tests/kind.toml: [{name}] names no flow: delete it")
 
 
 def how_to_run(error: str) -> str:

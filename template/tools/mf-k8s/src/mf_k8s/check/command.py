@@ -7,6 +7,7 @@ import typer
 
 from ..compile_flows import compile_flows
 from ..errors import CommandError
+from ..flow_settings import print_tables_without_flow
 from ..options import Debug, Env, Flows, OutputFormat, apply_environment
 from ..progress import print_error, with_progress
 from ..project import find_project, shown_path
@@ -51,6 +52,8 @@ def check(
         raise typer.Exit(check_rendered(project, rendered))
     apply_environment(project, env)
     files = project.flow_files(flows or ())
+    if not flows:
+        print_tables_without_flow(project)
     compiled = compile_flows(project, files)
     work = check_live(project, compiled, namespace, run) if live else check_flows(project, compiled)
     reports = list(with_progress(work, "Comparing", None if live else len(files)))

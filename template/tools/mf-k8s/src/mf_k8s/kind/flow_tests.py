@@ -9,8 +9,13 @@ from ..compile_flows import CompiledFile, compile_flows
 from ..deploy.create import must_match
 from ..environments import read_environment
 from ..errors import CommandError
-from ..flow_settings import FlowSettings, how_to_run, read_flow_settings, tables_without_flow
-from ..progress import print_error, print_line, stage
+from ..flow_settings import (
+    FlowSettings,
+    how_to_run,
+    print_tables_without_flow,
+    read_flow_settings,
+)
+from ..progress import print_line, stage
 from ..project import Project
 from .cluster import Cluster
 from .flow_runs import FlowRun, run_on_argo, run_with_kubernetes
@@ -29,8 +34,7 @@ def test_flows(
     `parameters` are used instead of those of tests/kind.toml.
     """
     settings = read_flow_settings(project)
-    for name in tables_without_flow(settings, project):
-        print_error(f"k8s: tests/kind.toml: [{name}] names no flow: delete it")
+    print_tables_without_flow(project)
     files = project.flow_files(names)
     if not names:
         files = [file for file in files if not is_skipped(file, settings)]
