@@ -175,7 +175,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
     """Serve an empty Kubernetes API, to which KUBECONFIG and its context `fake` lead."""
     Api.objects, Api.tried, Api.refused, Api.lost = {}, [], set(), set()
     Api.has_argo, Api.logged_in, Api.is_anonymous, Api.has_gateway = True, True, False, False
-    Api.refusal = 409, "the name is taken"
+    Api.refusal = 400, "the name is taken"
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     config = write_kubeconfig(tmp_path / "kubeconfig", server.server_port)

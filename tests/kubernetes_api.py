@@ -19,7 +19,7 @@ class Api(BaseHTTPRequestHandler):
     objects: dict[str, dict[str, Any]] = {}
     tried: list[dict[str, Any]] = []
     refused: set[str] = set()  # names that cannot be written
-    refusal = 409, "the name is taken"  # their status and message
+    refusal = 400, "the name is taken"  # their status and message
     lost: set[str] = set()  # those that are written, and whose answer does not arrive
     has_gateway = False  # which answers then, with an error of its own
     has_argo = True
@@ -107,8 +107,13 @@ class Api(BaseHTTPRequestHandler):
                 self.answer(201 if must_be_new else 200, body)
 
     def do_DELETE(self) -> None:
-        if self.key() not in self.objects:
+        text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        conditions = json.loads(text or "{}").get("preconditions", {}).items()
+        found = self.objects.get(self.key())
+        if not found:
             self.answer(404, {"reason": "Not Found"})
+        elif any(found["metadata"].get(key) != value for key, value in conditions):
+            self.answer(409, {"message": "Precondition failed"})
         else:
             if "dryRun=All" not in self.url.query:
                 del self.objects[self.key()]

@@ -6,6 +6,8 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from mf_k8s.check.argo_releases import release_problems
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.complete_template import complete_template
 from mf_k8s.deploy.create import reason_not_created
-from mf_k8s.deploy.write import Write, write_all
+from mf_k8s.deploy.write import Write, if_unchanged, write_all
 from mf_k8s.environments import NO_ENVIRONMENT, Environment
 from mf_k8s.errors import CommandError
 from mf_k8s.project import Project
@@ -28,9 +30,12 @@ WHERE = {"group": "argoproj.io", "version": "v1alpha1", "namespace": "team-a"}
 
 
 def request(verb: str, plural: str, name: str, value: str) -> Any:
+    """Return a request as a dry run leaves it, with the version of the object that is there."""
     spec = {"entrypoint": value, "hooks": None}  # as by Metaflow's client, which writes nulls
-    body = {"metadata": {"name": name, "labels": {"value": value}}, "spec": spec}
+    body: dict[str, Any] = {"metadata": {"name": name, "labels": {"value": value}}, "spec": spec}
     arguments = {**WHERE, "plural": plural, "body": body}
+    if present := Api.objects.get(f"{plural}/{name}"):
+        body["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
     if verb == "replace":
         arguments["name"] = name
     return f"{verb}_namespaced_custom_object", arguments
@@ -66,7 +71,7 @@ def test_a_refused_write_puts_back_what_was_written(api: type[Api]) -> None:
     assert values(api) == {"workflowtemplates/a": "old"}
     assert api.objects["workflowtemplates/a"]["spec"] == {"entrypoint": "old"}
     assert str(stopped.value) == (
-        "cannot write workflowtemplates/c in namespace team-a: 409 Conflict: the name is taken; "
+        "cannot write workflowtemplates/c in namespace team-a: 400 Bad Request: the name is taken; "
         "workflowtemplates/b was put back as it was; workflowtemplates/a was put back as it was"
     )
 
@@ -115,6 +120,62 @@ def test_a_write_whose_answer_is_lost_is_put_back(api: type[Api], gateway: bool,
         assert values(api) == {"workflowtemplates/a": "old"}
 
 
+def interrupt_reading(api: type[Api], key: str, pid: int, number: int) -> None:
+    """Let the server send a signal to a process that asks it for an object."""
+    answer = api.do_GET
+
+    def interrupting(self: Any) -> None:
+        if self.key() == key:
+            os.kill(pid, number)
+            time.sleep(0.5)  # no answer before the signal
+        answer(self)
+
+    api.do_GET = interrupting  # type: ignore[method-assign]
+
+
+INTERRUPTED = """
+import json, sys
+from mf_k8s import cli
+from mf_k8s.deploy.write import write_all
+print("ready", flush=True)
+requests = json.loads(sys.stdin.readline())
+cli.app = lambda *_, **__: write_all(requests)
+sys.argv[1:] = ["deploy"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_is_only_read_is_left_alone(
+    api: type[Api], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A CronWorkflow runs on: the interruption comes before its write. What was written goes."""
+    write_all([request("create", "cronworkflows", "a", "live")])
+    requests = [
+        request("create", "workflowtemplates", "a", "new"),
+        request("replace", "cronworkflows", "a", "live"),  # with the same schedule
+    ]
+    before = json.dumps(api.objects)
+    monkeypatch.setattr(api, "do_GET", api.do_GET)
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED], text=True, bufsize=1,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin and process.stdout and process.stderr
+        assert process.stdout.readline() == "ready\n"
+        interrupt_reading(api, "cronworkflows/a", process.pid, number)
+        process.stdin.write(f"{json.dumps(requests)}\n")
+        if number == signal.SIGHUP:
+            process.stderr.close()  # the terminal is gone
+            process.stdout.close()
+            assert process.wait(30) != 0
+        else:
+            errors = process.stderr.read()
+            assert errors.endswith("k8s: workflowtemplates/a was put back as it was\n")
+            assert process.wait(30) == 128 + number
+    assert json.dumps(api.objects) == before
+
+
 def test_an_interrupted_deploy_is_put_back(
     api: type[Api], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,7 +202,8 @@ def test_an_interrupted_deploy_is_put_back(
 def test_a_second_interruption_does_not_stop_the_undoing(
     api: type[Api], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    undo, api.refused = Write.undo, {"workflowtemplates/c"}
+    """Nor one that comes while the first is announced."""
+    undo, send, api.refused = Write.undo, Write.send, {"workflowtemplates/c"}
 
     def interrupted(write: Write) -> None:
         os.kill(os.getpid(), number)
@@ -149,13 +211,54 @@ def test_a_second_interruption_does_not_stop_the_undoing(
 
     monkeypatch.setattr(Write, "undo", interrupted)
     before = signal.signal(number, signal.default_int_handler)  # raises KeyboardInterrupt
+    requests = [request("create", "workflowtemplates", name, "new") for name in "abc"]
     try:
         with pytest.raises(CommandError, match="workflowtemplates/a was put back as it was"):
-            write_all([request("create", "workflowtemplates", name, "new") for name in "abc"])
+            write_all(requests)
+        assert values(api) == {}
+
+        def first(write: Write) -> None:
+            send(write)
+            if write.name == "b":
+                os.kill(os.getpid(), number)
+
+        monkeypatch.setattr(Write, "send", first)
+        announced = lambda _: os.kill(os.getpid(), number)  # noqa: E731
+        monkeypatch.setattr("mf_k8s.deploy.write.print_error", announced)
+        with pytest.raises(KeyboardInterrupt):
+            write_all(requests)
         assert signal.getsignal(number) is signal.default_int_handler
     finally:
         signal.signal(number, before)
     assert values(api) == {}
+
+
+def deletion(plural: str, name: str) -> Any:
+    """Return a request as --prune makes it."""
+    manifest = Api.objects[f"{plural}/{name}"]
+    where = {**WHERE, "plural": plural, "name": name, "body": if_unchanged(manifest, plural)}
+    return "delete_namespaced_custom_object", where
+
+
+@pytest.mark.parametrize("plural", ["workflowtemplates", "sensors"])
+@pytest.mark.parametrize("change", ["changed", "made", "deleted", "pruned"])
+def test_what_changed_since_the_dry_run_is_not_written(
+    api: type[Api], plural: str, change: str
+) -> None:
+    """Somebody else has replaced, made or deleted the object, or replaced what is to be deleted."""
+    if change != "made":
+        write_all([request("create", plural, "b", "old")])
+    verb = "create" if change == "made" else "replace"
+    tried = deletion(plural, "b") if change == "pruned" else request(verb, plural, "b", "new")
+    of_another = [request(verb, plural, "b", "of another")]
+    write_all([deletion(plural, "b")] if change == "deleted" else of_another)
+    with pytest.raises(CommandError) as stopped:
+        write_all([request("create", "workflowtemplates", "a", "new"), tried])
+    assert str(stopped.value) == (
+        f"cannot write {plural}/b in namespace team-a, because somebody else has changed it since"
+        " the dry run: run the same command again; workflowtemplates/a was put back as it was"
+    )
+    assert values(api) == ({} if change == "deleted" else {f"{plural}/b": "of another"})
 
 
 def test_a_refusal_by_a_quota_gives_its_reason(api: type[Api]) -> None:
@@ -179,6 +282,15 @@ def test_a_sensor_is_replaced_not_deleted_first() -> None:
 
 def test_what_argo_has_written_meanwhile_does_not_hinder(api: type[Api]) -> None:
     """It writes the time of its last run into a CronWorkflow, which changes its version."""
+    write_all([request("create", "cronworkflows", "a", "old")])
+    tried = request("replace", "cronworkflows", "a", "new")
+    obsolete = deletion("cronworkflows", "a")
+    api.objects["cronworkflows/a"]["metadata"]["resourceVersion"] += "0"
+    write_all([tried])
+    assert values(api) == {"cronworkflows/a": "new"}
+    write_all([obsolete, obsolete])  # which is there no more
+    assert values(api) == {}
+
     write_all([request("create", "cronworkflows", "a", "old")])
     api.refused = {"cronworkflows/b"}
     store = api.store

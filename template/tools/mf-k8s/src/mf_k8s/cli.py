@@ -9,6 +9,7 @@ import typer
 from .adopt.command import adopt
 from .check.command import check
 from .deploy.command import deploy
+from .errors import INTERRUPTIONS
 from .image.command import image
 from .kind import command as kind
 from .options import split_arguments
@@ -45,7 +46,9 @@ app.add_typer(
 
 def main() -> None:
     """Run the command. An error is one line on stderr, and ends it with exit code 2."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
+    for number in INTERRUPTIONS:  # so that nothing is left behind
+        if number != signal.SIGINT and signal.getsignal(number) != signal.SIG_IGN:  # by nohup
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     if other := os.environ.get("K8S_CONFIG"):  # flows start in the project's folder
         os.environ["K8S_CONFIG"] = os.path.abspath(other)
     arguments = sys.argv[1:]

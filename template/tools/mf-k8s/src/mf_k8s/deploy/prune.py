@@ -12,7 +12,7 @@ from ..project import Project
 from ..read_pods import Manifest
 from ..run_create import Request
 from .branch import branch_of
-from .write import write_all
+from .write import if_unchanged, write_all
 
 
 def find_obsolete(project: Project, templates: Sequence[Manifest]) -> list[dict[str, Any]]:
@@ -71,7 +71,9 @@ def delete_obsolete(obsolete: Iterable[Manifest]) -> None:
     requests: list[Request] = []
     for manifest in obsolete:
         group, _, version = manifest.get("apiVersion", "argoproj.io/v1alpha1").partition("/")
-        where = {"group": group, "version": version, "plural": f"{manifest['kind'].lower()}s"}
+        plural = f"{manifest['kind'].lower()}s"
+        where = {"group": group, "version": version, "plural": plural}
         metadata = {key: manifest["metadata"][key] for key in ("namespace", "name")}
-        requests.append(("delete_namespaced_custom_object", {**where, **metadata}))
+        options = {"body": if_unchanged(manifest, plural)}
+        requests.append(("delete_namespaced_custom_object", {**where, **metadata, **options}))
     write_all(requests)

@@ -3,16 +3,16 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..cluster_api import TIMEOUT, api_client, explain_errors
-from ..errors import CommandError
+from ..errors import INTERRUPTIONS, CommandError
 from ..progress import print_error
 from ..run_create import Request, without_nulls
 
-INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
 SET_BY_SERVER = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
+UPDATED_BY_ARGO = "cronworkflows"  # with the time of the last run: their versions change by that
 
 
 def write_all(requests: Sequence[Request]) -> None:
@@ -20,34 +20,31 @@ def write_all(requests: Sequence[Request]) -> None:
 
     Raise CommandError with the reason, and with what was put back or could not be.
     """
-    from kubernetes.client import ApiException
-
     sent: list[Write] = []
-    for method, request in requests:
-        sent.append(Write(method, request))
-        try:
+    try:
+        for method, request in requests:
+            sent.append(Write(method, request))
             sent[-1].send()
-        except CommandError as error:
-            # a refused request had no effect; after a gateway's error or no answer it may have one
-            cause = error.__cause__
-            refused = isinstance(cause, ApiException) and cause.status < 500
-            if refused or not sent[-1].started:
-                sent.pop()
-            raise CommandError(f"{error}; {put_back(sent)}") from error
-        except BaseException:  # Ctrl-C, or the end of a CI job
-            print_error("k8s: interrupted; what was written is put back first")
-            print_error(f"k8s: {put_back(sent)}")
-            raise
+    except CommandError as error:
+        raise CommandError(f"{error}; {put_back(sent)}") from error
+    except BaseException:  # Ctrl-C, a closed terminal, or the end of a CI job
+        with without_interruption():
+            try:
+                print_error("k8s: interrupted; what was written is put back first")
+            finally:  # also where the terminal is gone
+                undone = put_back(sent)
+            print_error(f"k8s: {undone}")
+        raise
 
 
 def put_back(sent: Sequence["Write"]) -> str:
     """Undo what was written, the last first, and return a line that says what came of it.
 
-    Another Ctrl-C or SIGTERM does not stop it halfway.
+    Another Ctrl-C, SIGTERM or SIGHUP does not stop it halfway.
     """
     lines = []
     with without_interruption():
-        for write in reversed(sent):
+        for write in reversed([write for write in sent if write.may_be_done]):
             try:
                 write.undo()
                 lines.append(f"{write.what} was put back as it was")
@@ -58,7 +55,7 @@ def put_back(sent: Sequence["Write"]) -> str:
 
 @contextlib.contextmanager
 def without_interruption() -> Iterator[None]:
-    """Ignore SIGINT and SIGTERM, which reach the main thread alone."""
+    """Ignore what interrupts a command, which reaches the main thread alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -80,7 +77,7 @@ class Write:
         self.where = {key: request[key] for key in ("group", "version", "namespace", "plural")}
         self.name = request.get("name") or request["body"]["metadata"]["name"]
         self.what = f"{self.where['plural']}/{self.name}"
-        self.started = False
+        self.may_be_done = False
         self.before: dict[str, Any] | None = None  # the object that was there
         # the server's answer replaces it
         self.written: dict[str, Any] = request.get("body", {})
@@ -89,15 +86,40 @@ class Write:
 
     def send(self) -> None:
         """Raise CommandError if the request is refused, or if no answer comes."""
+        from kubernetes.client import ApiException
+
         with explain_errors(f"write {self.what} in namespace {self.where['namespace']}"):
             self.before = self.read()
-            if self.method.startswith("replace") and self.before:
-                # Argo updates a CronWorkflow at each run, so the dry run's version may be outdated
-                version = self.before["metadata"]["resourceVersion"]
-                self.request["body"]["metadata"]["resourceVersion"] = version
-            self.started = True
+            if self.method.startswith("delete") and not self.before:
+                return
+            self.must_be_as_tried()
             send = getattr(self.api, self.method)
-            self.written = send(**self.request, _request_timeout=TIMEOUT) or self.written
+            self.may_be_done = True
+            try:
+                self.written = send(**self.request, _request_timeout=TIMEOUT) or self.written
+            except ApiException as error:
+                # a refused request had no effect; a gateway's error says nothing of it
+                self.may_be_done = error.status >= 500
+                if error.status == 409:
+                    raise self.somebody_else() from error
+                raise
+
+    def must_be_as_tried(self) -> None:
+        """Raise CommandError if the object was made or deleted since the dry run.
+
+        If it was changed, the server refuses the dry run's version of it. Only of an object that
+        Argo itself changes the request takes the present version.
+        """
+        if self.method.startswith("create" if self.before else "replace"):
+            raise self.somebody_else()
+        if self.method.startswith("replace") and self.where["plural"] == UPDATED_BY_ARGO:
+            self.request["body"]["metadata"]["resourceVersion"] = version_of(self.before)
+
+    def somebody_else(self) -> CommandError:
+        return CommandError(
+            f"cannot write {self.what} in namespace {self.where['namespace']}, because somebody"
+            " else has changed it since the dry run: run the same command again"
+        )
 
     def undo(self) -> None:
         """Put back the object that was there; raise CommandError if that cannot be done."""
@@ -109,9 +131,11 @@ class Write:
             if now and without_nulls(now.get("spec")) != without_nulls(self.written.get("spec")):
                 raise CommandError("somebody else has changed it since")
             named: dict[str, Any] = {**self.where, "_request_timeout": TIMEOUT}
-            if not self.before:
-                self.api.delete_namespaced_custom_object(**named, name=self.name)
+            if now and not self.before:
+                only = if_unchanged(now, self.where["plural"])
+                self.api.delete_namespaced_custom_object(**named, name=self.name, body=only)
                 return
+            assert self.before  # else the versions were the same
             body = self.before | {"metadata": own_metadata(self.before)}
             if now:
                 body["metadata"]["resourceVersion"] = version_of(now)
@@ -131,6 +155,13 @@ class Write:
             if error.status == 404:
                 return None
             raise
+
+
+def if_unchanged(manifest: Mapping[str, Any], plural: str) -> dict[str, Any]:
+    """Return the options of a deletion that the server refuses once the object is another."""
+    keys = ("uid",) if plural == UPDATED_BY_ARGO else ("uid", "resourceVersion")
+    metadata = manifest["metadata"]
+    return {"preconditions": {key: metadata[key] for key in keys if key in metadata}}
 
 
 def version_of(manifest: dict[str, Any] | None) -> str | None:
