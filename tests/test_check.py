@@ -301,13 +301,38 @@ def test_packages_and_prints_do_not_disturb(k8s: Run, project: Path) -> None:
     assert one_line(without).endswith(remedy)
     with open(project / "tests/kind.toml", "a") as settings:
         settings.write('\n[one]\noptions = ["--environment=pypi"]\n')
+    replace(project / "flows/one.py", "        self.next", "        import yaml\n        self.next")
+    replace(project / "flows/one.py", "        pass", "        import numpy, requests")
     done = k8s("check", "--format=json", HTTPS_PROXY="http://127.0.0.1:9")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [item["flow"] for item in json.loads(done.stdout)["flows"]] == [
-        "HelloFlow",
-        "OneFlow",
-        "TrainFlow",
+    reports = {item["flow"]: item for item in json.loads(done.stdout)["flows"]}
+    assert [*reports] == ["HelloFlow", "OneFlow", "TrainFlow"]
+    (lacking,) = (note for note in reports["OneFlow"]["notes"] if "imports" in note)
+    assert lacking.startswith("flows/one.py imports numpy, which a step without packages of its ow")
+
+
+def test_imports_that_pods_lack(k8s: Run, project: Path, history: Callable[..., str]) -> None:
+    """At the top, in a step, in a module: all that the code package and the image do not have."""
+    source = project / "src"
+    (source / "churn_plots").mkdir()
+    (source / "churn_plots/__init__.py").touch()
+    (source / "churn_model/features.py").write_text("def load():\n    import hypothesis\n")
+    (project / "flows/beside.py").write_text("import joblib\n")
+    text = flow(more="\n\nimport beside, churn_plots, yaml\nfrom churn_model import features")
+    text = text.replace("        pass", "        import sklearn, rich, missing_package")
+    (project / "flows/one.py").write_text(text)
+    (report,) = json.loads(k8s("check", "one", "--format=json").stdout)["flows"]
+    named = {note.partition(",")[0]: note for note in report["notes"] if " imports " in note}
+    assert [*named] == [
+        "flows/one.py imports churn_plots",
+        "flows/one.py imports missing_package",
+        "flows/one.py imports rich",
+        "flows/one.py imports yaml",
+        "src/churn_model/features.py imports hypothesis",
     ]
+    assert named["flows/one.py imports rich"].endswith("does not list it: uv add rich")
+    planned = json.loads(k8s("plan", "--format=json").stdout)
+    assert [note for note in planned["notes"] if " imports " in note] == [*named.values()]
 
 
 def test_table_of_a_flow_that_is_gone_or_misspelt(k8s: Run, project: Path) -> None:

@@ -59,6 +59,8 @@ class FlowFacts(TypedDict):
     start: str
     hooks: dict[str, str | None]  # the image of each pod of @exit_hook
     steps: dict[str, StepFacts]
+    packages: dict[str, list[str] | None]  # of each step's @pypi or @conda; None: the image's
+    sent_modules: list[str]  # that pods get with the code, by their first names
 
 
 @dataclass(frozen=True)

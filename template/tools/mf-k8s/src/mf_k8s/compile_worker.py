@@ -119,6 +119,7 @@ def compile_one(file: str, job: Job, sender: Connection) -> None:
         result["flow"] = run_file(file, job["package"])
         if result["flow"]:
             result["template"] = read_manifest(manifest)
+            result["flow"]["sent_modules"] = load_flow_facts().sent_modules(job["bucket"])
         result["error"] = None
     except BaseException as problem:
         traceback.print_exc()
@@ -201,6 +202,7 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
         "derives": derives,
         "start": final._graph.start_step,
         "hooks": flow_facts.hook_images(final),
+        "packages": {name: flow_facts.own_packages(final._graph[name]) for name in names},
         "steps": steps,
     }
 

@@ -3,6 +3,9 @@
 Loaded by compile_worker, whose interpreter may be another revision's: it imports Metaflow only.
 """
 
+import contextlib
+import io
+import tarfile
 from typing import Any
 
 BASE_FLOW = ".StepConfiguration"  # the mutator of base.py that attaches @kubernetes
@@ -24,6 +27,31 @@ def step_facts(flow: Any, name: str, written: list[tuple[str | None, Any]]) -> d
         "parallel": node.parallel_step,
         "next": node.out_funcs,
     }
+
+
+def own_packages(node: Any) -> list[str] | None:
+    """Return the packages of a step's @pypi and @conda, or None for a step that has the image's.
+
+    With --environment=pypi Metaflow gives a @conda to each step, which may have no packages.
+    """
+    own = [decorator for decorator in node.decorators if decorator.name in ("conda", "pypi")]
+    if not own or any(str(each.attributes["disabled"]).lower() == "true" for each in own):
+        return None
+    return sorted(name for each in own for name in each.attributes["packages"] or ())
+
+
+def sent_modules(bucket: str) -> list[str]:
+    """Return the first names of the modules in the code package, which create has uploaded."""
+    import boto3
+
+    client = boto3.client("s3")
+    names: set[str] = set()
+    for entry in client.list_objects_v2(Bucket=bucket)["Contents"]:
+        content = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+        with contextlib.suppress(tarfile.ReadError):  # not the package, but a flow's own file
+            names.update(tarfile.open(fileobj=io.BytesIO(content)).getnames())
+    first = {name.removeprefix(".mf_code/").partition("/")[0] for name in names}
+    return sorted(name.removesuffix(".py") for name in first if not name.startswith("."))
 
 
 def hook_images(flow: Any) -> dict[str, str | None]:

@@ -1,131 +1,206 @@
-"""Finds what flows import that the image lacks: packages that pyproject.toml does not list.
+"""Finds what a flow imports and its pods lack.
 
-An image is built of `dependencies` in pyproject.toml and what those need. This Python has more: the
-groups dev and ops, and what was installed by hand.
+A pod has the modules that Metaflow sends along, and its image, which has `dependencies` of
+pyproject.toml and what those need. This Python has more: the groups dev and ops, folders of this
+machine, and what was installed by hand. With `--environment=pypi` a step has the packages of its
+@pypi instead of the image's.
 """
 
 import ast
 import functools
 import importlib.metadata
+import importlib.util
+import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from .compile_flows import FlowFacts
 from .config import read_toml
 from .project import Project, shown_path
 
-OWN_PACKAGES = re.compile(r"\b(pypi|conda)(_base)?\b")  # decorators that bring a step's packages
-OPTIONAL = {"ImportError", "ModuleNotFoundError", "Exception"}  # of a `try` around an import
+OPTIONAL = re.compile(r"\b(ImportError|ModuleNotFoundError|Exception)\b")  # around an import
+CONDITION = re.compile(r"TYPE_CHECKING|\b(version_info|platform|os\.name|find_spec)\b")
+# Packages that --environment=pypi gives to every step (get_pinned_conda_libs in metaflow_config.py)
+PINNED = (
+    *("boto3", "requests", "packaging"),
+    *("azure-identity", "azure-storage-blob", "azure-keyvault-secrets"),
+    *("google-cloud-storage", "google-auth", "google-cloud-secret-manager"),
+)
 
 
-def unlisted_imports(project: Project, flow: Path) -> list[str]:
-    """Return a line for each package that a flow imports and pyproject.toml does not bring.
+def unlisted_imports(project: Project, file: Path, flow: FlowFacts) -> list[str]:
+    """Return a line for each module that a flow imports and its pods lack.
 
-    The project's modules that the flow imports count too. Left out are flows with @pypi or @conda,
-    which bring packages themselves, and packages that are not installed here: those fail anyway.
+    Imports of the project's modules that it imports count too. Left out are steps with packages of
+    their own, and projects that list their packages elsewhere than in pyproject.toml.
     """
     dependencies = read_toml(project.root / "pyproject.toml").get("project", {}).get("dependencies")
     if dependencies is None:
         return []
-    listed = with_dependencies(tuple(dependencies))
     lines: dict[str, str] = {}
-    for file in own_files(project, flow):
-        text = file.read_text(encoding="utf-8", errors="replace")
-        if OWN_PACKAGES.search(text):
-            return []
-        for name in sorted({name.partition(".")[0] for name in imported_names(text)}):
-            found = [] if is_own_module(name, project, flow) else distributions().get(name, [])
-            if found and not listed.intersection(map(canonicalize_name, found)):
-                lines[found[0]] = (
-                    f"{shown_path(file)} imports {name}, which the image lacks, because"
-                    f" pyproject.toml does not list it: uv add {found[0]}"
-                )
-    return list(lines.values())
+    present = {*sys.stdlib_module_names, *flow["sent_modules"]}
+    for packages, requirements in ([], PINNED), (None, tuple(dependencies)):
+        steps = {step for step, own in flow["packages"].items() if own == packages}
+        others = flow["packages"].keys() - steps
+        for importer, name in imports(project, file, others) if steps else ():
+            module = name.partition(".")[0]
+            if module not in present and module not in lines:
+                reason = absence(project, module, requirements)
+                lines[module] = reason and f"{shown_path(importer)} imports {module}, {reason}"
+    return [line for line in lines.values() if line]
+
+
+def absence(project: Project, module: str, requirements: tuple[str, ...]) -> str:
+    """Return why pods lack a module and what to do; nothing if a requirement brings it."""
+    folders = {name: folder_of(name) for name in distributions().get(module, ())}
+    found = [name for name, folder in folders.items() if not folder]
+    if with_dependencies(requirements).intersection(map(canonicalize_name, found)):
+        return ""
+    if folder := next(filter(None, folders.values()), None) or folder_on_path(project, module):
+        return (
+            f"which pods do not get, because it is in {shown_path(folder)} on this machine: move it"
+            f" into {shown_path(project.source / project.package)}, or publish it as a package"
+        )
+    if requirements == PINNED:
+        return (
+            "which a step without packages of its own lacks with --environment=pypi: write it into"
+            " the step's @pypi, or into @pypi_base of the flow"
+        )
+    if found:
+        listing = f"pyproject.toml does not list it: uv add {found[0]}"
+        return f"which the image lacks, because {listing}"
+    if find_spec(module):  # in no package with a name
+        return ""
+    return "which is not installed: add the package that has it, by uv add"
+
+
+def folder_of(distribution: str) -> Path | None:
+    """Return the folder of this machine that a distribution was installed from, if any."""
+    text = importlib.metadata.distribution(distribution).read_text("direct_url.json")
+    origin = json.loads(text or "{}")
+    return Path(unquote(urlsplit(origin["url"]).path)) if "dir_info" in origin else None
+
+
+def folder_on_path(project: Project, module: str) -> Path | None:
+    """Return where a module is that is not installed, but on Python's path.
+
+    An editable package, such as another member of a uv workspace, or another one in src/.
+    """
+    for path in (project.source / module, project.source / f"{module}.py"):
+        if path.exists():
+            return path
+    spec = find_spec(module)
+    places = [*(spec.submodule_search_locations or ()), spec.origin] if spec else []
+    for place in map(Path, filter(None, places)):
+        installed = {"site-packages", "dist-packages"} & {*place.parts}
+        if place.is_absolute() and not (installed or place.is_relative_to(sys.base_prefix)):
+            return place
+    return None
+
+
+def find_spec(module: str) -> importlib.machinery.ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(module)
+    except ValueError:  # loaded here without one
+        return None
 
 
 @functools.cache
 def distributions() -> dict[str, list[str]]:
     """Return the installed distributions that have a module, by its name."""
-    found = importlib.metadata.packages_distributions()
-    return {name: names for name, names in found.items() if name not in sys.stdlib_module_names}
+    return {name: [*names] for name, names in importlib.metadata.packages_distributions().items()}
 
 
 @functools.cache
 def with_dependencies(requirements: tuple[str, ...]) -> set[str]:
     """Return the names of the required distributions and of their dependencies, if installed."""
-    names: set[str] = set()
+    seen: set[tuple[str, str]] = set()  # names, each with an extra, because extras may form circles
     waiting = [Requirement(text) for text in requirements]
     while waiting:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
-        if name in names and not requirement.extras:
-            continue
-        names.add(name)
-        try:
-            dependencies = importlib.metadata.requires(name) or []
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        extras = requirement.extras or {""}
-        for dependency in map(Requirement, dependencies):
-            marker = dependency.marker
-            if not marker or any(marker.evaluate({"extra": extra}) for extra in extras):
-                waiting.append(dependency)
-    return names
+        for extra in {"", *requirement.extras}:
+            if (name, canonicalize_name(extra)) not in seen:
+                seen.add((name, canonicalize_name(extra)))
+                waiting += [
+                    need
+                    for need in requirements_of(name)
+                    if not need.marker or need.marker.evaluate({"extra": extra})
+                ]
+    return {name for name, _ in seen}
 
 
-def own_files(project: Project, flow: Path) -> Iterator[Path]:
-    """Yield a flow's file and the project's modules that it imports, and those that they import."""
+@functools.cache
+def requirements_of(distribution: str) -> list[Requirement]:
+    try:
+        return [Requirement(text) for text in importlib.metadata.requires(distribution) or ()]
+    except importlib.metadata.PackageNotFoundError:
+        return []
+
+
+def imports(project: Project, flow: Path, others: Set[str]) -> Iterator[tuple[Path, str]]:
+    """Yield what a flow's file and the project's modules that it imports import, with the importer.
+
+    Functions named as one of the `others`, steps that are left out, do not count.
+    """
     waiting, seen = [flow], {flow}
     while waiting:
-        file = waiting.pop()
-        yield file
-        for name in imported_names(file.read_text(encoding="utf-8", errors="replace")):
-            for folder in (flow.parent, project.source):
-                path = folder.joinpath(*name.split("."))
+        file = waiting.pop(0)
+        folder = project.source if file.is_relative_to(project.source) else flow.parent
+        package = ".".join(file.relative_to(folder).parent.parts) if file != flow else ""
+        for name in sorted(imported_names(file, package, others)):
+            yield file, name
+            parts = name.split(".")
+            for path in (
+                folder.joinpath(*parts[:end])
+                for folder in (flow.parent, project.source)
+                for end in range(1, len(parts) + 1)
+            ):
                 for module in (path.with_suffix(".py"), path / "__init__.py"):
                     if module.is_file() and module not in seen:
                         seen.add(module)
                         waiting.append(module)
 
 
-def is_own_module(name: str, project: Project, flow: Path) -> bool:
-    paths = [folder / name for folder in (flow.parent, project.source)]
-    return any(path.is_dir() or path.with_suffix(".py").is_file() for path in paths)
+def imported_names(file: Path, package: str, others: Set[str]) -> set[str]:
+    """Return the modules that a file of a package imports, `a.b` of `from a import b` too.
 
-
-def imported_names(text: str) -> set[str]:
-    """Return the modules that a file imports, `a.b` of `from a import b` too.
-
-    Left out are relative ones, those for type checkers and those that may be missing.
+    Left out are those for type checkers and those that may be missing.
     """
     try:
-        tree = ast.parse(text)
+        tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):
         return set()
-    skipped = {
-        id(inner) for node in ast.walk(tree) if is_optional(node) for inner in ast.walk(node)
-    }
     names: set[str] = set()
-    for node in ast.walk(tree):
-        if id(node) in skipped:
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if is_optional(node) or isinstance(node, ast.FunctionDef) and node.name in others:
             continue
+        waiting.extend(ast.iter_child_nodes(node))
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: 1 - node.level or None] if node.level else []
+            module = ".".join(filter(None, [*parents, node.module]))
+            if module:
+                names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return names
 
 
 def is_optional(node: ast.AST) -> bool:
     """Return whether imports in a statement are for type checkers, or may fail."""
     if isinstance(node, ast.If):
-        return "TYPE_CHECKING" in ast.unparse(node.test)
+        return bool(CONDITION.search(ast.unparse(node.test)))
+    if isinstance(node, ast.With):
+        return any(OPTIONAL.search(ast.unparse(item)) for item in node.items)
     if isinstance(node, ast.Try):
-        handled = [ast.unparse(handler.type) if handler.type else "" for handler in node.handlers]
-        return any(OPTIONAL & {*re.findall(r"\w+", text)} or not text for text in handled)
+        types = [handler.type for handler in node.handlers]
+        return any(not kind or OPTIONAL.search(ast.unparse(kind)) for kind in types)
     return False

@@ -51,7 +51,7 @@ def check_flows(project: Project, compiled: Iterable[CompiledFile]) -> Iterator[
                 report.notes.extend(differing_answers(config, project.root))
                 report.notes.extend(stale_image_notes(project))
             first = False
-            report.notes.extend(unlisted_imports(project, result.file))
+            report.notes.extend(unlisted_imports(project, result.file, result.flow))
         yield report
 
 

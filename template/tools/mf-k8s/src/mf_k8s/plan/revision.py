@@ -1,19 +1,19 @@
 """Compares this tree with another revision of it."""
 
 import contextlib
+import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..check.compare import name_clashes
-from ..compile_flows import compile_flows
+from ..compile_flows import CompiledFile, compile_flows
 from ..complete_template import complete_template
 from ..config import read_config, shared_settings
 from ..errors import CommandError
-from ..flow_files import starts_flow
 from ..flow_imports import unlisted_imports
 from ..image_content import stale_image_notes
 from ..programs import UV, git, git_or_nothing
@@ -27,7 +27,8 @@ def plan_against(project: Project, reference: str) -> Plan:
     Raise CommandError for an unknown revision, and for a flow of this tree that does not compile.
     """
     with revision(project, reference) as (name, older, python):
-        new, problems = compiled_settings(project, project.flow_files())
+        compiled = list(compile_flows(project, project.flow_files()))
+        new, problems = planned_flows(project, compiled)
         if problems:
             raise CommandError(problems[0])
         with older_config(project, older):
@@ -35,8 +36,8 @@ def plan_against(project: Project, reference: str) -> Plan:
     plan = differences(old, new, name)
     plan["notes"] = [f"at {name}: {problem}" for problem in problems]
     plan["notes"] += stale_image_notes(project, name)
-    for file in filter(starts_flow, project.flow_files()):
-        plan["notes"] += unlisted_imports(project, file)
+    imports = (unlisted_imports(project, each.file, each.flow) for each in compiled if each.flow)
+    plan["notes"] += dict.fromkeys(itertools.chain(*imports))
     return plan
 
 
@@ -46,20 +47,20 @@ def older_settings(older: Project, python: Sequence[str]) -> tuple[dict[str, Any
         files = older.flow_files()
         if not files or not older.config_file.exists():
             return {}, ["no flow, or no k8s.toml, so each flow is new"]
-        return compiled_settings(older, files, python)
+        return planned_flows(older, compile_flows(older, files, python))
     except CommandError as error:
         return {}, [str(error)]
 
 
-def compiled_settings(
-    project: Project, files: Sequence[Path], python: Sequence[str] = (sys.executable,)
+def planned_flows(
+    project: Project, compiled: Iterable[CompiledFile]
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the planned settings of each flow by its name, and why others do not compile."""
     flows: dict[str, Any] = {}
     problems: list[str] = []
     config = read_config(project.config_file)
     shared, workflow = shared_settings(config), config.get("workflow", {})
-    results = list(compile_flows(project, files, python=python))
+    results = list(compiled)
     problems += name_clashes(project, results).values()
     for result in results:
         if result.error:
