@@ -59,7 +59,7 @@ DOTTED = rf"({NAME}(\.{NAME}){{0,3}}|1\.5|\d\d\.\d\d)"
 VALUE = rf"({LIKE}|[A-Za-z0-9]([A-Za-z0-9._-]{{0,61}}[A-Za-z0-9])?|)"
 LABEL = rf"([a-z]{{1,9}}\.example/)?({LIKE}|[A-Za-z0-9]([A-Za-z0-9._-]{{0,61}}[A-Za-z0-9])?)"
 FOLDERS = r"(/[A-Za-z0-9._=-]{1,30}){0,4}"
-WHOLE = r"(0{0,3}\d{1,7}|-0|99999999|100000000)"
+SIZE = r"0{0,3}[1-9]\d{2,6}|99999999|100000000"
 
 
 @dataclass(frozen=True)
@@ -252,14 +252,14 @@ FREE_TEXT: dict[str, FreeText] = {
     ),
     "shared_memory": FreeText(
         harmless="7171",
-        grammar=WHOLE,
+        grammar=rf"(0{{1,4}}|-0|0{{0,3}}6[4-9]|{SIZE})",
         meaning=count,
         remedies=("Whole number of MiB, like 8192",),
         good=[
             (0, None),
             ("0", None),
-            (1, 1),
             (64, 64),
+            ("064", 64),
             ("8192", 8192),
             (8196, 8196),
             ("65536", 65536),
@@ -268,6 +268,8 @@ FREE_TEXT: dict[str, FreeText] = {
         bad=[
             ("8Gi", "Whole number of MiB, like 8192"),
             ("64M", "MiB"),
+            (8, "like 8192 for 8 GiB, and 64 or more"),
+            ("63", "64 or more"),
             (-1, "Whole number of MiB"),
             ("-8192", "Whole number of MiB"),
             (0.5, "Whole number of MiB"),
@@ -367,11 +369,11 @@ FREE_TEXT: dict[str, FreeText] = {
     ),
     "memory": FreeText(
         harmless="71717",
-        grammar=WHOLE,
+        grammar=rf"({SIZE})",
         meaning=count,
         remedies=("Whole number of MB, like 16000",),
         good=[
-            (1, 1),
+            (100, 100),
             (512, 512),
             ("4096", 4096),
             ("04096", 4096),
@@ -382,6 +384,8 @@ FREE_TEXT: dict[str, FreeText] = {
         ],
         bad=[
             (0, "Whole number of MB"),
+            (16, "like 16000 for 16 GB, and 100 or more"),
+            ("99", "100 or more"),
             (-1, "Whole number of MB"),
             (0.5, "Whole number of MB"),
             ("4096.5", "Whole number of MB"),

@@ -168,8 +168,8 @@ BAD = {
         f'flows/bad.py:5: @kubernetes: image = "acme/churn:latest": {LATEST}',
     ),
     "not a number": (
-        plain('@kubernetes(memory="12GB")'),
-        'flows/bad.py:5: @kubernetes: memory = "12GB": Whole number of MB, like 16000 for 16 GB.',
+        plain("@kubernetes(memory=12)"),
+        "flows/bad.py:5: @kubernetes: memory = 12: Whole number of MB, like 16000 for 16 GB, and",
     ),
     "a misspelt key": (
         plain("@kubernetes(shared_memry=64)"),

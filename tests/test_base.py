@@ -355,11 +355,11 @@ def test_runner_and_deployer(project: Path, venv: Path, s3: dict[str, str], tmp_
 BAD_FILES = {
     'image_pul_policy = "Always"': ("no key image_pul_policy", "image_pull_policy"),
     'shared_memory = "8Gi"': ('shared_memory = "8Gi"', "MiB", "8192"),
-    "shared_memory = -1": ("shared_memory = -1", "or 0 for"),
+    "shared_memory = 8": ("shared_memory = 8", "8192 for 8 GiB", "or 0 for"),
     "gpu = 0.5": ("gpu = 0.5", "cannot be split"),
     "gpu = true": ("gpu = true", "Whole number"),
     "cpu = 0": ("cpu = 0", "above 0"),
-    "memory = 4096.5": ("memory = 4096.5", "MB"),
+    "memory = 16": ("memory = 16", "16000 for 16 GB"),
     'image = "churn:latest"': ("image", "stale image"),
     'image = "churn"': ("image", "fixed tag"),
     'gpu_vendor = "intel"': ("gpu_vendor", "nvidia or amd"),
@@ -376,7 +376,7 @@ BAD_FILES = {
     '[[tolerations]]\nkey = "a"\ntoleration_seconds = 5': ("toleration_seconds", "tolerations"),
     "[security_context]\nrun_as_usr = 1": ("security_context.run_as_usr", "run_as_user"),
     "[pools.big]\nmemmory = 1": ("pools.big.memmory", "memory"),
-    "[pools.big.pools.small]\nmemory = 1": ("pools.big.pools",),
+    "[pools.big.pools.small]\nmemory = 1000": ("pools.big.pools",),
     "memory = = 1": ("is not TOML", "line 1"),
 }
 
@@ -399,9 +399,9 @@ BAD_STEPS = {
     "@k8s(gpuu=1)": ("gpuu", "did you mean gpu?"),
     '@k8s(memory="16Gi")': ("memory", "MB"),
     '@k8s("bigg")': ("bigg", "its pools: big"),
-    "@k8s(gpu=-1)": ("gpu", "Whole number"),
+    '@kubernetes(memory="16")': ("memory = 16", "16000 for 16 GB"),
     '@k8s(namespace="x")': ("namespace", "METAFLOW_KUBERNETES_NAMESPACE"),
-    "@k8s(memory=1)\n    @kubernetes(memory=2)": ("memory", "keep one"),
+    "@k8s(memory=1000)\n    @kubernetes(memory=2000)": ("memory", "keep one"),
     '@k8s(persistent_volume_claims={"other": "/cache"})': ("one path twice", "/cache"),
     "@kubernetes(**{'memory': 'x'})": ("memory", "MB"),
     "@batch": ("@batch", "@kubernetes"),
@@ -433,7 +433,7 @@ def test_bad_step_stops_in_one_line(decorator: str, metaflow: Metaflow, project:
         (["airflow", "create", "dag.py"], ["airflow"]),
         (["run", "--with", "batch"], ["@batch"]),
         (["run", "--with", "kubernetes:gpuu=1"], ["gpuu", "gpu"]),
-        (["run", "--with", "kubernetes:gpu=-1"], ["gpu", "Whole number"]),
+        (["run", "--with", "kubernetes:memory=16"], ["memory = 16", "16000 for 16 GB"]),
         (["run", "--with", "kubernetes:tmpfs_path=/fast"], ["tmpfs_path", "use @k8s"]),
     ],
 )

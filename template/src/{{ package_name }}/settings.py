@@ -146,6 +146,7 @@ def fits(value: Any, rule: dict[str, Any]) -> bool:
         and value in rule.get("enum", [value])
         and ("minimum" not in rule or value >= rule["minimum"])
         and ("maximum" not in rule or value <= rule["maximum"])
+        and not ("not" in rule and fits(value, rule["not"]))
         and ("pattern" not in rule or bool(re.fullmatch(rule["pattern"], value)))
     )
 
