@@ -92,7 +92,7 @@ def test_importing_does_no_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["metaflow", "kubernetes", "hera", "jsonschema", "libcst", "moto", "rich.progress"]
+    "module", ["metaflow", "kubernetes", "hera", "jsonschema", "libcst", "rich.progress"]
 )
 def test_help_imports_nothing_slow(module: str) -> None:
     code = f"import sys, mf_k8s.cli; sys.exit({module!r} in sys.modules)"

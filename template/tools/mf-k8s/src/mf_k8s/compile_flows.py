@@ -16,17 +16,20 @@ from .flow_settings import flow_options, read_flow_settings
 from .project import Project
 
 WORKER = Path(__file__).with_name("compile_worker.py")
-BUCKET = "compile"
 EVENTS = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL")
 # Variables that do not reach the compilation; by the last, `uv run` of an older revision would
 # change the project's own environment.
 OF_THE_USER = ("METAFLOW_", "AWS_", "UV_PROJECT_ENVIRONMENT")
 # Instead of the user's own configuration, which must not change the result.
 ENVIRONMENT = {
+    # what a flow asks AWS while it is compiled has no login, no server of the user's, no retries
     **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "none"),
+    **dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull),
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_MAX_ATTEMPTS": "1",
     **{f"METAFLOW_ARGO_EVENTS_{name}": "none" for name in EVENTS},  # or @trigger does not compile
     "AWS_DEFAULT_REGION": "us-east-1",
-    "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{BUCKET}/metaflow",
+    "METAFLOW_DATASTORE_SYSROOT_S3": "s3://compile/metaflow",
     "METAFLOW_DEFAULT_DATASTORE": "s3",
     "METAFLOW_DEFAULT_METADATA": "local",
     "METAFLOW_USER": "check",
@@ -109,7 +112,6 @@ def run_worker(
         Path(folder, ".metaflow").mkdir()
         job = {
             "package": project.package,
-            "bucket": BUCKET,
             "folder": folder,
             "options": options,
         }

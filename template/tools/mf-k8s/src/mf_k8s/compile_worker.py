@@ -2,7 +2,8 @@
 
 Metaflow reads its configuration once, when it is imported, and compile_flows replaces the user's.
 `k8s plan` runs this in the environment of another revision, perhaps with another interpreter,
-which may lack this package. So neither this nor flow_facts, loaded from its file, imports it.
+which may lack this package. So this does not import it, nor do flow_facts and no_upload, which are
+loaded from their files.
 """
 
 import gc
@@ -25,9 +26,7 @@ TIME_LIMIT = 300  # seconds for one flow: its imports may be slow, but not this 
 CAN_FORK = sys.platform != "darwin"  # whose libraries do not survive a fork
 SIDE_BY_SIDE = 2
 
-Job = dict[
-    str, Any
-]  # what compile_flows sends: package, bucket, folder, and the options of each file
+Job = dict[str, Any]  # what compile_flows sends: package, folder, and the options of each file
 Result = dict[str, Any]  # a CompiledFile, without its file
 
 
@@ -35,8 +34,8 @@ def compile_files(job: Job) -> Iterator[Result]:
     """Yield the result of each file, in their order.
 
     Each is compiled in a process of its own, because metaflow.cli binds the options of the first
-    flow's Configs when it is imported. What all of them import is loaded before, and S3's client
-    used once: a fork then costs a sixth of a new process.
+    flow's Configs when it is imported. What all of them import is loaded before: a fork then costs
+    a sixth of a new process.
     """
     context: Any = multiprocessing.get_context("fork" if CAN_FORK else "spawn")
     if CAN_FORK:
@@ -81,24 +80,18 @@ def failure(error: str, log: str = "") -> Result:
 
 
 def prepare(job: Job) -> None:
-    """Import Metaflow without the project's or the user's configuration, and stand in for S3."""
+    """Import Metaflow without anybody's configuration, and let it upload nothing."""
     gc.disable()  # a tenth of the time that the imports take
     # Metaflow reads these names for each flow, a third of the time
     importlib.metadata.packages_distributions = cache(importlib.metadata.packages_distributions)
     importlib.metadata.packages_distributions()
     project = os.getcwd()
     os.chdir(job["folder"])  # which has an empty .metaflow
-    import boto3
     import kubernetes.client  # noqa: F401  # so that the forks have it
     import metaflow.plugins  # noqa: F401
-    from moto import mock_aws
 
     os.chdir(project)
-    mock_aws().start()
-    client = boto3.client("s3")
-    client.create_bucket(Bucket=job["bucket"])
-    client.put_object(Bucket=job["bucket"], Key="first", Body=b"")
-    client.head_object(Bucket=job["bucket"], Key="first")
+    load_module("no_upload").without_upload()
     gc.freeze()  # or each fork copies what the collector touches
     gc.enable()
 
@@ -119,7 +112,7 @@ def compile_one(file: str, job: Job, sender: Connection) -> None:
         result["flow"] = run_file(file, job["package"])
         if result["flow"]:
             result["template"] = read_manifest(manifest)
-            result["flow"]["sent_modules"] = load_flow_facts().sent_modules(job["bucket"])
+            result["flow"]["sent_modules"] = sent_modules()
         result["error"] = None
     except BaseException as problem:
         traceback.print_exc()
@@ -177,7 +170,7 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
     """Compile a flow and return its FlowFacts (see compile_flows)."""
     from metaflow import parameters
 
-    flow_facts = load_flow_facts()
+    flow_facts = load_module("flow_facts")
     base = sys.modules.get(f"{package}.base")
     derives = base is not None and isinstance(flow, base.BaseFlow)
     if not derives:
@@ -207,10 +200,18 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
     }
 
 
-def load_flow_facts() -> Any:
-    """Return the module flow_facts, without importing this package."""
-    file = Path(__file__).with_name("flow_facts.py")
-    spec = importlib.util.spec_from_file_location("mf_k8s_flow_facts", file)
+def sent_modules() -> list[str]:
+    """Return the first names of the modules in the code package."""
+    packages = load_module("no_upload").code_packages
+    modules: list[str] = load_module("flow_facts").modules_in(packages)
+    return modules
+
+
+@cache
+def load_module(name: str) -> Any:
+    """Return a module from its file beside this one, without importing this package."""
+    file = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"mf_k8s_{name}", file)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -3,9 +3,9 @@
 Loaded by compile_worker, whose interpreter may be another revision's: it imports Metaflow only.
 """
 
-import contextlib
 import io
 import tarfile
+from collections.abc import Iterable
 from typing import Any
 
 BASE_FLOW = ".StepConfiguration"  # the mutator of base.py that attaches @kubernetes
@@ -40,16 +40,11 @@ def own_packages(node: Any) -> list[str] | None:
     return sorted(name for each in own for name in each.attributes["packages"] or ())
 
 
-def sent_modules(bucket: str) -> list[str]:
-    """Return the first names of the modules in the code package, which create has uploaded."""
-    import boto3
-
-    client = boto3.client("s3")
+def modules_in(packages: Iterable[bytes]) -> list[str]:
+    """Return the first names of the modules in code packages."""
     names: set[str] = set()
-    for entry in client.list_objects_v2(Bucket=bucket)["Contents"]:
-        content = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
-        with contextlib.suppress(tarfile.ReadError):  # not the package, but a flow's own file
-            names.update(tarfile.open(fileobj=io.BytesIO(content)).getnames())
+    for content in packages:
+        names.update(tarfile.open(fileobj=io.BytesIO(content)).getnames())
     first = {name.removeprefix(".mf_code/").partition("/")[0] for name in names}
     return sorted(name.removesuffix(".py") for name in first if not name.startswith("."))
 

@@ -85,7 +85,7 @@ def revision(project: Project, reference: str) -> Iterator[tuple[str, Project, l
     inside = git(root, "rev-parse", "--show-prefix")
     python = [sys.executable]
     if git(root, "diff", "--name-only", commit, "--", "pyproject.toml", "uv.lock"):
-        python = [UV, "run", "--quiet", "--with", "moto[s3]", "python"]
+        python = [UV, "run", "--quiet", "python"]
     with tempfile.TemporaryDirectory() as folder:
         try:
             git(root, "worktree", "add", "--detach", folder, commit)
