@@ -634,7 +634,11 @@ SHA = "sha256:" + "0" * 64
             "git",
             "fixes its content: write a name with a tag instead, like churn:0.1.0",
         ),
-        ("churn:1", "git", "--tag git names the image by the commit, and there is none here: git"),
+        (
+            "churn:1",
+            "git",
+            "is in no git repository: run `git init`, `git add -A` and `git commit`",
+        ),
     ],
 )
 def test_tag(example: Path, image: str, tag: str, new: str) -> None:

@@ -1,6 +1,7 @@
 """Surroundings unlike a clean machine: none changes a result, and none is changed."""
 
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -8,7 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import K8S
+from conftest import K8S, run
+from mf_k8s.errors import CommandError
+from mf_k8s.programs import OF_A_HOOK
+from mf_k8s.repository import branching_point, commit_of
+from teams import commit, git
 
 
 class Server(BaseHTTPRequestHandler):
@@ -43,3 +48,106 @@ def test_compiling_asks_no_server(example: Path, server: str, tmp_path: Path) ->
     check = [K8S, "check", "flows/hello.py"]
     done = subprocess.run(check, cwd=example, env=os.environ | variables, capture_output=True)
     assert (done.returncode, done.stderr, Server.asked) == (0, b"", [])
+
+
+@pytest.fixture
+def repository(example: Path, tmp_path: Path) -> Path:
+    """Return the example project with one flow, committed."""
+    project = tmp_path / "churn"
+    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    (project / "flows/train.py").unlink()
+    git("init", "-q", "-b", "main", cwd=project)
+    commit(project)
+    return project
+
+
+def test_a_commit_whose_hook_runs_plan_is_whole(repository: Path) -> None:
+    """The hook's git works on an index of its own, GIT_INDEX_FILE, which a worktree replaced."""
+    hook = repository / ".git/hooks/pre-commit"
+    hook.write_text(f"#!/bin/sh\nexec {K8S} plan > {repository.parent}/plan.txt\n")
+    hook.chmod(0o755)
+    config = repository / "k8s.toml"
+    config.write_text(config.read_text().replace("\ncpu = 1\n", "\ncpu = 2\n"))
+    (repository / "new.txt").write_text("staged\n")
+    git("add", "new.txt", cwd=repository)
+    git("commit", "-qam", "cpu", cwd=repository)
+    changed = run("git", "diff", "--name-only", "HEAD~1", "HEAD", cwd=repository)
+    assert changed.split() == ["k8s.toml", "new.txt"]
+    assert run("git", "status", "--porcelain", cwd=repository) == ""
+    assert "cpu" in (repository.parent / "plan.txt").read_text()
+
+
+def test_git_gets_no_variable_of_a_hook() -> None:
+    """Those that git lists, but for its settings, which it hands on to other repositories, too."""
+    listed = run("git", "rev-parse", "--local-env-vars", cwd=Path()).split()
+    assert {*listed} - {*OF_A_HOOK} == {"GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"}
+
+
+def clone(origin: Path, folder: Path, *options: str) -> Path:
+    git("clone", "-q", *options, origin.as_uri(), str(folder), cwd=origin)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("no git", "git is not installed, or not on PATH: install it"),
+        (
+            "no repository",
+            "{root} is in no git repository: run `git init`, `git add -A` and `git commit`",
+        ),
+        ("no commit", "this repository has no commit yet: run `git add -A` and `git commit`"),
+        (
+            "of another user",
+            "git does not read {root}, which belongs to another user: run"
+            " `git config --global --add safe.directory {root}`",
+        ),
+        (
+            "shallow",
+            "this repository has no revision HEAD~1: it is a shallow clone; run"
+            " `git fetch --unshallow`",
+        ),
+        ("whole", "this repository has no revision HEAD~9"),
+    ],
+)
+def test_why_there_is_no_commit(
+    kind: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANGUAGE", "de")  # git's messages are translated
+    root = tmp_path / "origin"
+    root.mkdir()
+    if kind != "no repository":
+        git("init", "-q", "-b", "main", cwd=root)
+    if kind in ("shallow", "whole"):
+        for name in ("first", "second"):
+            (root / name).touch()
+            commit(root)
+    if kind == "shallow":
+        root = clone(root, tmp_path / "clone", "--depth=1")
+    if kind == "no git":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    if kind == "of another user":
+        monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "true")  # git's own tests do so
+    revision = {"shallow": "HEAD~1", "whole": "HEAD~9"}.get(kind, "HEAD")
+    with pytest.raises(CommandError) as raised:
+        commit_of(root, revision)
+    assert str(raised.value) == says.format(root=root)
+
+
+def test_a_shallow_clone_may_lack_where_it_left_main(tmp_path: Path) -> None:
+    """`plan` compared it with HEAD then, and showed no change."""
+    git("init", "-q", "-b", "main", "origin", cwd=tmp_path)
+    origin = tmp_path / "origin"
+    commits = []
+    for branch in ("main", "main", "work"):
+        git("checkout", "-q", "-B", branch, cwd=origin)
+        (origin / f"{len(commits)}").touch()
+        commit(origin)
+        commits.append(run("git", "rev-parse", "HEAD", cwd=origin).strip())
+    whole = clone(origin, tmp_path / "whole")
+    assert branching_point(whole) == commits[1][:12]
+    shallow = clone(origin, tmp_path / "shallow", "--depth=1", "--no-single-branch")
+    with pytest.raises(CommandError, match="run `git fetch --unshallow`, or name a revision"):
+        branching_point(shallow)
+    git("fetch", "-q", "--unshallow", cwd=shallow)
+    assert branching_point(shallow) == commits[1][:12]

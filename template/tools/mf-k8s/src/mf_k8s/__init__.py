@@ -34,6 +34,7 @@ options know render, for `check --rendered`.
     rbac                service accounts of pods, and their rights
     cluster_api         asks the Kubernetes API
     programs            runs docker, kind, kubectl and git
+    repository          the git repository that a project is in
     progress, tables    what is printed on the way and at the end
 
 Imports that are slow (metaflow, kubernetes, hera, …) stand in the functions that need them, so that

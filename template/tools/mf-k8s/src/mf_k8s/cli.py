@@ -14,6 +14,7 @@ from .image.command import image
 from .kind import command as kind
 from .options import split_arguments
 from .plan.command import plan
+from .programs import forget_git_hook
 from .progress import print_error
 from .render.command import render
 from .test.command import test
@@ -49,6 +50,7 @@ def main() -> None:
     for number in INTERRUPTIONS:  # so that nothing is left behind
         if number != signal.SIGINT and signal.getsignal(number) != signal.SIG_IGN:  # by nohup
             signal.signal(number, lambda number, _: sys.exit(128 + number))
+    forget_git_hook()
     if other := os.environ.get("K8S_CONFIG"):  # flows start in the project's folder
         os.environ["K8S_CONFIG"] = os.path.abspath(other)
     arguments = sys.argv[1:]

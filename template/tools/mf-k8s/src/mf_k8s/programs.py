@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import threading
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,7 @@ VERSION_OF = {
     "kind": ("kind", "version"),
     "kubectl": ("kubectl", "version", "--client"),
 }
-REASON = "error|failed|denied|not found"  # in the lines of an output that say why
+REASON = "error|failed|fatal|denied|not found"  # in the lines of an output that say why
 NO_DOCKER = ("cannot connect to the docker", "failed to connect to the docker")
 REMEDIES = {  # by what these programs print, in lower case
     "permission denied while trying to connect": "add yourself to the group docker",
@@ -28,6 +29,18 @@ REMEDIES = {  # by what these programs print, in lower case
     "failed to pull image": "docker pull it, or set K8S_KIND_NODE_IMAGE",
     "denied": "docker login to that registry",
 }
+# By these a git hook tells each git that it starts which repository and index to use. They are what
+# `git rev-parse --local-env-vars` lists, without the settings of `git -c`: git itself keeps those
+# where it works on another repository (prepare_submodule_repo_env in its submodule.c).
+OF_A_HOOK = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_PREFIX"),
+    *("GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG"),
+    *("GIT_GRAFT_FILE", "GIT_SHALLOW_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE"),
+    "GIT_INTERNAL_SUPER_PREFIX",
+)
+UNTRUSTED = re.compile(r"(?:dubious ownership in repository at|unsafe repository) \(?'(.+?)'")
+# Messages in English, and no write to the index where git only looks.
+GIT = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
 
 _running: set[subprocess.Popen[str]] = set()
 _stopped = threading.Event()
@@ -52,13 +65,20 @@ def run_program(
     """
     if _stopped.is_set():
         raise CommandError("interrupted")
-    pipe, environment = subprocess.PIPE, {**os.environ, **(env or {})}
+    pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment, cwd=folder
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, **(env or {})},
+            cwd=folder,
         )
     except FileNotFoundError:
-        raise CommandError(f"{command[0]} is not installed, or not on PATH") from None
+        raise CommandError(f"{command[0]} is not installed, or not on PATH: install it") from None
     _running.add(process)
     try:
         output, errors = process.communicate(stdin)
@@ -108,8 +128,29 @@ def first_version(output: str) -> Version | None:
     return Version(match[0]) if match else None
 
 
+def forget_git_hook() -> None:
+    """Let git find the repository from the folder it works in, although a git hook has started us.
+
+    In a hook, `git worktree add` would else replace what the user has staged.
+    """
+    for variable in OF_A_HOOK:
+        os.environ.pop(variable, None)
+
+
 def git(root: Path, *arguments: str | Path) -> str:
-    return run_program("git", *map(str, arguments), folder=root).strip()
+    """Return what git prints; raise CommandError with the reason and the remedy if it fails."""
+    try:
+        return run_program("git", *map(str, arguments), folder=root, env=GIT).strip()
+    except CommandError as error:
+        message = str(error)
+    if untrusted := UNTRUSTED.search(message):
+        message = (
+            f"git does not read {untrusted[1]}, which belongs to another user: run `git config"
+            f" --global --add safe.directory {shlex.quote(untrusted[1])}`"
+        )
+    if "not a git repository" in message:
+        message = f"{root} is in no git repository: run `git init`, `git add -A` and `git commit`"
+    raise CommandError(message)
 
 
 def git_or_nothing(root: Path, *arguments: str | Path) -> str:

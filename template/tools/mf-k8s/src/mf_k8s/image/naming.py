@@ -5,8 +5,9 @@ import re
 
 from ..config import validate
 from ..errors import CommandError
-from ..programs import git, git_or_nothing
+from ..programs import git
 from ..project import Project
+from ..repository import commit_of
 
 DIGEST = "mf-k8s/image-digest"  # an annotation of the pods, as Docker writes it: name@sha256:…
 
@@ -48,15 +49,11 @@ def commit_tag(project: Project) -> str:
 
     Raise CommandError if there is no commit, or if it is not what the image would be built of.
     """
-    commit = git_or_nothing(project.root, "rev-parse", "--verify", "HEAD")
-    if not commit:
-        raise CommandError(
-            "--tag git names the image by the commit, and there is none here: git commit first"
-        )
+    commit = commit_of(project.root, "HEAD")
     paths = ("--", *image_paths(project))
-    changed = git(project.root, "diff", "--name-only", "--relative", "HEAD", *paths).splitlines()
-    new = git(project.root, "ls-files", "--others", "--exclude-standard", *paths).splitlines()
-    if files := sorted({*changed, *new}):
+    changed = git(project.root, "diff", "-z", "--name-only", "--relative", "HEAD", *paths)
+    new = git(project.root, "ls-files", "-z", "--others", "--exclude-standard", *paths)
+    if files := sorted({*changed.split("\0"), *new.split("\0")} - {""}):
         raise CommandError(
             f"--tag git names the image by the commit, which lacks changes of {', '.join(files)}:"
             " git commit first, or choose another tag"

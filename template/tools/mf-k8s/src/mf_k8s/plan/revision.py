@@ -18,6 +18,7 @@ from ..flow_imports import unlisted_imports
 from ..image_content import stale_image_notes
 from ..programs import UV, git, git_or_nothing
 from ..project import Project, flow_patterns, read_table
+from ..repository import branching_point, commit_of
 from .differences import Plan, differences, planned_settings
 
 
@@ -78,17 +79,16 @@ def revision(project: Project, reference: str) -> Iterator[tuple[str, Project, l
     An empty reference stands for the merge base with origin/main, or else HEAD.
     """
     root = project.root
-    name = reference or git_or_nothing(root, "merge-base", "HEAD", "origin/main")[:12] or "HEAD"
-    commit = git_or_nothing(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-    if not commit:
-        raise CommandError(f"this repository has no revision {name}")
+    name = reference or branching_point(root)
+    commit = commit_of(root, name)
     inside = git(root, "rev-parse", "--show-prefix")
     python = [sys.executable]
     if git(root, "diff", "--name-only", commit, "--", "pyproject.toml", "uv.lock"):
         python = [UV, "run", "--quiet", "python"]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            git(root, "worktree", "add", "--detach", folder, commit)
+            git(root, "worktree", "add", "--detach", "--no-checkout", folder, commit)
+            git(Path(folder), "reset", "--hard", "--quiet")  # `checkout` runs a team's hook
             yield name, older_project(Path(folder, inside).resolve(), project.package), python
         finally:
             git_or_nothing(root, "worktree", "remove", "--force", folder)
