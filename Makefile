@@ -2,8 +2,9 @@
 PYTHON ?= python3
 # locked: as in uv.lock; oldest: the lower bounds of both pyproject.toml; newest: what PyPI has.
 VERSIONS ?= locked
-# Where `make package` puts what it builds.
+# Where `make package` puts what it builds, and the tag that is its version: that of this commit.
 DIST ?= dist
+TAG ?= $(shell git describe --tags --exact-match --match 'v[0-9]*' --dirty 2>/dev/null)
 
 BIN := .venv/bin
 TESTS_OF_K8S := $(addprefix tests/test_,adopt.py adopt_command.py check.py cluster.py differs.py mutations.py package.py project.py)
@@ -25,7 +26,7 @@ help:
 	@echo "make lint       check this repository's style and types"
 	@echo "make coverage   run the tests of the command k8s, and show the lines that they do not reach"
 	@echo "make screens    write tests/screens anew: what people see at 80 columns; read what changed"
-	@echo "make package    build the command k8s, mf-k8s, as a wheel and sdist in dist/"
+	@echo "make package    build the command k8s, mf-k8s, in dist/; its version is the tag of the commit"
 	@echo "make benchmark  measure what the README says about speed, and update a fleet"
 	@echo "make benchmark-kind  measure the cluster; needs Docker, kind and kubectl"
 	@echo "make organisation-check  check hooks/organisation.yml"
@@ -65,7 +66,13 @@ screens: $(BIN)/$(VERSIONS)
 	git diff --stat tests/screens
 
 package: $(BIN)/$(VERSIONS)
-	@$(BIN)/uv build --quiet --out-dir $(DIST) template/tools/mf-k8s
+	@case "$(TAG)" in "" | *-dirty) \
+		echo "make package: its version is the tag of the commit: commit all, then git tag v0.3.0.post1" >&2; \
+		exit 1;; esac
+	@rm -f $(DIST)/mf_k8s-*
+	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp -R template/tools/mf-k8s/. "$$copy" && \
+		$(BIN)/uv version --quiet --frozen --project "$$copy" $(TAG:v%=%) && \
+		$(BIN)/uv build --quiet --out-dir $(DIST) "$$copy"
 	@ls $(DIST)/mf_k8s-*
 
 benchmark: $(BIN)/$(VERSIONS)

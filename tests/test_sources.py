@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -35,6 +36,13 @@ FIX = [
     ("src/mf_k8s/cli.py", HELP, FIXED_HELP),
 ]
 CARRIED_VERSION, CARRIED_FIX = ((f"tools/mf-k8s/{file}", old, new) for file, old, new in FIX)
+(RECIPE,) = re.findall(
+    r"^```sh\n(git tag .*?make package.*?)^```$",
+    (ROOT / "docs/organisation.md").read_text(),
+    re.DOTALL | re.MULTILINE,
+)
+# Options of make: the environment of these tests is as it should be.
+READY = [f"--assume-old=.venv/bin/{name}" for name in ("locked", "oldest", "newest")]
 WHENCE = (
     "import importlib.metadata as m; print(m.distribution('mf-k8s').read_text('direct_url.json'))"
 )
@@ -44,8 +52,7 @@ WHENCE = (
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder in which `make package` has built this tree's tool."""
     folder = tmp_path_factory.mktemp("dist")
-    ready = [f"--assume-old=.venv/bin/{name}" for name in ("locked", "oldest", "newest")]
-    run("make", *ready, "package", f"DIST={folder}", cwd=ROOT)
+    run("make", *READY, "package", f"DIST={folder}", f"TAG=v{VERSION}", cwd=ROOT)
     return folder
 
 
@@ -87,6 +94,19 @@ class Index:
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
+    def do_POST(self) -> None:
+        """Take a file that `uv publish` uploads and, as PyPI does, none that is there already."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        boundary = self.headers["Content-Type"].partition("boundary=")[2].encode()
+        (part,) = [part for part in body.split(b"--" + boundary) if b"filename=" in part]
+        head, _, content = part.partition(b"\r\n\r\n")
+        name = re.findall(b'filename="(.*?)"', head)[0].decode()
+        file = Path(self.directory) / "simple/mf-k8s" / name
+        self.send_response(400 if file.exists() else 200)
+        self.end_headers()
+        if not file.exists():
+            file.write_bytes(content.removesuffix(b"\r\n"))
+
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
@@ -295,6 +315,44 @@ def test_one_release_mends_every_project(source, fork, index, fixed, repository,
     assert locked_versions(project) == before
     run(UV, "lock", *newest, "--upgrade-package", "mf-k8s", cwd=project)
     assert locked_versions(project) == {**before, "mf-k8s": FIXED}
+
+
+def test_a_fork_publishes_twice(template, index, tmp_path):
+    """What docs/organisation.md says, with a release of the template between, which merges."""
+    upstream, fork, origin = (tmp_path / name for name in ("upstream", "fork", "origin"))
+    git("clone", "-q", str(template), str(upstream), cwd=tmp_path)
+    git("clone", "-q", "--bare", str(template), str(origin), cwd=tmp_path)
+    git("clone", "-q", str(origin), str(fork), cwd=tmp_path)
+    (fork / ".venv/bin").mkdir(parents=True)
+    for name, program in {"uv": UV, "python": sys.executable}.items():
+        script = fork / ".venv/bin" / name
+        script.write_text(f'#!/bin/sh\nexec "{program}" "$@"\n')
+        script.chmod(0o755)
+
+    def publish(tag: str) -> None:
+        organisation = {"tool": "mf-k8s>=0.3,<1", "tool_index": index.url}
+        (fork / "hooks/organisation.yml").write_text(yaml.safe_dump(organisation))
+        git("commit", "-q", "--allow-empty", "-am", tag, cwd=fork)
+        recipe = RECIPE.replace("v0.3.0.post1", tag).replace("make ", f"make {' '.join(READY)} ")
+        recipe = recipe.replace("https://pypi.acme.example/upload", index.url)
+        login = {"UV_PUBLISH_USERNAME": "acme", "UV_PUBLISH_PASSWORD": "secret"}
+        run("sh", "-ec", recipe, cwd=fork, **os.environ, **login)
+
+    replace(fork / TOOL, FIX[1:])
+    publish("v0.3.0.post1")
+    newer = ("src/mf_k8s/cli.py", '"""The command', '"""Newer: the command')
+    replace(upstream / TOOL, [("pyproject.toml", f'"{VERSION}"', '"0.4.0"'), newer])
+    commit(upstream)
+    git("pull", "-q", "--no-rebase", "--no-edit", str(upstream), "HEAD", cwd=fork)
+    publish("v0.4.0.post1")
+
+    files = {file.name for file in index.folder.glob("*post1*")}
+    names = [f"mf_k8s-{version}.post1" for version in ("0.3.0", "0.4.0")]
+    assert files == {f"{name}{end}" for name in names for end in ("-py3-none-any.whl", ".tar.gz")}
+    with zipfile.ZipFile(index.folder / "mf_k8s-0.4.0.post1-py3-none-any.whl") as wheel:
+        cli = wheel.read("mf_k8s/cli.py").decode()
+    assert FIXED_HELP in cli and '"""Newer' in cli
+    assert git("tag", "--list", "*post1", cwd=origin).split() == ["v0.3.0.post1", "v0.4.0.post1"]
 
 
 @pytest.mark.parametrize(
