@@ -14,6 +14,12 @@ from typing import Any
 import pytest
 from conftest import ADVANCED, EXAMPLE, K8S, write_kubeconfig
 from mf_k8s.check.compare import compare_workflow
+from mf_k8s.check.live import check_live
+from mf_k8s.check.show import show_reports
+from mf_k8s.compile_flows import compile_flows
+from mf_k8s.complete_template import complete_template
+from mf_k8s.config import read_config, shared_settings
+from mf_k8s.project import Project
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -717,18 +723,23 @@ def test_check_ignores_metaflow_configuration_above_the_flow(k8s: Run, project: 
 
 
 class Cluster(BaseHTTPRequestHandler):
-    """The two lists of Kubernetes' API that `check --live` reads."""
+    """The lists of Kubernetes' API that `check --live` reads."""
 
     templates: list[Any] = []
     pods: list[Any] = []
+    events: list[Any] = []
     forbidden = ""
 
     def do_GET(self) -> None:
-        what = "workflowtemplates" if "workflowtemplates" in self.path else "pods"
+        what = self.path.partition("?")[0].rpartition("/")[2]
         assert f"/namespaces/team-a/{what}" in self.path
         status = 403 if self.forbidden == what else 200
-        items = self.templates if what == "workflowtemplates" else self.pods
-        body = json.dumps({"items": items}).encode()
+        lists = {
+            "workflowtemplates": self.templates,
+            "pods": self.pods,
+            "events": self.events,
+        }
+        body = json.dumps({"items": lists[what]}).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
@@ -763,6 +774,8 @@ def recorded(project: Path, cluster: Any) -> tuple[list[Any], dict[str, str]]:
     shutil.copy(Path(__file__).parent / "flows/gang.py", project / "flows")
     (project / "flows/one.py").write_text(flow(TAKEN))
     cluster[0].pods = json.loads((RECORDED / "pods.json").read_text())
+    for pod in cluster[0].pods:
+        pod["status"] = {"phase": "Succeeded"}
     return cluster[0].pods, cluster[1]
 
 
@@ -778,6 +791,78 @@ def test_live_pods_are_as_the_code_says(k8s: Run, recorded: Any) -> None:
     by_hand = k8s("check", "hello", "--live", METAFLOW_KUBERNETES_SECRETS="s3-on-kind", **env)
     assert (by_hand.returncode, by_hand.stderr) == (0, ""), by_hand.stdout
     assert "HelloFlow (run 1795460926675445): every pod matches k8s.toml" in by_hand.stdout
+
+
+def test_live_says_in_which_state_pods_are(k8s: Run, recorded: Any, cluster: Any) -> None:
+    """With the reason of a pod that cannot start, even if events may not be listed."""
+    pods, env = recorded
+    succeeded = k8s("check", "one", "--live", **env)
+    assert succeeded.returncode == 0
+    assert "OneFlow (run argo-oneflow-wfq5v): every pod matches k8s.toml" in succeeded.stdout
+    assert "- pods since 2026-11-23T19:06:23Z: 1 succeeded\n" in succeeded.stdout
+    (pod,) = [item for item in pods if item["metadata"]["name"].startswith("oneflow-wfq5v-start")]
+    waiting = {"reason": "ErrImagePull", "message": "ghcr.io/acme/churn:1.2.3: not found"}
+    pod["status"] = {"phase": "Pending", "containerStatuses": [{"state": {"waiting": waiting}}]}
+    cluster[0].forbidden = "events"
+    pending = k8s("check", "one", "--live", **env)
+    assert (pending.returncode, pending.stderr) == (1, "")
+    assert "OneFlow (run argo-oneflow-wfq5v): a pod cannot start" in pending.stdout
+    assert "- pods since 2026-11-23T19:06:23Z: 1 pending\n" in pending.stdout
+    reason = "cannot start: ErrImagePull: ghcr.io/acme/churn:1.2.3: not found"
+    assert f"- oneflow-wfq5v-start-3370577347 {reason}\n" in pending.stdout
+    cluster[0].forbidden = ""
+    pod["status"] = {"phase": "Pending"}
+    event = {"involvedObject": {"name": pod["metadata"]["name"]}, "message": "no volume data"}
+    cluster[0].events = [event]
+    done = k8s("check", "one", "--live", "--format=json", **env)
+    (report,) = json.loads(done.stdout)["flows"]
+    assert (done.returncode, json.loads(done.stdout)["equal"]) == (1, False)
+    assert report["phases"] == {"pending": 1}
+    assert report["cannot_start"] == {"oneflow-wfq5v-start-3370577347": "no volume data"}
+
+
+def test_live_run_of_an_older_deployment(
+    project: Path, recorded: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """It is compared, and may differ: what is deployed now is what counts."""
+    pods, _ = recorded
+    monkeypatch.chdir(project)
+    one = Project(project, "churn_model")
+    config = read_config(one.config_file)
+    (compiled,) = compile_flows(one, [project / "flows/one.py"])
+    assert compiled.template
+    template = complete_template(compiled.template, shared_settings(config), {})
+    monkeypatch.setattr("mf_k8s.check.live.list_objects", lambda *_, **__: pods)
+    reports = list(check_live(one, [compiled], templates=[template]))
+    by_hand, deployed = reports[1], template["metadata"]["annotations"]
+    assert by_hand.older_deployment == (
+        "deployed at 2026-11-23T19:05:27, now "
+        + deployed["metaflow/deployment_timestamp"].partition(".")[0]
+    )
+    deployed["metaflow/deployment_timestamp"] = "2026-11-29T13:46:30.858961+00:00"
+    (pod,) = [item for item in pods if item["metadata"]["name"].startswith("oneflow-wfq5v-start")]
+    container = next(each for each in pod["spec"]["containers"] if each["name"] == "main")
+    container["image"] = "ghcr.io/acme/churn:1.2.2"
+    container["env"].append({"name": "METAFLOW_CODE_SHA", "value": "a1b2c3d4e5f6"})
+    for part in template["spec"]["templates"]:
+        for variable in part.get("container", {}).get("env", ()):
+            if variable["name"] == "METAFLOW_CODE_SHA":
+                variable["value"] = "0f9e8d7c6b5a"
+    reports = list(check_live(one, [compiled], templates=[template]))
+    assert [report.matches for report in reports] == [True, True]
+    show_reports(reports, markdown=True)
+    output = capsys.readouterr().out
+    assert "OneFlow (WorkflowTemplate oneflow): every pod matches k8s.toml" in output
+    title = "OneFlow (run argo-oneflow-wfq5v)"
+    assert f"{title}: differs from k8s.toml, as an older deployment may" in output
+    assert (
+        "- started from an older deployment (code package a1b2c3d, now 0f9e8d7; deployed at"
+        " 2026-11-23T19:05:27, now 2026-11-29T13:46:30)" in output
+    )
+    pod["metadata"]["annotations"]["metaflow/deployment_timestamp"] = "2026-11-29T13:46:30.858961"
+    container["env"][-1]["value"] = "0f9e8d7c6b5a"
+    (_, same) = check_live(one, [compiled], templates=[template])
+    assert (same.older_deployment, same.matches) == ("", False)
 
 
 HERS = {

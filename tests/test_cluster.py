@@ -22,9 +22,10 @@ from typing import Any
 import pytest
 import rich.progress
 from conftest import K8S
+from mf_k8s import pod_states
 from mf_k8s.errors import CommandError
 from mf_k8s.image.naming import commit_tag, with_tag
-from mf_k8s.kind import capacity, flow_runs, flow_tests, installs, up, waiting
+from mf_k8s.kind import capacity, flow_runs, flow_tests, installs, up
 from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
@@ -900,10 +901,10 @@ def test_a_pod_that_has_got_its_node_lacks_none() -> None:
             "containerStatuses": [starting],
         },
     }
-    assert waiting.reason_not_started(pod, {}) == ""
+    assert pod_states.reason_not_started(pod, {}) == ""
     lacks = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}
     pod["status"]["conditions"] = [lacks]
-    assert waiting.reason_not_started(pod, {}) == "0/1 nodes are available"
+    assert pod_states.reason_not_started(pod, {}) == "0/1 nodes are available"
 
 
 def test_warnings_are_not_those_of_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -913,8 +914,8 @@ def test_warnings_are_not_those_of_the_scheduler(monkeypatch: pytest.MonkeyPatch
         selectors.append(fieldSelector)
         return []
 
-    monkeypatch.setattr(waiting, "list_objects", list_objects)
-    assert waiting.last_warnings("team-a") == {}
+    monkeypatch.setattr(pod_states, "list_objects", list_objects)
+    assert pod_states.last_warnings("team-a") == {}
     assert selectors == ["type=Warning,reason!=FailedScheduling"]
 
 

@@ -39,7 +39,11 @@ def check(
 ) -> None:
     """Compare each pod of the flows with k8s.toml and the overrides.
 
-    Exit codes: 0 every pod matches, 1 one does not, 2 something could not be checked.
+    With --live, runs too: in which state their pods are, and why one cannot start. A run that was
+    started from an older deployment may differ.
+
+    Exit codes: 0 every pod matches, 1 one does not, or cannot start, 2 something could not be
+    checked.
     """
     if (namespace or run or env) and not live:
         raise CommandError("--env, --namespace and --run need --live")

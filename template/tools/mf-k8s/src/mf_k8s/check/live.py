@@ -23,7 +23,8 @@ from ..read_pods import (
     workflow_pods,
 )
 from .compare import compare_pods, compare_workflow, start_report
-from .report import Report
+from .report import Comparison, Report
+from .run_state import with_run_state
 
 METAFLOW_LABEL = "app.kubernetes.io/part-of=metaflow"
 JOB_OF_JOBSET = "jobset.sigs.k8s.io/replicatedjob-name"
@@ -65,24 +66,40 @@ def check_live(
     cluster = read_cluster(namespace, run, templates)
     run_defaults, argo_defaults = (read_metaflow_defaults(on_argo) for on_argo in (False, True))
     for result in compiled:
-        start, flow, names = start_report(project, result), result.flow, set()
+        start, flow = start_report(project, result), result.flow
         if start.error or start.failures or not flow:
             yield start
             continue
         for_run = expectation(config, flow, run_defaults)
         for_argo = expectation(config, flow, argo_defaults)
         own = own_objects(cluster, project, result)
-        for name, wanted, found in pods_of_flow(own, run or "", for_run, for_argo):
-            report = start_report(project, result, name)
-            report.notes.extend(wanted.notes)
-            names.add(name)
-            pods = compare_pods(wanted.pods, found, config, wanted.defaults)
-            for template in own.templates:
-                if name == report_name(template) and (whole := compare_workflow(config, template)):
-                    pods[WORKFLOW] = whole
-            yield dataclasses.replace(report, pods=pods)
+        reports = [template_report(start, template, for_argo, config) for template in own.templates]
+        for run_id, pods in newest_runs(own.pods, run or "").items():
+            wanted = for_argo if run_id.startswith("argo-") else for_run
+            expected, found = pods_of_run(wanted.pods, pods)
+            compared = compare_pods(expected, found, config, wanted.defaults)
+            report = live_report(start, f"run {run_id}", wanted, compared)
+            reports.append(with_run_state(report, cluster.namespace, run_id, pods, own.templates))
+        yield from reports
+        names = [report.of for report in reports]
         if error := absence(names, run, f"of {flow['name']} in namespace {cluster.namespace}"):
             yield dataclasses.replace(start, error=error)
+
+
+def template_report(
+    start: Report, template: Manifest, wanted: Expectation, config: Config
+) -> Report:
+    """Return the report on a deployed WorkflowTemplate."""
+    compared = compare_pods(wanted.pods, workflow_pods(template), config, wanted.defaults)
+    if whole := compare_workflow(config, template):
+        compared[WORKFLOW] = whole
+    return live_report(start, f"WorkflowTemplate {template['metadata']['name']}", wanted, compared)
+
+
+def live_report(
+    start: Report, of: str, wanted: Expectation, compared: dict[str, dict[str, Comparison]]
+) -> Report:
+    return dataclasses.replace(start, of=of, pods=compared, notes=[*start.notes, *wanted.notes])
 
 
 def absence(names: Collection[str], run: str | None, where: str) -> str:
@@ -130,26 +147,6 @@ def own_objects(cluster: OnCluster, project: Project, result: CompiledFile) -> O
         ]
 
     return OnCluster(cluster.namespace, own(cluster.templates), own(cluster.pods))
-
-
-def pods_of_flow(
-    own: OnCluster, run: str, for_run: Expectation, for_argo: Expectation
-) -> Iterator[tuple[str, Expectation, Mapping[str, Pod]]]:
-    """Yield, for each WorkflowTemplate and run of a flow, its name, expected and found pods.
-
-    `for_run` is for runs by `run --with kubernetes`, `for_argo` for those on Argo Workflows.
-    """
-    for template in own.templates:
-        yield report_name(template), for_argo, workflow_pods(template)
-    for name, pods in newest_runs(own.pods, run).items():
-        wanted = for_argo if name.startswith("argo-") else for_run
-        expected, found = pods_of_run(wanted.pods, pods)
-        yield f"run {name}", dataclasses.replace(wanted, pods=expected), found
-
-
-def report_name(template: Manifest) -> str:
-    """Return the name that reports give a WorkflowTemplate."""
-    return f"WorkflowTemplate {template['metadata']['name']}"
 
 
 def newest_runs(pods: Sequence[Manifest], run: str) -> dict[str, list[Manifest]]:

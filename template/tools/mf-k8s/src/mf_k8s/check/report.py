@@ -29,13 +29,24 @@ class Report:
     notes: list[str] = field(default_factory=list)
     next: dict[str, list[str]] = field(default_factory=dict)  # the steps after each step
     pods: dict[str, dict[str, Comparison]] = field(default_factory=dict)  # by pod and setting
+    # of a run: when its first pod was made, pods by phase, why pods cannot start, and what tells
+    # the older deployment that started it from the present one
+    started: str = ""
+    phases: dict[str, int] = field(default_factory=dict)
+    cannot_start: dict[str, str] = field(default_factory=dict)
+    older_deployment: str = ""
     # pods that are right by `deploy` alone, with the settings that a plain `create` leaves off
     by_deploy: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def matches(self) -> bool:
-        settings = (setting for pod in self.pods.values() for setting in pod.values())
-        return not (self.error or self.failures) and all(setting["equal"] for setting in settings)
+        """Return whether nothing is wrong; a run of an older deployment may differ."""
+        wrong = self.error or self.failures or self.cannot_start
+        return not wrong and (self.all_equal or bool(self.older_deployment))
+
+    @property
+    def all_equal(self) -> bool:
+        return all(setting["equal"] for pod in self.pods.values() for setting in pod.values())
 
     @property
     def title(self) -> str:
@@ -48,6 +59,10 @@ def as_json(reports: Sequence[Report]) -> str:
     In a report, `by_deploy` has a key for each pod that is right only when `deploy` writes it. Its
     value lists the settings that a plain `argo-workflows create` leaves off. Beside the pods,
     `(workflow)` has what [workflow] of k8s.toml sets.
+
+    A report on a run has `started`, `phases`, the number of its pods by phase, and `cannot_start`,
+    reasons by pod. Where `older_deployment` is not empty, the run was started from one, and its
+    settings that differ do not make `equal` false.
     """
     flows = [asdict(report) | {"file": str(report.file)} for report in reports]
     for flow in flows:

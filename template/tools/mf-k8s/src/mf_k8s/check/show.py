@@ -1,7 +1,7 @@
 """Prints the reports of `check` for people."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.markup import escape
 
@@ -28,10 +28,7 @@ def show_reports(reports: Sequence[Report], markdown: bool) -> None:
 
 
 def show_report(report: Report, printer: Printer) -> None:
-    result = "[green]every pod matches k8s.toml[/]"
-    if not report.matches:
-        result = "[bold red]does not match k8s.toml[/]"
-    printer.heading(f"{escape(report.title)}: {result}")
+    printer.heading(f"{escape(report.title)}: {result_of(report)}")
     pods = {name: pod for name, pod in report.pods.items() if name != WORKFLOW}
     if pods:
         names = (f"{name} {MARK}" if name in report.by_deploy else name for name in pods)
@@ -43,9 +40,31 @@ def show_report(report: Report, printer: Printer) -> None:
         mark = f" {MARK}" if WORKFLOW in report.by_deploy else ""
         settings = {key: cell(setting, printer) for key, setting in whole.items()}
         printer.block(f"the whole workflow{mark}", settings)
-    lines = [*by_deploy_lines(report), report.error, *report.failures, *report.notes]
+    lines = [*by_deploy_lines(report), report.error, *report.failures]
+    lines += [*run_lines(report), *report.notes]
     if found := [f"- {line}" for line in lines if line]:
         printer.lines(*found, "")
+
+
+def result_of(report: Report) -> str:
+    if report.error or report.failures or not (report.all_equal or report.older_deployment):
+        return "[bold red]does not match k8s.toml[/]"
+    if report.cannot_start:
+        return "[bold red]a pod cannot start[/]"
+    if not report.all_equal:
+        return "[yellow]differs from k8s.toml, as an older deployment may[/]"
+    return "[green]every pod matches k8s.toml[/]"
+
+
+def run_lines(report: Report) -> Iterator[str]:
+    """Yield in which state the pods of a run are, and which deployment it was started from."""
+    if report.phases:
+        counts = ", ".join(f"{count} {phase}" for phase, count in report.phases.items())
+        yield f"pods since {report.started}: {counts}"
+    for pod, reason in report.cannot_start.items():
+        yield f"{pod} cannot start: {reason}"
+    if report.older_deployment:
+        yield f"started from an older deployment ({report.older_deployment})"
 
 
 def show_pods(pods: Pods, printer: Printer) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import CommandError
+from ..pod_states import reason_not_started
 from ..project import TABLE, Project, read_table, shown_path
 from ..rbac import manifest
 from ..read_yaml import read_documents
 from .cluster import Cluster
-from .waiting import reason_not_started
 
 ARGO_RELEASES = {"3.7": "v3.7.12", "4": "v4.0.5"}  # by what [tool.mf-k8s] argo may be
 INSTALLS = {  # on github.com, and the namespace in which each runs

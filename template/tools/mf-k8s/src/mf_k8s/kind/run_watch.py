@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -11,9 +10,9 @@ from ..check.live import METAFLOW_LABEL
 from ..cluster_api import list_objects
 from ..errors import CommandError
 from ..ownership import annotation
+from ..pod_states import count_phases, last_warnings, reason_not_started
 from ..progress import print_line
 from ..read_pods import Manifest
-from .waiting import last_warnings, reason_not_started
 
 PATIENCE = 40  # seconds in which a pod must start, once it lacks something
 QUEUE = 600  # the same while it lacks room on a node, and other pods are at work
@@ -99,9 +98,8 @@ class RunWatch:
     def print_progress(self, own: Objects, reasons: Mapping[str, str]) -> None:
         now = time.monotonic()
         if now - self.printed_at > PROGRESS_EVERY:
-            states = [pod_or_job["status"] for pod_or_job in own.values()]
-            phases = Counter(state["phase"].lower() for state in states if "phase" in state)
-            counts = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
+            phases = count_phases(own.values())
+            counts = ", ".join(f"{count} {phase}" for phase, count in phases.items())
             reason = next((f": {reason}" for reason in reasons.values() if reason), "")
             print_line(f"  {self.flow}: pods: {counts or 'none yet'}{reason}")
             self.printed_at = now

@@ -1,9 +1,16 @@
-"""Says why pods have not started, and why Jobs have no pod."""
+"""Says in which state pods are, why they have not started, and why Jobs have no pod."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
-from ..cluster_api import list_objects
-from ..read_pods import Manifest
+from .cluster_api import list_objects
+from .read_pods import Manifest
+
+
+def count_phases(pods: Iterable[Manifest]) -> dict[str, int]:
+    """Return how many pods are pending, running, succeeded and failed."""
+    phases = (pod["status"].get("phase", "").lower() for pod in pods)
+    return dict(sorted(Counter(filter(None, phases)).items()))
 
 
 def last_warnings(namespace: str) -> dict[str, str]:

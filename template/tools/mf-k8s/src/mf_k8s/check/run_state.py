@@ -1,0 +1,76 @@
+"""Tells in which state the pods of a run are, and which deployment it was started from."""
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+
+from ..errors import CommandError
+from ..ownership import annotation
+from ..pod_states import count_phases, last_warnings, reason_not_started
+from ..read_pods import Manifest
+from .report import Report
+
+CODE = re.compile(r"METAFLOW_CODE_SHA\W+value\W+(\w+)")  # in the text that a JobSet is
+
+
+def with_run_state(
+    report: Report,
+    namespace: str,
+    run: str,
+    pods: Sequence[Manifest],
+    templates: Sequence[Manifest],
+) -> Report:
+    """Return the report on a run with the state of its pods.
+
+    `templates` are the deployed WorkflowTemplates of its flow.
+    """
+    phases, warnings = count_phases(pods), {}
+    if "pending" in phases:
+        with contextlib.suppress(CommandError):  # the account may not be allowed to list events
+            warnings = last_warnings(namespace)
+    reasons = {pod["metadata"]["name"]: reason_not_started(pod, warnings) for pod in pods}
+    return dataclasses.replace(
+        report,
+        started=pods[0]["metadata"]["creationTimestamp"],
+        phases=phases,
+        cannot_start={pod: reason for pod, reason in reasons.items() if reason},
+        older_deployment=older_deployment(run, pods, templates),
+    )
+
+
+def older_deployment(run: str, pods: Sequence[Manifest], templates: Sequence[Manifest]) -> str:
+    """Return what tells a run's deployment from the present one; nothing if it is the same.
+
+    Argo names a run as its WorkflowTemplate, and adds `-` and chance, or the time of a schedule.
+    """
+    name = run.removeprefix("argo-").rpartition("-")[0]
+    for template in templates:
+        if template["metadata"]["name"] == name and run.startswith("argo-"):
+            before, now = (
+                {
+                    "code package": next(filter(None, map(code_package, manifests)), "")[:7],
+                    "deployed at": annotation(manifests[0], "deployment_timestamp")[:19],
+                }
+                for manifests in (pods, [template])
+            )
+            return "; ".join(
+                f"{key} {before[key]}, now {now[key]}"
+                for key in before
+                if before[key] and now[key] and before[key] != now[key]
+            )
+    return ""
+
+
+def code_package(manifest: Manifest) -> str:
+    """Return the hash of the code package that a pod has, or that those of a template have."""
+    return next(code_packages(manifest["spec"]), "")
+
+
+def code_packages(spec: Manifest) -> Iterator[str]:
+    for part in (spec, *spec.get("templates", ())):
+        for container in (*part.get("containers", ()), part.get("container") or {}):
+            for variable in container.get("env") or ():
+                if variable["name"] == "METAFLOW_CODE_SHA":
+                    yield variable["value"]
+        yield from CODE.findall((part.get("resource") or {}).get("manifest", ""))
