@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from mf_k8s.adopt.adoption import propose_change
-from mf_k8s.adopt.prove import Copy
 from mf_k8s.adopt.read_flows import read_flows
+from mf_k8s.adopt.working_copy import Copy
 from mf_k8s.adopt.write_config import write_config
 from mf_k8s.compile_flows import run_worker
 from mf_k8s.project import Project

@@ -14,8 +14,9 @@ from conftest import BIN, K8S, ROOT, run
 from mf_k8s.adopt import adoption, write_files
 from mf_k8s.adopt.adoption import Adoption, must_be_adoptable, must_compile, propose_change
 from mf_k8s.adopt.command import answers
-from mf_k8s.adopt.prove import Copy, Proof, copied, flows_to_compile
+from mf_k8s.adopt.prove import Proof, flows_to_compile
 from mf_k8s.adopt.read_flows import read_flows
+from mf_k8s.adopt.working_copy import Copy, copied
 from mf_k8s.cli import app
 from mf_k8s.errors import CommandError
 from mf_k8s.plan.differences import Change
@@ -235,37 +236,198 @@ def test_a_flow_that_does_not_compile(project: Path, monkeypatch: pytest.MonkeyP
         )
 
 
+def entries(*folders: Path) -> dict[str, tuple[int, str | bytes]]:
+    """Return the mode of each entry below folders, and its bytes or what it links to."""
+    found: dict[str, tuple[int, str | bytes]] = {}
+    for entry in [path for folder in folders for path in folder.rglob("*")]:
+        content = entry.read_bytes() if entry.is_file() and not entry.is_symlink() else b""
+        found[str(entry)] = (
+            entry.lstat().st_mode,
+            (os.readlink(entry) if entry.is_symlink() else content),
+        )
+    return found
+
+
+def named(name: str, decorator: str = "@kubernetes(memory=9000)", head: str = "") -> str:
+    return plain(decorator, head).replace("PlainFlow", name)
+
+
+ALLOWED = ("-c", "protocol.file.allow=always")  # a submodule from this machine
+ASKS_GIT = """import json, pathlib, subprocess
+
+
+def git(*command):
+    return subprocess.run(["git", *command], capture_output=True, text=True, check=True).stdout
+
+
+here = pathlib.Path(__file__).parent
+for command, answer in json.loads((here / "answers.json").read_text()).items():
+    assert git(*command.split()) == answer, (command, git(*command.split()))
+assert str(here) == git("rev-parse", "--show-toplevel").strip() + "/flows"
+assert all(line.startswith(" M") for line in git("status", "--porcelain").splitlines())
+"""
+
+
+def test_only_apply_writes(project: Path, tmp_path: Path) -> None:
+    """Flows that git ignores, behind links and in a submodule; one asks git, as in a work tree."""
+    library, outside = tmp_path / "library", tmp_path / "outside"
+    for folder in (library, outside, project / "flows/scratch", project / "shared"):
+        folder.mkdir()
+    (library / "sub.py").write_text(named("SubFlow"))
+    git("init", "-q", "-b", "main", cwd=library)
+    commit(library)
+    git(
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "add",
+        str(library),
+        "flows/sub",
+        cwd=project,
+    )
+    (project / ".gitignore").write_text("scratch/\nignored.py\n*.json\n")
+    (project / "flows/scratch/scratched.py").write_text(named("ScratchedFlow"))
+    (project / "flows/ignored.py").write_text(named("IgnoredFlow"))
+    (project / "shared/linked.py").write_text(named("LinkedFlow"))
+    (project / "flows/linked.py").symlink_to("../shared/linked.py")
+    (outside / "out.py").write_text(named("OutFlow"))
+    (project / "flows/out.py").symlink_to(outside / "out.py")
+    (project / "flows/folder").symlink_to(outside)
+    add(project, asking=named("AskingFlow", head=ASKS_GIT))
+    git("tag", "v1", cwd=project)
+    answers = {"describe --tags": "v1\n", "branch --show-current": "main\n"}
+    answers |= {"rev-parse HEAD": git("rev-parse", "HEAD", cwd=project)}
+    (project / "flows/answers.json").write_text(json.dumps(answers))
+
+    before = entries(project, library, outside)
+    flows = ("flows/ignored.py", "linked", "scratched", "flows/sub/sub.py", "asking")
+    printed, errors = adopt(project, *flows)
+    assert entries(project, library, outside) == before
+    for name in ("Ignored", "Linked", "Scratched", "Sub", "Asking"):
+        assert f"\n+class {name}Flow(BaseFlow):\n" in printed
+    assert "\n--- a/shared/linked.py\n" in printed and "class OutFlow" not in printed
+    assert errors == "k8s: nothing is written; --apply writes it\n"
+    for name in ("out", "flows/folder/out.py"):
+        _, errors = adopt(project, name, "--apply", code=2)
+        assert errors == (
+            f"k8s: ../outside/out.py is outside the project {project}, whose git could not undo a"
+            " change of it: move it there first\n"
+        )
+    assert entries(project, library, outside) == before
+
+
+@pytest.mark.parametrize("kind", ["worktree", "submodule", "folder", "new"])
+def test_git_in_a_copy(kind: str, tmp_path: Path) -> None:
+    """It answers as in the original, and what it writes stays in the copy."""
+    repository, other = tmp_path / "repository", tmp_path / "other"
+    root = repository
+    repository.mkdir()
+    git("init", "-q", "-b", "main", cwd=repository)
+    for name in ("teams/churn/flows/train.py", "shared.py"):
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text("x = 1\n")
+    if kind != "new":
+        commit(repository)
+        git("tag", "v1", cwd=repository)
+    if kind == "worktree":
+        git("worktree", "add", "-q", "-b", "side", str(other), cwd=repository)
+        root = other
+    elif kind == "submodule":
+        git("init", "-q", "-b", "main", cwd=Path(shutil.copytree(ROOT / "hooks", other)))
+        git(*ALLOWED, "submodule", "--quiet", "add", str(repository), "sub", cwd=other)
+        root = other / "sub"
+    elif kind == "folder":
+        root = repository / "teams/churn"
+    before = entries(tmp_path)
+    with copied(Project(root, "churn")) as copy:
+        for command in ("status --porcelain", "branch --show-current", "rev-parse --show-prefix"):
+            if kind != "folder" or command != "status --porcelain":  # which lacks its neighbours
+                arguments = command.split()
+                assert git(*arguments, cwd=copy.project.root) == git(*arguments, cwd=root)
+        top = git("rev-parse", "--show-toplevel", cwd=copy.project.root)
+        assert top.strip() == str(copy.folder / "project")
+        assert (copy.folder / "project/shared.py").read_text() == "x = 1\n"
+        if kind != "new":
+            assert git("describe", "--tags", cwd=copy.project.root) == "v1\n"
+        copy.write({root / "flows/train.py": b"y = 2\n"})
+        git("add", "-A", cwd=copy.project.root)
+    assert entries(tmp_path) == before
+
+
 def test_uncommitted_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changed, or unknown to git: `git checkout` could not bring it back."""
+    """`git checkout` could not bring it back: it is changed, unknown, ignored or of elsewhere."""
     add(project, plain=plain())
     monkeypatch.chdir(project)
-    write_files.must_be_committed([project / "flows/plain.py"])
+    write_files.must_be_committed(project, [project / "flows/plain.py"])
     (project / "flows/new.py").write_text(plain())
     (project / "flows/plain.py").write_text(plain() + "# mine\n")
-    for name in ("flows/plain.py", "flows/new.py"):
-        with pytest.raises(CommandError, match=f"^{name} is not committed, so `git checkout`"):
-            write_files.must_be_committed([project / name])
+    (project / ".gitignore").write_text("ignored.py\n")
+    (project / "flows/ignored.py").write_text(plain())
+    (project / "flows/sub").mkdir()
+    (project / "flows/sub/own.py").write_text(plain())
+    git("init", "-q", cwd=project / "flows/sub")
+    commit(project / "flows/sub")
+    end = ", so that `git checkout` can bring it back; nothing is written"
+    for name, reason in {
+        "plain": "has changes: commit them first (`git commit flows/plain.py`)",
+        "new": "is unknown to git: commit it first (`git add flows/new.py && git commit`)",
+        "ignored": "is ignored by git: take it out of .gitignore, and commit it",
+        "sub/own": f"is not in the repository {project}: put the file itself there, and commit it",
+    }.items():
+        with pytest.raises(CommandError) as stopped:
+            write_files.must_be_committed(project, [project / f"flows/{name}.py"])
+        assert str(stopped.value) == f"flows/{name}.py {reason}{end}"
 
 
-def test_all_files_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_stays(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it links to is written, unless that is outside the repository."""
+    monkeypatch.setattr(
+        adoption,
+        "adopt_flows",
+        lambda _, files, config, ask: Adoption({config: b"new"}, Proof([], [], {}), []),
+    )
+    monkeypatch.chdir(project)
+    config = project / "k8s.toml"
+    for target in (project / "settings/k8s.toml", tmp_path / "k8s.toml"):
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(CONFIG)
+        config.unlink()
+        config.symlink_to(target)
+        add(project, plain=plain())
+        done = CliRunner().invoke(app, ["adopt", "plain", "--apply"])
+        assert config.readlink() == target
+        if target.is_relative_to(project):
+            assert done.exit_code == 0 and target.read_bytes() == b"new"
+            assert "checkout -- settings/k8s.toml`" in done.output
+        else:
+            assert isinstance(done.exception, CommandError) and target.read_text() == CONFIG
+
+
+@pytest.mark.parametrize("broken", ["one", "all"])
+def test_all_files_or_none(broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be put back either is named."""
     files = {tmp_path / "a": b"new a", tmp_path / "b": b"new b"}
     for file in files:
         file.write_bytes(b"old")
     replace = os.replace
+    failed = []
 
     def fail_at_b(source: Path, target: Path) -> None:
-        if target.name == "b":
+        if target.name == "b" or (broken == "all" and failed):
+            failed.append(target)
             raise OSError(28, "No space left on device", str(target))
         replace(source, target)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "replace", fail_at_b)
-    with pytest.raises(CommandError, match=r"b cannot be written \(No space left on device\); no"):
+    with pytest.raises(CommandError) as stopped:
         write_files.write_all(files)
-    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {
-        "a": b"old",
-        "b": b"old",
-    }
+    a, state = {
+        "one": ("old", "no file is changed"),
+        "all": ("new a", "part is written: `git checkout -- a` undoes it"),
+    }[broken]
+    assert str(stopped.value) == f"b cannot be written (No space left on device); {state}"
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"a": a, "b": "old"}
 
 
 # Prints the artifacts of a flow's newest run, without the names of its tasks.

@@ -12,9 +12,10 @@ from ..config import read_toml, validate
 from ..errors import CommandError
 from ..project import Project, shown_path
 from .propose import Ask, Usage, normal_values, propose
-from .prove import Copy, Proof, copied, flows_to_compile, prove
+from .prove import Proof, flows_to_compile, prove
 from .read_flows import FlowClass, read_flows
 from .rewrite import edits_of, rewritten
+from .working_copy import Copy, copied
 from .write_config import write_config
 
 

@@ -42,8 +42,8 @@ def adopt(
     from .write_files import must_be_committed, write_all
 
     project = find_project()
-    files = project.flow_files(flows)
-    config_file = into.resolve() if into else project.config_file
+    files = [file.resolve() for file in project.flow_files(flows)]
+    config_file = (into or project.config_file).resolve()
 
     work = (
         adopt_flows(project, files, config_file, answers(prefer, config_file.name)) for _ in [0]
@@ -53,7 +53,7 @@ def adopt(
     else:
         (adoption,) = with_progress(work, "Compiling", None)
     if apply:
-        must_be_committed([*adoption.contents])
+        must_be_committed(project.root, [*adoption.contents])
     show_adoption(adoption)
     if adoption.proof.changed and not yes:
         if not apply:

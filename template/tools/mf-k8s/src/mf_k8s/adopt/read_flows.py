@@ -187,7 +187,10 @@ def read_flows(project: Project, files: Sequence[Path]) -> list[FlowClass]:
     flows: dict[int, FlowClass] = {}
     for file in files:
         if not file.is_relative_to(project.root):
-            raise CommandError(f"{shown_path(file)} is not in the project {project.root}")
+            raise CommandError(
+                f"{shown_path(file)} is outside the project {project.root}, whose git could not"
+                " undo a change of it: move it there first"
+            )
         for flow in reader.flows_of(file):
             flows |= {id(each): each for each in with_parents(flow)}
     if not flows:

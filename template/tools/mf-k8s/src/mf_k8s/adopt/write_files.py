@@ -2,55 +2,78 @@
 
 import contextlib
 import os
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import CommandError
-from ..programs import git
+from ..programs import git, git_or_nothing
 from ..project import shown_path
 
 
-def must_be_committed(files: Sequence[Path]) -> None:
-    """Raise CommandError for a file that `git checkout` could not bring back."""
+def must_be_committed(root: Path, files: Sequence[Path]) -> None:
+    """Raise CommandError for a file that `git checkout` at `root` could not bring back."""
+    repository = git(root, "rev-parse", "--show-toplevel")
     for file in files:
-        name = shown_path(file)
-        try:
-            git(file.parent, "ls-files", "--error-unmatch", "--", file.name)
-            changed = git(file.parent, "status", "--porcelain", "--", file.name)
-        except CommandError:
-            changed = "unknown to git"
-        if changed:
+        if reason := reason_against(repository, file):
             raise CommandError(
-                f"{name} is not committed, so `git checkout` could not bring it back: commit it"
-                f" first (`git add {name} && git commit`); nothing is written"
+                f"{shown_path(file)} {reason}, so that `git checkout` can bring it back; nothing is"
+                " written"
             )
 
 
+def reason_against(repository: str, file: Path) -> str:
+    """Return why git could not bring a file back, and what to do; an empty text if it could."""
+    name = shown_path(file)
+    if git_or_nothing(file.parent, "rev-parse", "--show-toplevel") != repository:
+        return f"is not in the repository {repository}: put the file itself there, and commit it"
+    if not git_or_nothing(file.parent, "ls-files", "--", file.name):
+        if git_or_nothing(file.parent, "check-ignore", "--", file.name):
+            return "is ignored by git: take it out of .gitignore, and commit it"
+        return f"is unknown to git: commit it first (`git add {name} && git commit`)"
+    if git(file.parent, "status", "--porcelain", "--", file.name):
+        return f"has changes: commit them first (`git commit {name}`)"
+    return ""
+
+
 def write_all(contents: Mapping[Path, bytes]) -> None:
-    """Write files, all of them or none; raise CommandError for one that cannot be written."""
-    written: dict[Path, bytes] = {}
+    """Write files, all of them or none; raise CommandError for one that cannot be written.
+
+    What needs room on the disk is written beside them first. The rest are renames.
+    """
     new: dict[Path, Path] = {}
+    old: dict[Path, Path] = {}
+    replaced: list[Path] = []
     try:
         for file, content in contents.items():
+            old[file] = beside(file, file.read_bytes())
             new[file] = beside(file, content)
         for file in contents:
-            before = file.read_bytes()
+            replaced.append(file)
             os.replace(new[file], file)
-            written[file] = before
     except BaseException as error:
-        for file, content in written.items():
-            file.write_bytes(content)
+        stuck = [file for file in replaced if not put_back(old[file], file)]
+        names = shlex.join(map(shown_path, stuck))
+        undo = f"part is written: `git checkout -- {names}` undoes it"
+        state = undo if stuck else "no file is changed"
         if isinstance(error, OSError):
             name = shown_path(error.filename or "a file")
-            raise CommandError(
-                f"{name} cannot be written ({error.strerror}); no file is changed"
-            ) from error
+            raise CommandError(f"{name} cannot be written ({error.strerror}); {state}") from error
+        if stuck:
+            raise CommandError(f"interrupted; {state}") from error
         raise
     finally:
-        for file in new.values():
+        for file in [*new.values(), *old.values()]:
             with contextlib.suppress(OSError):
                 file.unlink()
+
+
+def put_back(old: Path, file: Path) -> bool:
+    """Return whether a file is as it was, after an attempt to rename its old content to it."""
+    with contextlib.suppress(OSError):
+        os.replace(old, file)
+    return not old.exists() or file.read_bytes() == old.read_bytes()
 
 
 def beside(file: Path, content: bytes) -> Path:
@@ -58,7 +81,13 @@ def beside(file: Path, content: bytes) -> Path:
     if not os.access(file, os.W_OK):
         raise PermissionError(13, "Permission denied", str(file))
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    with os.fdopen(descriptor, "wb") as opened:
-        opened.write(content)
-    os.chmod(name, file.stat().st_mode)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(content)
+        os.chmod(name, file.stat().st_mode)
+    except BaseException as error:
+        os.unlink(name)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(file)) from error
+        raise
     return Path(name)
