@@ -19,6 +19,8 @@ from mf_k8s.check.show import show_reports
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.complete_template import complete_template
 from mf_k8s.config import read_config, shared_settings
+from mf_k8s.plan.differences import differences as compare_plans
+from mf_k8s.plan.differences import planned_settings
 from mf_k8s.project import Project
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -535,6 +537,44 @@ def test_plan_shows_one_step_alone(k8s: Run, project: Path, history: Callable[..
     assert len(history("worktree", "list").splitlines()) == 1
 
 
+MORE_OF_GANG = """    @retry(times=4, minutes_between_retries=3)
+    @timeout(hours=2)
+    @environment(vars={"GH_PAT": "sesame"})
+    @parallel
+"""
+
+
+def test_plan_sees_pods_that_a_jobset_makes(project: Path) -> None:
+    """Their template has no step's name, and they are in a text; nothing secret is shown."""
+    file = project / "flows/gang.py"
+    shutil.copy(Path(__file__).parent / "flows/gang.py", file)
+    text = file.read_text().replace(
+        "import current,", "import current, environment, retry, timeout,"
+    )
+    other = project / "flows/other.py"
+    other.write_text(text.replace("    @parallel\n", MORE_OF_GANG))
+    one = Project(project, "churn_model")
+    old, new = compile_flows(one, [file, other])
+    assert old.template and new.template, (old.error, new.error)
+    before, after = (planned_settings(each.template) for each in (old, new))
+    plan = compare_plans({"GangFlow": before}, {"GangFlow": after}, "HEAD")
+    assert "sesame" not in json.dumps(plan)
+    changes: dict[str, dict[str, Any]] = {pod: {} for pod in before}
+    for item in plan["changes"]:
+        changes[item["pod"]][item["setting"]] = (item["old"], item["new"])
+    for pod in ("train/control", "train/worker"):
+        assert changes[pod] == {
+            "timeout": (432000, 7200),
+            "variable GH_PAT": (None, "a value"),
+            "retry": (None, 4),
+            "retry after": (None, "3m"),
+            "command": ("a value", "another value"),
+        }
+    assert changes["train/creator"] == {"retry": (None, 4), "retry after": (None, "3m")}
+    (again,) = compile_flows(one, [file])
+    assert again.template and planned_settings(again.template) == before
+
+
 OF_WORKFLOW = """
 [workflow]
 parallelism = 5
@@ -615,7 +655,7 @@ def test_plan_shows_flows_and_what_is_not_in_k8s_toml(
     changed = {
         (item["pod"], item["setting"]): (item["old"], item["new"]) for item in plan["changes"]
     }
-    assert changed.keys() == {("start", "retry"), ("(workflow)", "cron")}
+    assert changed.keys() == {("start", "retry"), ("start", "retry after"), ("(workflow)", "cron")}
     assert changed["start", "retry"] == (None, 4)
     assert "0 0 * * ?" in changed["(workflow)", "cron"][1]
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from .read_yaml import read_yaml
 
@@ -97,23 +97,39 @@ def workflow_settings(workflow_template: Manifest) -> dict[str, Any]:
     return {key: spec[field] for key, field in WORKFLOW_SPEC.items() if spec.get(field)}
 
 
+class RawPod(NamedTuple):
+    """A pod as Kubernetes gets it."""
+
+    metadata: Manifest
+    spec: Manifest  # with what Argo reads of a template, like retryStrategy
+    container: Manifest  # the one that runs the step; empty for a pod that makes a JobSet
+
+
 def workflow_pods(workflow_template: Manifest) -> dict[str, Pod]:
     """Return the pods of a WorkflowTemplate by their names (see expected_pods.expected_pods)."""
-    pods: dict[str, Pod] = {}
+    return {name: read_pod(*raw) for name, raw in raw_pods(workflow_template).items()}
+
+
+def raw_pods(workflow_template: Manifest) -> dict[str, RawPod]:
+    """Return the pods of a WorkflowTemplate by their names, as Kubernetes gets them."""
+    pods: dict[str, RawPod] = {}
     for template in workflow_template["spec"]["templates"]:
         spec = pod_spec(template, workflow_template["spec"])
-        if template.get("container"):
+        if container := template.get("container"):
             name = step_name(template) or template["name"]
             name = f"{name}, again" if name in pods else name
-            pods[name] = read_pod(template.get("metadata") or {}, spec, template["container"])
+            pods[name] = RawPod(template.get("metadata") or {}, spec, container)
         elif template.get("resource"):
             jobs = jobset_pods(template["resource"]["manifest"])
+            for name, pod in jobs.items():
+                retry = {"retryStrategy": template.get("retryStrategy")}
+                pods[name] = pod._replace(spec={**pod.spec, **retry})
             step = next(iter(jobs)).partition("/")[0]
-            pods |= jobs | {f"{step}/creator": read_pod({}, spec, {})}
+            pods[f"{step}/creator"] = RawPod({}, spec, {})
     return pods
 
 
-def jobset_pods(manifest: str) -> dict[str, Pod]:
+def jobset_pods(manifest: str) -> dict[str, RawPod]:
     """Return the pods of a JobSet, by `step/job`, from the text that Metaflow makes of it.
 
     The text is YAML only when Argo's expressions, {{=asInt(…)}}, are numbers.
@@ -122,9 +138,8 @@ def jobset_pods(manifest: str) -> dict[str, Pod]:
     pods = {}
     for job in jobset["spec"]["replicatedJobs"]:
         pod = job["template"]["spec"]["template"]
-        container = pod["spec"]["containers"][0]
-        name = f"{step_name(pod)}/{job['name']}"
-        pods[name] = read_pod(pod["metadata"], pod["spec"], container)
+        raw = RawPod(pod["metadata"], pod["spec"], pod["spec"]["containers"][0])
+        pods[f"{step_name(pod)}/{job['name']}"] = raw
     return pods
 
 

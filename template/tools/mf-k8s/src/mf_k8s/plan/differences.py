@@ -1,5 +1,6 @@
 """What differs between the pods of flows, before and after a change, and how it is printed."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -7,9 +8,9 @@ from typing import Any, TypedDict
 from ..read_pods import (
     WORKFLOW,
     Manifest,
-    step_name,
+    raw_pods,
+    read_pod,
     without_added,
-    workflow_pods,
     workflow_settings,
 )
 from ..tables import Printer
@@ -90,18 +91,20 @@ def planned_settings(
 
     The pods of `steps` come first, in that order.
 
-    Values of variables and parameters, which may be secret, are hidden.
+    Values of variables and parameters, which may be secret, are hidden, and so is the command.
 
-    What differs between two compilations of one revision is left out. It is in the pods' commands
+    What differs between two compilations of one revision is left out. It is in the pods' scripts
     and in Metaflow's variables: times, tokens, the code package and random names.
     """
     spec = workflow_template["spec"]
-    pods = {name: without_added(pod) for name, pod in workflow_pods(workflow_template).items()}
-    for template in spec["templates"]:
-        if step := step_name(template):
-            retry = (template.get("retryStrategy") or {}).get("limit")
-            variables = own_variables(template.get("container") or {})
-            pods.get(step, {}).update(variables, retry=retry)
+    pods: dict[str, dict[str, Any]] = {}
+    for name, raw in raw_pods(workflow_template).items():
+        pods[name] = without_added(read_pod(*raw)) | own_variables(raw.container)
+        retry = raw.spec.get("retryStrategy") or {}
+        pods[name]["retry"] = retry.get("limit")
+        pods[name]["retry after"] = retry.get("backoff", {}).get("duration")
+        if command := step_command(raw.container):
+            pods[name]["command"] = Hidden(command)
     annotations = workflow_template["metadata"]["annotations"]
     started_by = {key: annotations.get(f"metaflow/{key}") for key in ("cron", "triggers")}
     parameters = {
@@ -111,6 +114,16 @@ def planned_settings(
     whole = workflow_settings(workflow_template)
     settings = pods | {WORKFLOW: {**started_by, **parameters, **whole}}
     return {step: settings[step] for step in steps if step in settings} | settings
+
+
+def step_command(container: Manifest) -> str | None:
+    """Return the part of a pod's script that starts a step: the flow's file, and its options.
+
+    Not the @kubernetes that Metaflow itself gives to steps of a plain FlowSpec.
+    """
+    script = " ".join(container.get("command") or ())
+    found = re.search(r"\S*python\S*(?: -\w+)* \S+\.py .*?(?= step )", script)
+    return found and re.sub(r"--with '?kubernetes(:[^']*'|\S*) ", "", found[0])
 
 
 def own_variables(container: Mapping[str, Any]) -> dict[str, Hidden]:
