@@ -1,17 +1,20 @@
 """Surroundings unlike a clean machine: none changes a result, and none is changed."""
 
+import ast
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import K8S, run
+from conftest import K8S, ROOT, run
+from mf_k8s.environments import metaflow_setting
 from mf_k8s.errors import CommandError
-from mf_k8s.programs import OF_A_HOOK
+from mf_k8s.programs import OF_A_HOOK, run_program
 from mf_k8s.repository import branching_point, commit_of
 from teams import commit, git
 
@@ -151,3 +154,69 @@ def test_a_shallow_clone_may_lack_where_it_left_main(tmp_path: Path) -> None:
         branching_point(shallow)
     git("fetch", "-q", "--unshallow", cwd=shallow)
     assert branching_point(shallow) == commits[1][:12]
+
+
+WORDS = "größe † … ✓"
+
+
+@pytest.mark.parametrize(
+    ("variables", "printed"),
+    [
+        ({"PYTHONIOENCODING": "utf-8"}, WORDS.encode()),
+        ({"PYTHONIOENCODING": "latin-1"}, "größe + ... ?".encode("latin-1")),
+        ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, None),
+    ],
+    ids=["UTF-8", "Latin-1", "ASCII"],
+)
+def test_output_in_any_encoding(variables: dict[str, str], printed: bytes | None) -> None:
+    """In the locale C an argument's bytes are printed as they came."""
+    script = (
+        "import sys; from mf_k8s.progress import print_error, print_in_any_encoding, print_line;"
+        "print_in_any_encoding(); print_line(sys.argv[1]); print_error(sys.argv[1])"
+    )
+    command = [sys.executable, "-c", script, WORDS]
+    done = subprocess.run(command, env=os.environ | variables, capture_output=True)
+    expected = printed or WORDS.encode()
+    assert (done.stdout, done.stderr) == (expected + b"\n",) * 2
+
+
+def test_what_a_program_prints_in_another_encoding() -> None:
+    with pytest.raises(CommandError, match="error: gr��e$"):
+        run_program("sh", "-c", r"printf 'error: gr\366\337e' >&2; exit 1")
+
+
+def test_a_broken_configuration_of_metaflow_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("METAFLOW_HOME", str(tmp_path))
+    monkeypatch.delenv("METAFLOW_PROFILE", raising=False)
+    for name in ("config.json", ".metaflow/config.json"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        for text, reason in (
+            ('{"A": 1,}', "Illegal trailing comma|Expecting property name"),
+            ("[]", "no {"),
+        ):
+            file.write_text(text)
+            with pytest.raises(CommandError, match=f"^{file}, Metaflow's .*({reason}).*correct it"):
+                metaflow_setting("USER")
+        file.unlink()
+    monkeypatch.setenv("METAFLOW_PROFILE", "gone")
+    with pytest.raises(CommandError, match=rf"^METAFLOW_PROFILE is gone, .* {tmp_path}/config_gon"):
+        metaflow_setting("USER")
+
+
+def test_every_text_has_its_encoding_named() -> None:
+    """Else Python takes that of the locale."""
+    found = []
+    for file in (ROOT / "template").rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if isinstance(call, ast.Call):
+                name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+                keywords = {keyword.arg for keyword in call.keywords}
+                position = {"read_text": 0, "write_text": 1}.get(name, 99)
+                in_locale = position < 99 and len(call.args) <= position
+                if (in_locale and "encoding" not in keywords) or keywords & {"text"}:
+                    found.append(f"{file.relative_to(ROOT)}:{call.lineno}")
+    assert [place for place in found if "template/tests/" not in place] == []

@@ -15,7 +15,7 @@ from .kind import command as kind
 from .options import split_arguments
 from .plan.command import plan
 from .programs import forget_git_hook
-from .progress import print_error
+from .progress import print_error, print_in_any_encoding
 from .render.command import render
 from .test.command import test
 
@@ -50,6 +50,7 @@ def main() -> None:
     for number in INTERRUPTIONS:  # so that nothing is left behind
         if number != signal.SIGINT and signal.getsignal(number) != signal.SIG_IGN:  # by nohup
             signal.signal(number, lambda number, _: sys.exit(128 + number))
+    print_in_any_encoding()
     forget_git_hook()
     if other := os.environ.get("K8S_CONFIG"):  # flows start in the project's folder
         os.environ["K8S_CONFIG"] = os.path.abspath(other)

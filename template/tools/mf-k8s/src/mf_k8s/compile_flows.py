@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 from .errors import CommandError
 from .flow_files import starts_flow
 from .flow_settings import flow_options, read_flow_settings
+from .programs import UTF_8
 from .project import Project
 
 WORKER = Path(__file__).with_name("compile_worker.py")
@@ -33,6 +34,7 @@ ENVIRONMENT = {
     "METAFLOW_DEFAULT_DATASTORE": "s3",
     "METAFLOW_DEFAULT_METADATA": "local",
     "METAFLOW_USER": "check",
+    **UTF_8,
 }
 WRITTEN_TO = ("TMPDIR", "METAFLOW_HOME", "METAFLOW_DATASTORE_SYSROOT_LOCAL")
 
@@ -130,7 +132,7 @@ def run_worker(
                     file = result.pop("file")
                     yield CompiledFile(Path(file), options[file], **result)
                 if process.wait():
-                    lines = process.stderr.read().decode().split("\n")
+                    lines = process.stderr.read().decode(errors="replace").split("\n")
                     reason = next(filter(None, reversed(lines)), f"exit code {process.returncode}")
                     raise CommandError(f"Metaflow does not start: {reason}")
             finally:

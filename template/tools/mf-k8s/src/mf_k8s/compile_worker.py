@@ -117,7 +117,7 @@ def compile_one(file: str, job: Job, sender: Connection) -> None:
     except BaseException as problem:
         traceback.print_exc()
         sys.stderr.flush()
-        printed = log.read_text(errors="replace")
+        printed = log.read_text("utf-8", errors="replace")
         result = failure(reason_of(problem, printed), printed)
     sender.send(json.loads(json.dumps(result, default=str)))
     sender.close()
@@ -125,7 +125,7 @@ def compile_one(file: str, job: Job, sender: Connection) -> None:
 
 def read_manifest(file: Path) -> dict[str, Any]:
     """Return the WorkflowTemplate that Metaflow has written; a later one may wrap it once more."""
-    manifest: dict[str, Any] = json.loads(file.read_text())["additional_info"]
+    manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["additional_info"]
     while "workflow_template" in manifest:
         manifest = manifest["workflow_template"]
     return manifest

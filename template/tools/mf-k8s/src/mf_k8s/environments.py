@@ -17,6 +17,8 @@ PRODUCTION, BRANCH = "METAFLOW_PRODUCTION", "METAFLOW_BRANCH"  # Metaflow joins 
 VARIABLES = {"production": PRODUCTION, "branch": BRANCH, "user": "METAFLOW_USER"}
 TRUE = ("1", "true", "t", "yes", "y", "on")  # what click reads as true
 
+only_variables = False  # configure Metaflow, and no file; a rendering is the same everywhere
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -89,14 +91,22 @@ def create_options(settings: dict[str, Any]) -> list[str]:
 
 
 def metaflow_setting(name: str) -> str:
-    """Return a setting of Metaflow's as it is now; importing Metaflow may have read an older one.
+    """Return a setting of Metaflow's as it is now; one that is not set is empty.
 
-    `name` is without METAFLOW_; a setting that is not set is empty.
+    `name` is without METAFLOW_. Raise CommandError for a file that cannot be read.
     """
-    from metaflow import metaflow_config_funcs as metaflow
+    return str(configuration().get(f"METAFLOW_{name}") or "")
 
-    metaflow.METAFLOW_CONFIG = None  # else it returns what it read when it was imported
-    return str(metaflow.from_conf(name, "") or "")
+
+def configuration() -> dict[str, Any]:
+    """Return Metaflow's configuration: the user's file, .metaflow/config.json, and variables.
+
+    This is from_conf of metaflow/metaflow_config_funcs.py, written here a second time: Metaflow
+    reads its files once, when it is imported, and does not name one that is broken.
+    """
+    if only_variables:
+        return dict(os.environ)
+    return {**user_configuration(), **local_configuration(), **os.environ}
 
 
 def use_environment(environment: Environment) -> list[str]:
@@ -107,7 +117,7 @@ def use_environment(environment: Environment) -> list[str]:
     metaflow/metaflow_config_funcs.py). If the environment chooses production or a branch, the
     user's own setting of the other is removed, because Metaflow would join the two.
     """
-    configured, variables = user_configuration() | os.environ, dict(environment.variables)
+    configured, variables = configuration(), dict(environment.variables)
     os.environ.update(variables)
     changed = [key for key, value in variables.items() if configured.get(key, value) != value]
     if variables.get(BRANCH) or is_production(variables):
@@ -127,18 +137,42 @@ def use_only_environment(environment: Environment, user: str, folder: str) -> No
     `user` is the deploying user where the environment names none; `folder` is an empty one, which
     takes the place of the user's own configuration.
     """
-    from metaflow import metaflow_config_funcs as metaflow
-
+    global only_variables
     for name in [name for name in os.environ if name.startswith("METAFLOW_")]:
         del os.environ[name]
     os.environ |= {"METAFLOW_USER": user, **dict(environment.variables), "METAFLOW_HOME": folder}
     os.environ["METAFLOW_SERVICE_VERSION_CHECK"] = "0"  # or Metaflow's create asks the service
-    metaflow.METAFLOW_LOCAL_CONFIG = {}  # of .metaflow/config.json
+    only_variables = True
 
 
 def user_configuration() -> dict[str, Any]:
-    """Return the configuration file of Metaflow that the user has chosen."""
-    home = Path(os.environ.get("METAFLOW_HOME", "~/.metaflowconfig")).expanduser()
+    """Return the configuration file of Metaflow that the user has chosen.
+
+    Raise CommandError if it is broken, or missing although METAFLOW_PROFILE names it.
+    """
+    home = os.path.expanduser(os.environ.get("METAFLOW_HOME", "~/.metaflowconfig"))
     profile = os.environ.get("METAFLOW_PROFILE")
-    file = home / (f"config_{profile}.json" if profile else "config.json")
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    file = Path(home, f"config_{profile}.json" if profile else "config.json")
+    if profile and not file.exists():
+        raise CommandError(f"METAFLOW_PROFILE is {profile}, but there is no {file}: unset it")
+    return read_configuration(file)
+
+
+def local_configuration() -> dict[str, Any]:
+    """Return .metaflow/config.json of the first folder from here upwards that has .metaflow."""
+    here = Path.cwd()
+    folders = (folder / ".metaflow" for folder in (here, *here.parents))
+    found = next(filter(Path.is_dir, folders), None)
+    return read_configuration(found / "config.json") if found else {}
+
+
+def read_configuration(file: Path) -> dict[str, Any]:
+    """Return what is in a configuration file of Metaflow, which may be missing."""
+    try:
+        settings = json.loads(file.read_bytes() if file.exists() else b"{}")
+        if isinstance(settings, dict):
+            return settings
+        reason = "it has no { at its beginning"
+    except (OSError, ValueError) as error:
+        reason = str(error)
+    raise CommandError(f"{file}, Metaflow's configuration, is not JSON ({reason}): correct it")

@@ -28,7 +28,10 @@ def stale_image_notes(project: Project, commit: str = "") -> list[str]:
     if not commit or parsed(text_at(root, commit, "k8s.toml")).get("image") != image:
         return []
     changed = changed_packages(root, text_at(root, commit, "uv.lock"))
-    if text_at(root, commit, "Dockerfile") != (root / "Dockerfile").read_text().strip():
+    if (
+        text_at(root, commit, "Dockerfile")
+        != (root / "Dockerfile").read_text("utf-8", errors="replace").strip()
+    ):
         changed.append("Dockerfile")
     if not changed:
         return []

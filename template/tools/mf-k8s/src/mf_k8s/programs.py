@@ -41,6 +41,8 @@ OF_A_HOOK = (
 UNTRUSTED = re.compile(r"(?:dubious ownership in repository at|unsafe repository) \(?'(.+?)'")
 # Messages in English, and no write to the index where git only looks.
 GIT = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+# Flows are compiled alike in every locale: they read files without saying how those are encoded.
+UTF_8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"}
 
 _running: set[subprocess.Popen[str]] = set()
 _stopped = threading.Event()

@@ -1,7 +1,9 @@
 """Shows how far long work is, and how long each part of it took."""
 
+import codecs
 import contextlib
 import functools
+import io
 import sys
 import threading
 import time
@@ -18,6 +20,7 @@ Item = TypeVar("Item")
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 output = Console(highlight=False, soft_wrap=True)
+LOOK_ALIKES = {"†": "+", "—": "-", "…": "..."}
 _spinner_lock = threading.Lock()  # one display only: rich would nest a second in it
 
 
@@ -73,6 +76,23 @@ def with_progress(work: Iterable[Item], title: str, total: int | None) -> Iterat
     yield from track(work, title, total, console=errors, transient=True, disable=not is_terminal)
     if is_terminal:
         errors.print(f"{title} took {time.monotonic() - started:.1f} s")
+
+
+def print_in_any_encoding() -> None:
+    """Print a letter that the encoding of an output lacks as one like it, or as `?`."""
+    codecs.register_error("look-alike", look_alike)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="look-alike")
+
+
+def look_alike(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return what stands for letters that an encoding lacks; a path may hold bytes of another."""
+    assert isinstance(error, UnicodeEncodeError)
+    letter = error.object[error.start]
+    if "\udc80" <= letter <= "\udcff":  # as Python's `surrogateescape` writes them
+        return bytes([ord(letter) - 0xDC00]), error.start + 1
+    return LOOK_ALIKES.get(letter, "?"), error.start + 1
 
 
 def print_line(line: str) -> None:

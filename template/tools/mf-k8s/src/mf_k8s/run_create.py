@@ -69,7 +69,8 @@ def run_create(job: Job, send: Send) -> None:
     except SystemExit as end:
         if end.code:
             raise
-    Path(job["requests_file"]).write_text(json.dumps(without_replaced_deletes(requests)))
+    content = json.dumps(without_replaced_deletes(requests))
+    Path(job["requests_file"]).write_text(content, encoding="utf-8")
 
 
 def without_replaced_deletes(requests: Sequence[Request]) -> list[Request]:

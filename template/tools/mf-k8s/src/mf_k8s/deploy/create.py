@@ -23,6 +23,7 @@ from ..flow_files import starts_flow
 from ..metaflow_defaults import read_metaflow_defaults, with_defaults
 from ..ownership import owner
 from ..plan.differences import Plan, differences, planned_settings
+from ..programs import UTF_8
 from ..progress import print_line, stage
 from ..project import Project, shown_path
 from ..read_pods import Manifest
@@ -149,14 +150,15 @@ def create_flow(
         done = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             cwd=project.root,
-            env=os.environ | USE_SCHEDULES,
+            env=os.environ | USE_SCHEDULES | UTF_8,
         )
         if done.returncode:
             reason = reason_not_created(file, done.stdout + done.stderr, environment)
             raise CommandError(f"{file}: {reason}")
-        requests: list[Request] = json.loads(requests_file.read_text())
+        requests: list[Request] = json.loads(requests_file.read_text(encoding="utf-8"))
         return requests
 
 

@@ -84,13 +84,13 @@ def advertise(cluster: Cluster, capacity: dict[str, int], cores: int) -> None:
     kibibytes = capacity["memory"] // 1024
     sizes = {"MemTotal": kibibytes, "MemFree": kibibytes, "MemAvailable": kibibytes, "SwapTotal": 0}
     lines = [f"{name}: {size} kB\n" for name, size in sizes.items()]
-    (cluster.folder / "meminfo").write_text("".join(lines))
+    (cluster.folder / "meminfo").write_text("".join(lines), encoding="utf-8")
 
 
 def write_numa_node(folder: Path, number: int, cores: int) -> None:
     for core in range(cores):
         topology = folder / f"cpu{core}/topology"
         topology.mkdir(parents=True)
-        (topology / "core_id").write_text(f"{core}\n")
-        (topology / "physical_package_id").write_text("0\n")
-    (folder / "meminfo").write_text(f"Node {number} MemTotal: 0 kB\n")
+        (topology / "core_id").write_text(f"{core}\n", encoding="utf-8")
+        (topology / "physical_package_id").write_text("0\n", encoding="utf-8")
+    (folder / "meminfo").write_text(f"Node {number} MemTotal: 0 kB\n", encoding="utf-8")

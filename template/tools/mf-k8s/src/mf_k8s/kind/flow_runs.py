@@ -59,7 +59,7 @@ class FlowRun:
         return RunWatch(self.namespace, self.flow_name, set(pods_and_jobs(self.namespace)))
 
     def last_lines(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+        return "\n".join(self.log.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:])
 
 
 def run_with_kubernetes(run: FlowRun) -> str:
@@ -87,7 +87,7 @@ def run_with_kubernetes(run: FlowRun) -> str:
         raise
     if exit_code:
         raise CommandError(run.last_lines())
-    return run.id_file.read_text()
+    return run.id_file.read_text(encoding="utf-8")
 
 
 def delete_jobs(run: FlowRun, watch: RunWatch) -> None:
@@ -139,11 +139,11 @@ def trigger(run: FlowRun) -> str:
     """Trigger a deployed flow, and return the name of the Workflow."""
     options = ["argo-workflows", "trigger", "--run-id-file", str(run.id_file), *run.parameters]
     command = [*run.flow_command, *options]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=run.project.root)
-    run.log.write_text(done.stdout + done.stderr)
+    done = subprocess.run(command, capture_output=True, cwd=run.project.root)
+    run.log.write_bytes(done.stdout + done.stderr)
     if done.returncode:
         raise CommandError(run.last_lines())
-    return run.id_file.read_text().removeprefix("argo-")
+    return run.id_file.read_text(encoding="utf-8").removeprefix("argo-")
 
 
 class WorkflowEnd:

@@ -39,7 +39,7 @@ def load_images(project: Project, cluster: Cluster, request: "Future[LoadRequest
             with ThreadPoolExecutor() as pool:
                 list(pool.map(partial(import_image, image, platform, file), names))
             file.unlink()
-        cluster.loaded_images_file.write_text(json.dumps(found))
+        cluster.loaded_images_file.write_text(json.dumps(found), encoding="utf-8")
         loading.result = ", ".join(images)
 
 

@@ -46,7 +46,7 @@ def reuse_or_delete(cluster: Cluster, config: str) -> bool:
             f" kind delete cluster --name {cluster.name}, or choose another name with"
             " K8S_KIND_CLUSTER"
         )
-    if exists and cluster.is_made and cluster.config_file.read_text() == config:
+    if exists and cluster.is_made and cluster.config_file.read_text(encoding="utf-8") == config:
         names = cluster.node_names()
         state = ("docker", "inspect", "--format", "{{.State.Running}}")
         if "false" in run_program(*state, *names):
@@ -81,7 +81,7 @@ def restart(cluster: Cluster, names: list[str]) -> None:
 
 def create_cluster(cluster: Cluster, config: str) -> None:
     """Make the cluster; one that is not made to the end is deleted again."""
-    cluster.config_file.write_text(config)
+    cluster.config_file.write_text(config, encoding="utf-8")
     where = ("--name", cluster.name, "--kubeconfig", str(cluster.kubeconfig))
     try:
         run_program("kind", "create", "cluster", *where, "--config", "-", stdin=config)

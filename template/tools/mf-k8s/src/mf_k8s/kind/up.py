@@ -73,7 +73,7 @@ def bring_up_nodes(project: Project, cluster: Cluster, request: "Future[LoadRequ
             creating.result = f"{cluster.name}: new, nodes: {len(nodes)}"
     with stage("nodes") as configuring:
         configuring.result = configure_nodes(cluster, capacity, nodes, restart=was_up and changed)
-    cluster.capacity_file.write_text(json.dumps([cores, capacity]))
+    cluster.capacity_file.write_text(json.dumps([cores, capacity]), encoding="utf-8")
     with stage("objects") as applying:
         applying.result = f"{apply_objects(project, cluster, needs)} applied"
     return needs
@@ -88,7 +88,7 @@ def find_needs(project: Project, cluster: Cluster) -> Needs:
     if kept and kept["files"] == stamp:
         return Needs(kept["pods"], kept["installs"])
     needs = compile_needs(project)
-    kept_file.write_text(json.dumps({"files": stamp, **asdict(needs)}))
+    kept_file.write_text(json.dumps({"files": stamp, **asdict(needs)}), encoding="utf-8")
     return needs
 
 
