@@ -24,7 +24,7 @@ import rich.progress
 from conftest import K8S
 from mf_k8s import pod_states
 from mf_k8s.errors import CommandError
-from mf_k8s.image.naming import commit_tag, with_tag
+from mf_k8s.image.naming import commit_tag, with_image, with_tag
 from mf_k8s.kind import capacity, flow_runs, flow_tests, installs, up
 from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
@@ -617,6 +617,20 @@ def test_bump(k8s: Callable[..., Any], example: Path, old: str, new: str | None)
         assert new or "has no number to raise" in output
     finally:
         config.write_text(text)
+
+
+def test_bump_of_a_file_from_windows(k8s: Callable[..., Any], committed: Path) -> None:
+    """Its line ends and its byte order mark stay, and a link stays one."""
+    config, target = committed / "k8s.toml", committed.parent / "shared.toml"
+    content = b"\xef\xbb\xbf" + config.read_bytes().replace(b"\n", b"\r\n")
+    target.write_bytes(content)
+    config.unlink()
+    config.symlink_to(target)
+    assert k8s("image", "--bump", folder=committed)[0] == 0
+    assert config.is_symlink()
+    assert target.read_bytes() == content.replace(b"churn:1.2.3", b"churn:1.2.4")
+    both = with_image(target.read_bytes(), "churn:2", "sha256:two")
+    assert both.count(b"\r\n") == both.count(b"\n") == content.count(b"\n") + 1
 
 
 SHA = "sha256:" + "0" * 64

@@ -48,7 +48,7 @@ def text_at(root: Path, commit: str, file: str) -> str:
 
 def parsed(text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError:
         return {}
 

@@ -112,7 +112,7 @@ def find_project(start: Path | None = None) -> Project:
 def read_table(file: Path) -> dict[str, Any] | None:
     """Return the table [tool.mf-k8s] of a pyproject.toml, or None if it has none."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         tool = tomllib.loads(text).get("tool", {})
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CommandError(

@@ -10,7 +10,7 @@ from ..programs import require_programs
 from ..progress import stage
 from ..project import find_project
 from .build_and_push import build_image, must_have_dockerfile, push_image, registry_digest
-from .naming import next_tag, with_tag, write_image
+from .naming import must_be_writable, next_tag, with_tag, write_image
 
 
 def image(
@@ -43,6 +43,8 @@ def image(
         name = next_tag(name)
     if tag:
         name = with_tag(project, name, tag)
+    if bump or tag:
+        must_be_writable(project, name)
     of_commit, digest = tag == "git", ""
     with stage("build") as build:
         if of_commit and push:

@@ -1,12 +1,14 @@
 """The image's name in k8s.toml: its tag, and the digest that its registry has under it."""
 
 import json
+import os
 import re
+from codecs import BOM_UTF8
 
 from ..config import validate
 from ..errors import CommandError
 from ..programs import git
-from ..project import Project
+from ..project import Project, shown_path
 from ..repository import commit_of
 
 DIGEST = "mf-k8s/image-digest"  # an annotation of the pods, as Docker writes it: name@sha256:…
@@ -76,10 +78,23 @@ def image_paths(project: Project) -> list[str]:
 
 def write_image(project: Project, image: str, digest: str = "") -> None:
     """Write the image into k8s.toml, and as an annotation of the pods its digest, if it has one."""
+    file = project.config_file
+    file.write_bytes(with_image(file.read_bytes(), image, digest))
+
+
+def must_be_writable(project: Project, image: str) -> None:
+    """Raise CommandError unless the image can be written into k8s.toml, once it is built."""
+    file = project.config_file
+    if not os.access(file, os.W_OK):
+        raise CommandError(f"{shown_path(file)} cannot be written, and the tag belongs there")
+    with_image(file.read_bytes(), image)
+
+
+def with_image(content: bytes, image: str, digest: str = "") -> bytes:
+    """Return what is in k8s.toml with another image; its line ends and the rest stay."""
     import tomlkit
 
-    file = project.config_file
-    config = tomlkit.parse(file.read_text(encoding="utf-8"))
+    config = tomlkit.parse(content.decode("utf-8-sig"))
     config["image"] = image
     annotations = config.get("annotations", {})
     if digest:
@@ -90,4 +105,8 @@ def write_image(project: Project, image: str, digest: str = "") -> None:
             config.append(tomlkit.key(["annotations", DIGEST]), tomlkit.item(value))
     elif annotations.pop(DIGEST, None) and not annotations:
         del config["annotations"]
-    file.write_text(tomlkit.dumps(config), encoding="utf-8")
+    written = tomlkit.dumps(config).encode()
+    if content.count(b"\r\n") == content.count(b"\n") > 0:
+        written = re.sub(rb"\r?\n", b"\r\n", written)
+    byte_order_mark = content[: len(BOM_UTF8)] if content.startswith(BOM_UTF8) else b""
+    return byte_order_mark + written
