@@ -3,6 +3,7 @@
 tests/adopt/NAME.py is a flow before, NAME.adopted.py the same flow after, written by hand.
 """
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -13,10 +14,12 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from mf_k8s.adopt.adoption import propose_change
-from mf_k8s.adopt.read_flows import read_flows
+from mf_k8s.adopt.from_batch import convert_batch
+from mf_k8s.adopt.prove import prove
+from mf_k8s.adopt.read_flows import FlowClass, read_flows
 from mf_k8s.adopt.working_copy import Copy
 from mf_k8s.adopt.write_config import write_config
-from mf_k8s.compile_flows import run_worker
+from mf_k8s.compile_flows import CompiledFile, run_worker
 from mf_k8s.project import Project
 from pods import by_step
 
@@ -55,6 +58,7 @@ ON_A100 = VISION | {"gpu": ONE_GPU, "node_selector": A100}
 BRANCHES = {"cpu": 2, "memory": 8000}
 TOLERATED = [{"key": "gpu", "operator": "Exists"}]
 GANG = {"image": "ghcr.io/acme/gang:1", "cpu": 4}
+CHURN = {"image": "ghcr.io/acme/churn:3"}
 SHAPES: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
     "report": (SHARED_GPU, {"start": GPU_POD, "train": GPU_POD, "end": GPU_POD}),
     "bare": ({}, {"start": {}, "end": {}}),
@@ -162,6 +166,30 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
         },
     ),
     "changing": ({"cpu": 2}, {"start": {"cpu": 2, "memory": 15000}, "end": {"cpu": 2}}),
+    "batch": (
+        CHURN,
+        {
+            "start": CHURN | {"cpu": 2, "memory": 8000},
+            "train": CHURN | {"cpu": 8, "memory": 32000, "gpu": ONE_GPU, "shared_memory": 8196},
+            "join": CHURN | {"cpu": 4},
+            "end": CHURN,
+        },
+    ),
+    "batch_named": (
+        {},
+        {
+            "start": {"memory": 1000},
+            "fetch": {"memory": 5000, "cpu": 3},
+            "work": {"memory": 20000, "cpu": 2},
+            "train": {"memory": 64000, "gpu": ONE_GPU},
+            "rest": {},
+            "end": {"cpu": 3},
+        },
+    ),
+    "batch_devices": (
+        {},
+        {"start": {}, "work": {"memory": 3000, "gpu": {"nvidia.com/gpu": 0}}, "end": {}},
+    ),
     "gang": (
         GANG | {"tolerations": TOLERATED},
         dict.fromkeys(("start", "train", "join", "end"), GANG),
@@ -179,6 +207,11 @@ def with_config(flow: str, config: str, folder: Path) -> str:
     file = folder / f"{hash(config)}.toml"
     file.write_text(config)
     return f"import os, churn_model\nos.environ['K8S_CONFIG'] = {str(file)!r}\n{flow}"
+
+
+def flows_in(project: Project, file: Path) -> list[FlowClass]:
+    """Return a file's flows, with @kubernetes where it has @batch."""
+    return read_flows(project, [file], convert_batch(project, [file]).sources)
 
 
 def without_future(flow: str) -> str:
@@ -199,16 +232,21 @@ def project(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def changes(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return the change that adopts each flow, with what its pods were; all compiled at once."""
+def compiled(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CompiledFile]:
+    """Return each flow as it is, compiled; all at once."""
     copy = compiling_copy(project, tmp_path_factory.mktemp("before"))
-    compiled = copy.compile(
-        [copy.file(project.root / f"flows/{name}.py") for name in SHAPES], CONFIG
-    )
+    copy.batch = {}
+    files = [copy.file(project.root / f"flows/{name}.py") for name in SHAPES]
+    return dict(zip(SHAPES, copy.compile(files, CONFIG), strict=True))
+
+
+@pytest.fixture(scope="module")
+def changes(project: Project, compiled: dict[str, CompiledFile]) -> dict[str, Any]:
+    """Return the change that adopts each flow, with what its pods were."""
     changes = {}
-    for name, result in zip(SHAPES, compiled, strict=True):
+    for name, result in compiled.items():
         assert result.error is None, result.error
-        flows = read_flows(project, [project.root / f"flows/{name}.py"])
+        flows = flows_in(project, project.root / f"flows/{name}.py")
         changes[name] = propose_change(project, flows, [result], CONFIG, always)
     return changes
 
@@ -274,6 +312,67 @@ def test_pods(name: str, pods: Any) -> None:
     assert found == {step: USUAL | pod for step, pod in expected.items()}
 
 
+ON_BATCH = {
+    **{"image": "python:3.11", "cpu": 1, "memory": 4096, "use_tmpfs": False},
+    **{"tmpfs_path": "/metaflow_temp", "tmpfs_tempdir": True},
+}
+ON_BATCH["image"] = f"python:{sys.version_info[0]}.{sys.version_info[1]}"
+NEURON = {"aws.amazon.com/neuron": "2"}
+SCRATCH = {"use_tmpfs": True, "tmpfs_path": "/scratch", "tmpfs_tempdir": False, "tmpfs_size": 500}
+# What AWS Batch gives each step beyond ON_BATCH, by hand from its and Metaflow's documentation:
+# with @resources the larger of both, whose memory is 4096 where it has none.
+BATCH_GIVES: dict[str, dict[str, dict[str, Any]]] = {
+    "batch": {
+        "start": CHURN | {"cpu": 2, "memory": 8000},
+        "train": CHURN | {"cpu": 8, "memory": 32000, "gpu": 1, "shared_memory": 8196},
+        "join": CHURN | {"cpu": 4},
+        "end": {},
+    },
+    "batch_named": {  # `end` has @kubernetes
+        "start": {"memory": 1000},
+        "fetch": {"memory": 5000, "cpu": 3},
+        "work": {"memory": 20000, "cpu": 2},
+        "train": {"memory": 64000, "gpu": 1},
+        "rest": {},
+    },
+    "batch_devices": {
+        "start": {"security_context": {"privileged": True}, "extended_resources": NEURON},
+        "work": {"memory": 3000, "disk": 53688, "gpu": 0},
+        "end": SCRATCH,
+    },
+}
+
+
+@pytest.mark.parametrize("name", BATCH_GIVES)
+def test_what_batch_gives_stays(name: str, compiled: Any, changes: Any, pods: Any) -> None:
+    """It is read from the job that Metaflow would submit to AWS; the proof compares the pods."""
+    before, after = compiled[name], pods[name]
+    gives = {step: ON_BATCH | values for step, values in BATCH_GIVES[name].items()}
+    assert before.flow["batch"] == gives
+    new = tomllib.loads(changes[name].config_text)
+    proof = prove([before], [after], BASE, new)
+    assert proof.changed == []
+    gained = {(each["pod"], each["setting"]) for each in proof.configured}
+    assert ("end", "image") in gained and ("start", "service_account") in gained
+    assert not {("start", "memory"), ("start", "cpu"), ("train", "gpu")} & gained
+
+    for step, key, lost in LOST:  # as if adoption had lost it
+        if step in gives and key in BATCH_GIVES[name][step]:
+            changed = dataclasses.replace(before, flow={**before.flow, "batch": {**gives}})
+            assert changed.flow
+            changed.flow["batch"][step] = gives[step] | {key: lost}
+            proof = prove([changed], [after], BASE, new)
+            setting = "use_tmpfs" if key == "tmpfs_size" else key
+            assert [(each["pod"], each["setting"]) for each in proof.changed] == [(step, setting)]
+
+
+LOST: list[tuple[str, str, Any]] = [
+    *[("train", "gpu", 2), ("train", "shared_memory", 9000), ("fetch", "memory", 6000)],
+    *[("work", "disk", 60000), ("start", "security_context", {"privileged": False})],
+    *[("start", "extended_resources", {"aws.amazon.com/neuron": "4"}), ("end", "tmpfs_size", 700)],
+]
+
+
 def adopted(project: Project, folder: Path, changes: Any) -> Project:
     """Return a copy of the project whose flows are adopted."""
     copy = compiling_copy(project, folder)
@@ -322,7 +421,7 @@ def test_bytes_stay(spelling: str, project: Project, changes: Any, tmp_path: Pat
     for name in ["pools"] if spelling == "3,000 lines" else SHAPES:
         for file in (f"{name}.py", "team_base.py"):
             (tmp_path / "flows" / file).write_bytes(write((BEFORE / file).read_text()))
-        flows = read_flows(spelt, [tmp_path / f"flows/{name}.py"])
+        flows = flows_in(spelt, tmp_path / f"flows/{name}.py")
         if name == "changing":  # needs what Metaflow has seen
             continue
         change = propose_change(spelt, flows, [], CONFIG, always)

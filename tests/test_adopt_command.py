@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pytest
 from conftest import BIN, K8S, ROOT, run
 from mf_k8s.adopt import adoption, write_files
 from mf_k8s.adopt.adoption import Adoption, must_be_adoptable, must_compile, propose_change
+from mf_k8s.adopt.batch_parameters import DROPPED
 from mf_k8s.adopt.command import answers
+from mf_k8s.adopt.from_batch import convert_batch
 from mf_k8s.adopt.prove import Proof, flows_to_compile
 from mf_k8s.adopt.read_flows import read_flows
 from mf_k8s.adopt.working_copy import Copy, copied
@@ -180,10 +183,15 @@ BAD = {
         plain('@kubernetes(namespace="team-a")'),
         'flows/bad.py:5: @kubernetes: namespace = "team-a": Set METAFLOW_KUBERNETES_NAMESPACE in',
     ),
-    "batch": (
-        plain("@batch(cpu=1)\n    @kubernetes(cpu=1)", "from metaflow import batch\n"),
-        "flows/bad.py:6: step start has @batch, and Argo Workflows runs no step on AWS Batch:"
-        " delete this line first",
+    "batch, by a helper and a name": (
+        plain(
+            "@sized(8)\n    @step\n    def fetch(self):\n        pass\n\n    @small",
+            "from metaflow import batch\nsmall = batch()\ndef sized(memory):\n"
+            "    size = memory * 1000\n    return batch(memory=size)\n",
+        ),
+        "@batch, on which Argo Workflows runs no step, is at flows/bad.py:10 (step fetch),"
+        " flows/bad.py:15 (step start): add --from-batch, which turns it into @k8s, or delete these"
+        " lines",
     ),
     "a base class of elsewhere": (
         plain(head="from acme_flows import FlowSpec\n"),
@@ -219,6 +227,136 @@ BROKEN = {
         "KeyError: 'NO_SUCH_IMAGE'",
     ),
 }
+
+
+# What --from-batch cannot do, and what is said of it.
+NOT_FROM_BATCH = {
+    "both": (
+        plain("@batch(cpu=1)\n    @kubernetes(cpu=1)", "from metaflow import batch\n"),
+        "flows/bad.py:6: step start has @batch and @kubernetes, which Metaflow refuses: delete one"
+        " of them",
+    ),
+    "a value that has another unit there": (
+        plain("@batch(\n        ephemeral_storage=SIZE)", "from metaflow import batch\n"),
+        "flows/bad.py:7: only a run knows ephemeral_storage=SIZE, and @kubernetes has another"
+        " parameter for it: write its value",
+    ),
+    "from elsewhere": (
+        plain("@batch(cpu=1)", "from exports import batch\n"),
+        "flows/bad.py:6: batch is Metaflow's batch, imported from exports: import it from metaflow"
+        " in this file",
+    ),
+    "a value that k8s.toml could not have": (
+        plain(
+            '@batch(\n        queue="a",\n        memory="12GB",\n    )', "from metaflow import *\n"
+        ),
+        'flows/bad.py:6: step start: memory = "12GB": Whole number of MB, like 16000 for 16 GB, and'
+        " 100 or more. The memory that a pod requests.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_FROM_BATCH)
+def test_what_batch_cannot_become(
+    name: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, message = NOT_FROM_BATCH[name]
+    file = project / "flows/bad.py"
+    file.write_text(text)
+    (project / "flows/exports.py").write_text("from metaflow import batch\n")
+    monkeypatch.chdir(project)
+    found = Project(project, "churn_model")
+    with pytest.raises(CommandError) as stopped:
+        flows = read_flows(found, [file], convert_batch(found, [file]).sources)
+        must_be_adoptable(flows)
+        propose_change(found, flows, [], CONFIG, lambda *_: True)
+    assert str(stopped.value) == message
+
+
+BATCH = """from metaflow import FlowSpec, batch, step
+
+
+class TrainFlow(FlowSpec):
+    @batch(memory=9000, queue="small")
+    @step
+    def start(self):
+        self.next(self.train)
+
+    @batch(gpu=1, memory=64000, shared_memory=8196, image="acme/train:2", host_volumes="/data")
+    @step
+    def train(self):
+        for batch in range(3):
+            print(batch)
+        self.next(self.end)
+
+    @batch(memory=9000, iam_role="arn:aws:iam::1:role/reader")
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    TrainFlow()
+"""
+FROM_BATCH = """from metaflow import step
+
+from churn_model import BaseFlow, k8s
+
+
+class TrainFlow(BaseFlow):
+    @step
+    def start(self):
+        self.next(self.train)
+
+    @k8s(gpu=1, memory=64000, shared_memory=8196, image="registry.acme.com/acme/train:2")
+    @step
+    def train(self):
+        for batch in range(3):
+            print(batch)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    TrainFlow()
+"""
+
+
+def test_a_flow_of_aws_batch(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the image and registry that Metaflow's configuration gives to @batch."""
+    add(project, train=BATCH)
+    settings = {
+        "METAFLOW_BATCH_CONTAINER_IMAGE": "team/base:4",
+        "METAFLOW_BATCH_CONTAINER_REGISTRY": "registry.acme.com",
+    }
+    arguments = ("train", "--prefer=flows", "--from-batch", "--apply")
+    printed, _ = adopt(project, *arguments, **settings)
+    assert "Changes:" not in printed
+    assert (project / "flows/train.py").read_text() == FROM_BATCH
+    shared = tomllib.loads((project / "k8s.toml").read_text())
+    assert shared["image"] == "registry.acme.com/team/base:4"
+    assert shared["memory"] == 9000
+    dropped = [line for line in printed.splitlines() if "is dropped" in line]
+    assert [line.partition(" is dropped: ")[0] for line in dropped] == [
+        'flows/train.py:5: step start: queue="small"',
+        'flows/train.py:10: step train: host_volumes="/data"',
+        'flows/train.py:17: step end: iam_role="arn:aws:iam::1:role/reader"',
+    ]
+    assert "Unchanged: TrainFlow: train\n" not in printed  # its service account is new
+    git("checkout", "-q", ".", cwd=project)
+
+    # the proof notices what a conversion loses
+    monkeypatch.chdir(project)
+    monkeypatch.setitem(DROPPED, "shared_memory", "lost")
+    found = Project(project, "churn_model")
+    file = project / "flows/train.py"
+    broken = adoption.adopt_flows(found, [file], found.config_file, lambda *_: True, True)
+    (change,) = broken.proof.changed
+    assert (change["pod"], change["setting"]) == ("train", "shared_memory")
+    assert change["old"] == "8196Mi of Memory at /dev/shm" and change["new"] is None
 
 
 def test_a_flow_that_does_not_compile(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

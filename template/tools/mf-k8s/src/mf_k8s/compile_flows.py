@@ -5,10 +5,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from .errors import CommandError
 from .flow_files import starts_flow
@@ -66,6 +66,8 @@ class FlowFacts(TypedDict):
     steps: dict[str, StepFacts]
     packages: dict[str, list[str] | None]  # of each step's @pypi or @conda; None: the image's
     sent_modules: list[str]  # that pods get with the code, by their first names
+    # With `batch`: what AWS Batch gives each step, as parameters of @kubernetes.
+    batch: NotRequired[dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,15 @@ def compile_flows(
 
 
 def run_worker(
-    project: Project, files: Sequence[Path], python: Sequence[str]
+    project: Project,
+    files: Sequence[Path],
+    python: Sequence[str],
+    batch: Mapping[str, str] | None = None,
 ) -> Iterator[CompiledFile]:
-    """Yield what came of each file that starts a flow."""
+    """Yield what came of each file that starts a flow.
+
+    With `batch`, which has Metaflow's settings for it, flows with @batch compile too.
+    """
     kept = {k: v for k, v in os.environ.items() if not k.startswith(OF_THE_USER)}
     settings = read_flow_settings(project)
     options = {str(file): flow_options(settings, file) for file in files}
@@ -116,6 +124,7 @@ def run_worker(
             "package": project.package,
             "folder": folder,
             "options": options,
+            "batch": batch,
         }
         env = {**kept, **ENVIRONMENT, **dict.fromkeys(WRITTEN_TO, folder), "PYTHONPATH": path}
         with subprocess.Popen(

@@ -2,8 +2,8 @@
 
 Metaflow reads its configuration once, when it is imported, and compile_flows replaces the user's.
 `k8s plan` runs this in the environment of another revision, perhaps with another interpreter,
-which may lack this package. So this does not import it, nor do flow_facts and no_upload, which are
-loaded from their files.
+which may lack this package. So this does not import it, nor do flow_facts, batch_facts and
+no_upload, which are loaded from their files.
 """
 
 import gc
@@ -81,6 +81,7 @@ def failure(error: str, log: str = "") -> Result:
 
 def prepare(job: Job) -> None:
     """Import Metaflow without anybody's configuration, and let it upload nothing."""
+    os.environ.update(job["batch"] or {})
     gc.disable()  # a tenth of the time that the imports take
     # Metaflow reads these names for each flow, a third of the time
     importlib.metadata.packages_distributions = cache(importlib.metadata.packages_distributions)
@@ -104,6 +105,8 @@ def compile_one(file: str, job: Job, sender: Connection) -> None:
     os.dup2(output, 2)
     if not CAN_FORK:
         prepare(job)
+    batch = load_module("batch_facts") if job["batch"] is not None else None
+    steps = batch.watch_steps() if batch else {}
     create = ["argo-workflows", "create", "--only-json", "--deployer-attribute-file", str(manifest)]
     sys.argv = [file, "--quiet", "--no-pylint", *job["options"][file], *create]
     sys.path.insert(0, str(Path(file).resolve().parent))
@@ -113,6 +116,8 @@ def compile_one(file: str, job: Job, sender: Connection) -> None:
         if result["flow"]:
             result["template"] = read_manifest(manifest)
             result["flow"]["sent_modules"] = sent_modules()
+            if batch:
+                batch.add_batch(result["flow"], steps)
         result["error"] = None
     except BaseException as problem:
         traceback.print_exc()
@@ -210,6 +215,7 @@ def sent_modules() -> list[str]:
 @cache
 def load_module(name: str) -> Any:
     """Return a module from its file beside this one, without importing this package."""
+
     file = Path(__file__).with_name(f"{name}.py")
     spec = importlib.util.spec_from_file_location(f"mf_k8s_{name}", file)
     assert spec and spec.loader

@@ -1,5 +1,6 @@
 """`k8s adopt`: turns existing flows into flows of BaseFlow, and compares their pods.
 
+from_batch      @batch read as @kubernetes (batch_parameters, convert_call, text_edits, batch_pods)
 source          one file: its imports, and what its names stand for
 values          the value of an expression, from the source alone
 read_flows      the flows of files, and each @kubernetes of their steps

@@ -11,6 +11,7 @@ from ..compile_flows import CompiledFile
 from ..config import read_toml, validate
 from ..errors import CommandError
 from ..project import Project, shown_path
+from .from_batch import Conversion, convert_batch
 from .propose import Ask, Usage, normal_values, propose
 from .prove import Proof, flows_to_compile, prove
 from .read_flows import FlowClass, read_flows
@@ -28,12 +29,15 @@ class Adoption:
     notes: list[str]
 
 
-def adopt_flows(project: Project, files: Sequence[Path], config_file: Path, ask: Ask) -> Adoption:
-    """Return the adoption of the flows in files; nothing is written.
+def adopt_flows(
+    project: Project, files: Sequence[Path], config_file: Path, ask: Ask, from_batch: bool = False
+) -> Adoption:
+    """Return the adoption of the flows in files, @batch too if asked for; nothing is written.
 
     Raise CommandError if no file has a flow, or if a flow does not compile, before or after.
     """
-    flows = read_flows(project, files)
+    conversion = convert_batch(project, files) if from_batch else Conversion()
+    flows = read_flows(project, files, conversion.sources)
     adopted = [flow for flow in flows if flow.derives]
     flows = [flow for flow in flows if not flow.derives]
     notes = [
@@ -50,18 +54,19 @@ def adopt_flows(project: Project, files: Sequence[Path], config_file: Path, ask:
     content = config_file.read_bytes()
     text = content.decode("utf-8-sig")
     with copied(project) as copy:
+        copy.batch = conversion.settings
         compiling, before, problems = compile_before(copy, flows, files, text)
         change = propose_change(project, flows, before, text, ask)
-        copy.write(change.contents)
+        contents = conversion.contents(project, flows, change.contents)
+        copy.write(contents)
         after = copy.compile(compiling, change.config_text)
         must_compile(after, "after")
         must_derive(flows, after)
         proof = prove(before, after, config, tomllib.loads(change.config_text))
-    contents = change.contents
     if change.config_text != text:
         bom = BOM_UTF8 if content.startswith(BOM_UTF8) else b""
         contents = {config_file: bom + change.config_text.encode(), **contents}
-    return Adoption(contents, proof, [*notes, *problems, *change.notes])
+    return Adoption(contents, proof, [*notes, *problems, *conversion.notes, *change.notes])
 
 
 def compile_before(
@@ -133,14 +138,19 @@ def has_steps(flow: FlowClass) -> bool:
 
 
 def must_be_adoptable(flows: Sequence[FlowClass]) -> None:
-    """Raise CommandError for a base class of elsewhere, and for a step with @batch."""
+    """Raise CommandError for steps with @batch, and for a base class of elsewhere."""
+    places = [
+        f"{flow.source.place(step.batch)} (step {step.name})"
+        for flow in flows
+        for step in flow.steps
+        if step.batch
+    ]
+    if places:
+        raise CommandError(
+            f"@batch, on which Argo Workflows runs no step, is at {', '.join(places)}: add"
+            " --from-batch, which turns it into @k8s, or delete these lines"
+        )
     for flow in flows:
-        for step in flow.steps:
-            if step.batch:
-                raise CommandError(
-                    f"{flow.source.place(step.batch)}: step {step.name} has @batch, and Argo"
-                    " Workflows runs no step on AWS Batch: delete this line first"
-                )
         if flow.foreign_base:
             raise CommandError(
                 f"{flow.source.place(flow.line)}: {flow.name} derives from {flow.foreign_base},"
@@ -208,7 +218,8 @@ def must_be_valid(project: Project, usages: Sequence[Usage]) -> None:
     file = project.settings_file.with_name("k8s.schema.json")
     schema = json.loads(file.read_text(encoding="utf-8"))
     for usage in usages:
-        where = f"{usage.flow.source.place(usage.decorator.line)}: @kubernetes"
+        decorator = f"step {usage.step.name}" if usage.flow.source.lines else "@kubernetes"
+        where = f"{usage.flow.source.place(usage.decorator.line)}: {decorator}"
         values = normal_values(usage.decorator.values)
         validate({key: value for key, value in values.items() if value is not None}, schema, where)
 

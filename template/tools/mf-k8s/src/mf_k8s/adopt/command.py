@@ -28,6 +28,9 @@ def adopt(
         Preference,
         typer.Option(help="Whose value counts where k8s.toml and most of the steps differ."),
     ] = "ask",
+    from_batch: Annotated[
+        bool, typer.Option("--from-batch", help="Turn @batch of AWS into @k8s, too.")
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Accept what changes in configured pods.")
     ] = False,
@@ -45,9 +48,8 @@ def adopt(
     files = [file.resolve() for file in project.flow_files(flows)]
     config_file = (into or project.config_file).resolve()
 
-    work = (
-        adopt_flows(project, files, config_file, answers(prefer, config_file.name)) for _ in [0]
-    )
+    ask = answers(prefer, config_file.name)
+    work = (adopt_flows(project, files, config_file, ask, from_batch) for _ in [0])
     if prefer == "ask" and sys.stdin.isatty():  # a question and a bar would write over each other
         (adoption,) = work
     else:

@@ -7,6 +7,7 @@ from typing import TypeGuard
 import libcst as cst
 
 from ..project import Project
+from .source import Source
 
 
 def add_imports(module: cst.Module, lines: str, project: Project) -> cst.Module:
@@ -56,9 +57,10 @@ def imported_module(statement: cst.SimpleStatementLine) -> str:
     return node.names[0].name if isinstance(node, ast.Import) else ""
 
 
-def drop_unused_imports(module: cst.Module, before: ast.Module) -> cst.Module:
+def drop_unused_imports(module: cst.Module, source: Source) -> cst.Module:
     """Return a module without the imports at its top that were used before and now are not."""
-    unused = used_names(before) - used_names(ast.parse(module.bytes))
+    before = used_names(source.tree) | used_names(source.original or source.tree)
+    unused = before - used_names(ast.parse(module.bytes))
     if not unused:
         return module
     body: list[cst.BaseStatement] = []

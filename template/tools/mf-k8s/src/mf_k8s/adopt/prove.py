@@ -14,6 +14,7 @@ from ..metaflow_defaults import PYTHON_IMAGE
 from ..plan.differences import Change, differences, planned_settings
 from ..project import shown_path
 from ..read_pods import WORKFLOW, normalized
+from .batch_pods import with_batch
 from .read_flows import FlowClass
 from .working_copy import Copy
 
@@ -34,7 +35,7 @@ def pods_of(result: CompiledFile, config: Config) -> dict[str, Any]:
     if result.flow["derives"]:
         workflow = config.get("workflow", {})
         template = complete_template(template, shared_settings(config), workflow)
-    return planned_settings(template, result.flow["steps"])
+    return with_batch(planned_settings(template, result.flow["steps"]), result.flow)
 
 
 def prove(
@@ -75,6 +76,8 @@ def only_adds(change: Change, flow: FlowFacts) -> bool:
     if isinstance(old, list) and isinstance(new, list):
         return all(item in new for item in old)
     step = flow["steps"].get(change["pod"].partition("/")[0])
+    if "batch" in flow and not step:  # AWS Batch has no such pod
+        return True
     usual = step_pod({}, PLAIN_STEP) if step else normalized({"image": PYTHON_IMAGE})
     overridden: set[str] = set()
     if step:

@@ -133,9 +133,24 @@ class FlowReader:
             if arguments := self.kubernetes_arguments(source, expression):
                 here = self.is_metaflows(source, expression, "kubernetes")
                 step.kubernetes.append(Decorator(index, expression.lineno, here, arguments[0]))
-            elif self.is_metaflows(source, expression, "batch"):
+            elif self.stands_for_batch(source, expression):
                 step.batch = expression.lineno
         return step
+
+    def stands_for_batch(self, source: Source, expression: ast.expr, depth: int = 0) -> bool:
+        """Return whether a decorator is @batch, by a name or a helper that stands for it too."""
+        if self.is_metaflows(source, expression, "batch"):
+            return True
+        called = expression.func if isinstance(expression, ast.Call) else expression
+        definition = self.sources.definition(source, called)
+        if depth > 5 or not definition or not definition.source:
+            return False
+        constant = constant_expression(definition)
+        function = definition.source.functions.get(definition.name)
+        found = [constant] if constant else []
+        for node in ast.walk(function) if function else ():
+            found += [node.value] if isinstance(node, ast.Return) and node.value else []
+        return any(self.stands_for_batch(definition.source, each, depth + 1) for each in found)
 
     def kubernetes_arguments(
         self,
@@ -178,12 +193,16 @@ class FlowReader:
         return Argument(text, keyword.arg, values)
 
 
-def read_flows(project: Project, files: Sequence[Path]) -> list[FlowClass]:
+def read_flows(
+    project: Project, files: Sequence[Path], sources: Mapping[Path, Source] | None = None
+) -> list[FlowClass]:
     """Return the flows of files, and those that they derive from in other files of the project.
 
-    Raise CommandError if no file has one, or if a file is not Python.
+    `sources` are files that are to be read otherwise than they are. Raise CommandError if no file
+    has a flow, or if a file is not Python.
     """
     reader = FlowReader(project)
+    reader.sources.read |= sources or {}
     flows: dict[int, FlowClass] = {}
     for file in files:
         if not file.is_relative_to(project.root):

@@ -58,7 +58,7 @@ def rewritten(project: Project, edits: Edits) -> bytes:
     wanted = [name for name in ("BaseFlow", "k8s") if name in transformer.used]
     if wanted:
         module = add_imports(module, import_lines(project, edits.source, wanted, names), project)
-    module = drop_unused_imports(module, edits.source.tree)
+    module = drop_unused_imports(module, edits.source)
     return content[: len(content) - len(body)] + module.bytes
 
 

@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -40,8 +40,12 @@ class Source:
     constants: dict[str, ast.expr]  # of names that the module binds once, at its top
     functions: dict[str, ast.FunctionDef]
     classes: dict[str, ast.ClassDef]
+    # If this is not the file as it is: the number of each line there, and what is there.
+    lines: Sequence[int] = ()
+    original: ast.Module | None = None
 
     def place(self, line: int) -> str:
+        line = self.lines[line - 1] if self.lines else line
         return f"{shown_path(self.file)}:{line}"
 
 
@@ -111,10 +115,15 @@ class Sources:
 
 def read_source(file: Path) -> Source:
     try:
-        content = file.read_bytes()
-        tree = ast.parse(content, str(file))
+        return source_of(file, file.read_bytes())
     except OSError as error:
         raise CommandError(f"{shown_path(file)} cannot be read: {error.strerror}") from error
+
+
+def source_of(file: Path, content: bytes) -> Source:
+    """Return a file that has this content; raise CommandError if it is not Python."""
+    try:
+        tree = ast.parse(content, str(file))
     except SyntaxError as error:
         where = f"{shown_path(file)}:{error.lineno}" if error.lineno else shown_path(file)
         raise CommandError(f"{where}: not valid Python: {error.msg}") from error

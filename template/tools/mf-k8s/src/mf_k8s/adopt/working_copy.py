@@ -38,6 +38,7 @@ class Copy:
         self.original = project
         self.folder = folder
         self.project = dataclasses.replace(project, root=folder / "project" / prefix)
+        self.batch: Mapping[str, str] | None = None  # what run_worker needs for @batch
         self.started: dict[Path, Path] = {}  # the project's file that a file of the copy stands for
 
     def file(self, original: Path) -> Path:
@@ -127,7 +128,8 @@ class Copy:
         for file in files:
             self.make_real(file.parent)
         with variables(environment):
-            results = list(run_worker(self.project, files, (sys.executable,))) if files else []
+            worker = run_worker(self.project, files, (sys.executable,), self.batch)
+            results = list(worker) if files else []
         return [dataclasses.replace(each, file=self.original_of(each.file)) for each in results]
 
     def original_of(self, file: Path) -> Path:

@@ -1,0 +1,223 @@
+"""Changes each call of Metaflow's batch in one file into a call of its kubernetes."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..errors import CommandError
+from ..metaflow_defaults import names_registry
+from .batch_parameters import CONVERTED, DROPPED, SAME, SIZES, converted, larger
+from .calls import literal
+from .read_flows import FlowReader
+from .source import METAFLOW, Source
+from .text_edits import TextEdits
+from .values import Unreadable
+
+BATCH, KUBERNETES = "batch", "kubernetes"
+# Settings of Metaflow that give @batch an image, and one without a registry a registry.
+IMAGE = ("BATCH_CONTAINER_IMAGE", "DEFAULT_CONTAINER_IMAGE")
+REGISTRY = ("BATCH_CONTAINER_REGISTRY", "DEFAULT_CONTAINER_REGISTRY")
+UNREADABLE = object()
+TABLE = "**"  # the name of an unpacked table that stays as it is
+
+
+@dataclass
+class Use:
+    """A place that names Metaflow's batch."""
+
+    node: ast.Name | ast.Attribute
+    call: ast.Call | None  # of it
+    function: ast.FunctionDef | None  # that it decorates
+
+
+class Given(NamedTuple):
+    """A value that a call gives."""
+
+    value: Any  # or UNREADABLE
+    text: str  # its source
+
+
+Arguments = dict[int, dict[str, Given]]  # what becomes of each argument of a call
+
+
+class CallConverter:
+    """Changes one file."""
+
+    def __init__(self, reader: FlowReader, source: Source, settings: Mapping[str, str]) -> None:
+        self.reader = reader
+        self.source = source
+        self.edits = TextEdits(source.content)
+        self.notes: list[str] = []  # on what is dropped
+        self.registry = settings.get(f"METAFLOW_{REGISTRY[0]}", "").rstrip("/")
+        self.image = self.in_registry(settings.get(f"METAFLOW_{IMAGE[0]}", ""))
+        found = source.imported.get(KUBERNETES)
+        self.is_imported = bool(found and found.module == METAFLOW and found.name == KUBERNETES)
+        taken = found and not self.is_imported
+        self.name = "metaflow_kubernetes" if taken else KUBERNETES
+
+    def convert(self, use: Use) -> None:
+        node = use.node
+        if isinstance(node, ast.Attribute):
+            end = self.edits.span(node)[1]
+            self.edits.edits.append((end - len(node.attr), end, KUBERNETES))
+        else:
+            self.rename(node)
+        keywords = use.call.keywords if use.call else []
+        arguments = {index: self.converted(use, each) for index, each in enumerate(keywords)}
+        added = self.fold_resources(use, arguments)
+        given = {name for parts in arguments.values() for name in parts}
+        if self.image and not given & {"image", TABLE}:
+            added["image"] = literal(self.image)
+        self.write(use, arguments, added)
+
+    def rename(self, node: ast.Name) -> None:
+        """Name Metaflow's kubernetes; raise CommandError for a name that another file imports."""
+        imported = self.source.imported.get(node.id)
+        if imported and imported.module.split(".")[0] != METAFLOW:
+            raise CommandError(
+                f"{self.source.place(node.lineno)}: {node.id} is Metaflow's batch, imported from"
+                f" {'.' * imported.level}{imported.module}: import it from metaflow in this file"
+            )
+        if node.id == BATCH:  # or else convert_imports keeps the name
+            self.edits.replace(node, self.name)
+
+    def converted(self, use: Use, argument: ast.keyword) -> dict[str, Given]:
+        """Return what takes an argument's place; note what is dropped."""
+        text = self.edits.source(argument.value)
+        name = argument.arg
+        try:
+            value = self.reader.values.evaluate(self.source, argument.value)
+        except Unreadable:
+            if name in CONVERTED:
+                raise CommandError(
+                    f"{self.source.place(argument.value.lineno)}: only a run knows {name}={text},"
+                    " and @kubernetes has another parameter for it: write its value"
+                ) from None
+            value = UNREADABLE
+        if name:
+            return self.converted_value(use, argument, name, Given(value, text))
+        if not isinstance(value, dict):
+            return {TABLE: Given(UNREADABLE, text)}
+        new: dict[str, Given] = {}
+        for key, item in value.items():
+            new |= self.converted_value(use, argument, key, Given(item, literal(item)))
+        unchanged = {key: each.value for key, each in new.items()} == value
+        return {TABLE: Given(value, text)} if unchanged else new
+
+    def converted_value(
+        self, use: Use, argument: ast.keyword, name: str, given: Given
+    ) -> dict[str, Given]:
+        value, text = given
+        if name in DROPPED:
+            if value or (value == 0 and name in ("max_swap", "swappiness")):
+                step = f"step {use.function.name}: " if use.function else ""
+                place = self.source.place(argument.value.lineno)
+                self.notes.append(f"{place}: {step}{name}={text} is dropped: {DROPPED[name]}")
+            return {}
+        if name in CONVERTED:
+            return {key: Given(new, literal(new)) for key, new in converted(name, value).items()}
+        if value is None and name in SAME:  # the default
+            return {}
+        if name == "image" and isinstance(value, str) and value != self.in_registry(value):
+            return {name: Given(value, literal(self.in_registry(value)))}
+        return {name: given}
+
+    def in_registry(self, image: str) -> str:
+        if not image or not self.registry or names_registry(image):
+            return image
+        return f"{self.registry}/{image}"
+
+    def fold_resources(self, use: Use, arguments: Arguments) -> dict[str, str]:
+        """Take a step's @resources off it; return the source of what the call lacks of it.
+
+        It stays where a value cannot be read.
+        """
+        found = [
+            each
+            for each in (use.function.decorator_list if use.function else ())
+            if isinstance(each, ast.Call)
+            and self.reader.is_metaflows(self.source, each.func, "resources")
+        ]
+        if len(found) != 1:
+            return {}
+        try:
+            own = self.reader.values.keywords(self.source, found[0], {})
+        except Unreadable:
+            return {}
+        tables = {index: parts.pop(TABLE) for index, parts in arguments.items() if TABLE in parts}
+        for index, table in tables.items():
+            if table.value is UNREADABLE:
+                arguments |= {key: {TABLE: each} for key, each in tables.items()}
+                return {}
+            arguments[index] = {key: Given(v, literal(v)) for key, v in table.value.items()}
+        values = {key: each.value for parts in arguments.values() for key, each in parts.items()}
+        if any(values.get(key) is UNREADABLE for key in SIZES):
+            return {}
+        own = {key: value for key, value in own.items() if value is not None}
+        texts = {each.arg: self.edits.source(each.value) for each in found[0].keywords if each.arg}
+        added = {}
+        for key, value in larger(values, own).items():
+            text = texts[key] if key in own and key in texts else literal(value)
+            holder = next((parts for parts in arguments.values() if key in parts), None)
+            if holder:
+                holder[key] = Given(value, text)
+            else:
+                added[key] = text
+        self.edits.remove_decorator(found[0])
+        return added
+
+    def write(self, use: Use, arguments: Arguments, added: Mapping[str, str]) -> None:
+        more = [f"{key}={text}" for key, text in added.items()]
+        if not use.call:
+            if more:
+                self.edits.insert(self.edits.span(use.node)[1], f"({', '.join(more)})")
+            return
+        keywords = use.call.keywords
+        kept = [each for index, each in enumerate(keywords) if arguments[index]]
+        if not kept:
+            end = self.edits.span(use.call)[1]
+            self.edits.edits.append((self.edits.span(use.node)[1], end, f"({', '.join(more)})"))
+            return
+        for index, argument in enumerate(keywords):
+            parts = arguments[index]
+            new = [
+                TABLE + each.text if key == TABLE else f"{key}={each.text}"
+                for key, each in parts.items()
+            ]
+            old = self.edits.source(argument.value)
+            old = f"{argument.arg}={old}" if argument.arg else TABLE + old
+            if parts and new != [old]:
+                self.edits.replace(argument, ", ".join(new))
+        self.edits.remove_items(keywords, [each for each in keywords if each not in kept])
+        if more:
+            self.edits.append_items(kept[-1], more)
+
+    def convert_imports(self) -> None:
+        """Import kubernetes where batch was imported from Metaflow."""
+        for node in ast.walk(self.source.tree):
+            if not (isinstance(node, ast.ImportFrom) and not node.level and node.module):
+                continue
+            found = [alias for alias in node.names if alias.name == BATCH]
+            if node.module.split(".")[0] != METAFLOW or not found:
+                continue
+            if not found[0].asname and self.is_imported:
+                self.edits.remove_items(node.names, found)
+                if len(node.names) == 1:
+                    self.edits.edits.pop()
+                    self.edits.remove_lines(node.lineno, node.end_lineno or node.lineno)
+                continue
+            name = found[0].asname or (self.name if self.name != KUBERNETES else None)
+            new = f"{KUBERNETES} as {name}" if name else KUBERNETES
+            old = [self.edits.source(alias) for alias in node.names]
+            names = [new if alias is found[0] else self.edits.source(alias) for alias in node.names]
+            if old == sorted(old, key=import_order):
+                names.sort(key=import_order)
+            for alias, text in zip(node.names, names, strict=True):
+                if text != self.edits.source(alias):
+                    self.edits.replace(alias, text)
+
+
+def import_order(name: str) -> tuple[bool, str]:
+    """Return by what imported names are sorted: classes before functions."""
+    return not name[0].isupper(), name

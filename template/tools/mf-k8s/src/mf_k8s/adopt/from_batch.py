@@ -1,0 +1,131 @@
+"""Reads flows with @batch as if they had @kubernetes, for `adopt --from-batch`."""
+
+import ast
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import CommandError
+from ..metaflow_defaults import first_that_is_set
+from ..project import Project, shown_path
+from .convert_call import BATCH, IMAGE, REGISTRY, CallConverter, Use
+from .read_flows import FlowClass, FlowReader
+from .source import Source, Sources, source_of
+
+
+@dataclass
+class Conversion:
+    """The files that flows are read from, with @kubernetes in the place of @batch."""
+
+    sources: dict[Path, Source] = field(default_factory=dict)  # those that differ
+    notes: list[str] = field(default_factory=list)  # what is dropped
+    # What Metaflow's configuration gives to @batch, as variables.
+    settings: dict[str, str] | None = None
+
+    def contents(
+        self, project: Project, flows: Sequence[FlowClass], contents: Mapping[Path, bytes]
+    ) -> dict[Path, bytes]:
+        """Return the new content of each file: of flows, and of helpers that flows still need.
+
+        `contents` are those that adoption has changed further.
+        """
+        files = {flow.file for flow in flows}
+        new = {file: self.sources[file].content for file in sorted(files & self.sources.keys())}
+        new |= contents
+        sources = Sources(project)
+        sources.read |= self.sources
+        sources.read |= {file: source_of(file, content) for file, content in contents.items()}
+        for file in files:
+            for node in ast.walk(sources.load(file).tree):
+                for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+                    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+                    found = sources.definition(sources.load(file), called)
+                    helper = found.source.file if found and found.source else file
+                    if helper in self.sources and helper not in new:
+                        new[helper] = self.sources[helper].content
+                        other = "its @batch is @kubernetes now, for other flows that use it too"
+                        self.notes.append(f"{shown_path(helper)}: {other}")
+        return new
+
+
+def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
+    """Return the conversion of the files that flows are in, and of those that they import from.
+
+    Raise CommandError where a step has both decorators, or for a value that cannot be converted.
+    """
+    reader = FlowReader(project)
+    for file in files:
+        for flow in reader.flows_of(file):
+            for step in flow.steps:
+                if step.batch and step.kubernetes:
+                    place = flow.source.place(step.batch)
+                    raise CommandError(
+                        f"{place}: step {step.name} has @batch and @kubernetes, which Metaflow"
+                        " refuses: delete one of them"
+                    )
+    settings = {f"METAFLOW_{names[0]}": first_that_is_set(names)[1] for names in (IMAGE, REGISTRY)}
+    settings = {name: text for name, text in settings.items() if text}
+    conversion = Conversion(settings=settings)
+    for source in [*reader.sources.read.values()]:
+        converter = CallConverter(reader, source, settings)
+        for use in uses(source.tree):
+            if reader.is_metaflows(source, use.node, BATCH):
+                converter.convert(use)
+        converter.convert_imports()
+        conversion.notes += converter.notes
+        if converter.edits.edits:
+            content, lines = converter.edits.result()
+            new = source_of(source.file, content)
+            conversion.sources[source.file] = dataclasses.replace(
+                new, lines=lines, original=source.tree
+            )
+    return conversion
+
+
+def uses(
+    node: ast.AST,
+    hidden: frozenset[str] = frozenset(),
+    call: ast.Call | None = None,
+    function: ast.FunctionDef | None = None,
+) -> Iterator[Use]:
+    """Yield each name that is read below a node, but for those that functions bind for themselves.
+
+    `hidden` are the latter: a step may have a variable `batch`.
+    """
+    if isinstance(node, ast.Name | ast.Attribute):
+        if not (isinstance(node, ast.Name) and node.id in hidden):
+            yield Use(node, call, function)
+    if isinstance(node, ast.Name):
+        return
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        for decorator in node.decorator_list:
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            of_step = node if isinstance(node, ast.FunctionDef) else None
+            if isinstance(called, ast.Name | ast.Attribute):
+                of_call = decorator if isinstance(decorator, ast.Call) else None
+                yield from uses(called, hidden, of_call, of_step)
+                parts: list[ast.AST] = [*of_call.args, *of_call.keywords] if of_call else []
+            else:
+                parts = [decorator]
+            for part in parts:
+                yield from uses(part, hidden)
+        hidden |= bound_in(node)
+        for statement in node.body:
+            yield from uses(statement, hidden)
+        return
+    if isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        hidden |= bound_in(node)
+    for child in ast.iter_child_nodes(node):
+        of_child = node if isinstance(node, ast.Call) and child is node.func else None
+        yield from uses(child, hidden, of_child)
+
+
+def bound_in(node: ast.AST) -> frozenset[str]:
+    """Return the names that a function binds, its parameters among them."""
+    return frozenset(
+        each.arg if isinstance(each, ast.arg) else each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.arg)
+        or (isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load))
+    )
