@@ -433,11 +433,7 @@ BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
     "no context": (None, ("check", "hello", "--live"), "kubectl has no context"),
     "an option of --live": (None, ("check", "--run", "1"), "need --live"),
     "an unknown option": (None, ("check", "--verbos"), "--verbos"),
-    "no such revision": (
-        None,
-        ("plan", "--against", "nowhere"),
-        "this repository has no revision nowhere",
-    ),
+    "no repository": (None, ("plan", "--against", "nowhere"), "is in no git repository: run"),
 }
 
 

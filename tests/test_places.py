@@ -10,6 +10,7 @@ import copier
 import pytest
 import yaml
 from conftest import BIN, K8S, Compare, run
+from mf_k8s.conflicts import conflicts_in_files
 from teams import commit, git
 
 NextSteps = Callable[..., str]
@@ -101,6 +102,7 @@ def test_beside_another_template(template: Path, tmp_path: Path) -> None:
     (project / ".copier-answers.yml").write_text(yaml.safe_dump(other))
     git("init", "-q", "-b", "main", cwd=project)
     commit(project)
+    assert conflicts_in_files(project) == []
 
     workflow = (project / ".github/workflows/update.yml").read_text()
     assert f'uvx "$COPIER" check-update -a {OTHER} --quiet' in workflow

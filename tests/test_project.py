@@ -35,8 +35,13 @@ BROKEN = {
     ),
     "conflict": (
         {"pyproject.toml": PYPROJECT + "<<<<<<< before updating\n"},
-        "pyproject.toml is not TOML: Invalid statement (at line 4, column 1); correct that line, or"
-        " resolve the conflict that an update left there",
+        "pyproject.toml has a conflict in line 4: choose what stays of the lines between <<<<<<<"
+        " and >>>>>>>",
+    ),
+    "not TOML": (
+        {"pyproject.toml": PYPROJECT + "package\n"},
+        "pyproject.toml is not TOML: Expected '=' after a key in a key/value pair"
+        " (at line 4, column 8)",
     ),
     "no package": (
         {"pyproject.toml": '[tool.mf-k8s]\nrequired-version = ">=0.3.0"\n'},
@@ -224,6 +229,22 @@ def test_every_listed_command_is_run(project):
     done = k8s_test(project, "python -c 'print(6 * 7)'")
     assert (done.returncode, done.stderr) == (0, "")
     assert "\n42\n" in done.stdout and "failed" not in done.stdout
+
+
+def test_conflicts_in_files_are_named(project):
+    """Not markers that a text shows: they are indented, or have no name."""
+    for command in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", *command], cwd=project, check=True)
+    conflict = "a\n<<<<<<< before updating\nb\n=======\nc\n>>>>>>> after updating\n"
+    shown = "    <<<<<<< before updating\n<<<<<<<\n>>>>>>>\n=======\n"
+    (project / "src/churn/Größe.md").write_text(conflict)
+    (project / "notes.md").write_text(shown)
+    done = k8s_test(project, "python -c 1")
+    remedy = "has a conflict: choose what stays of the lines between <<<<<<< and >>>>>>>"
+    places = [f"src/churn/Größe.md:{line} {remedy}" for line in (2, 6)]
+    assert (done.returncode, done.stdout.splitlines()[:2]) == (1, places)
+    (project / "src/churn/Größe.md").unlink()
+    assert k8s_test(project, "python -c 1").returncode == 0
 
 
 @pytest.mark.parametrize(

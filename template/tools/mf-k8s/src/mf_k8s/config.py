@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .conflicts import conflict_in
 from .errors import CommandError
 
 NOT_OF_STEPS = ("pools", "workflow")  # tables of k8s.toml
@@ -25,7 +26,7 @@ def read_toml(file: Path, or_json: bool = False) -> dict[str, Any]:
 
     With `or_json`, a file that begins with a brace is JSON.
     """
-    language, loads = "TOML", tomllib.loads
+    language, loads, text = "TOML", tomllib.loads, ""
     try:
         text = file.read_text(encoding="utf-8-sig")
         if or_json and text.lstrip().startswith("{"):
@@ -34,7 +35,8 @@ def read_toml(file: Path, or_json: bool = False) -> dict[str, Any]:
     except OSError as error:
         raise CommandError(f"{file.name} cannot be read: {error}") from error
     except ValueError as error:  # of the encoding, of TOML or of JSON
-        raise CommandError(f"{file.name} is not {language}: {error}") from error
+        reason = conflict_in(text) or f"is not {language}: {error}"
+        raise CommandError(f"{file.name} {reason}") from error
 
 
 def read_config(file: Path) -> Config:

@@ -10,6 +10,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from .conflicts import conflict_in
 from .errors import CommandError
 
 # What this version knows of a project's base.py and settings.py. A change of what it relies on
@@ -111,14 +112,13 @@ def find_project(start: Path | None = None) -> Project:
 
 def read_table(file: Path) -> dict[str, Any] | None:
     """Return the table [tool.mf-k8s] of a pyproject.toml, or None if it has none."""
+    text = ""
     try:
         text = file.read_text(encoding="utf-8-sig")
         tool = tomllib.loads(text).get("tool", {})
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CommandError(
-            f"{shown_path(file)} is not TOML: {error}; correct that line, or resolve the conflict"
-            " that an update left there"
-        ) from error
+    except ValueError as error:  # of the encoding, or of TOML
+        reason = conflict_in(text) or f"is not TOML: {error}"
+        raise CommandError(f"{shown_path(file)} {reason}") from error
     return tool.get(TABLE) if isinstance(tool, dict) else None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from ..conflicts import REMEDY, conflicts_in_files
 from ..errors import CommandError
 from ..programs import UV
 from ..progress import stage
@@ -19,16 +20,20 @@ from ..project import TABLE, Project, find_project, read_table, shown_path
 def test() -> None:
     """Run what CI runs: style, types, the check and every flow.
 
-    Those are the commands of `test` under [tool.mf-k8s] in pyproject.toml. All are run.
+    Those are the commands of `test` under [tool.mf-k8s] in pyproject.toml. All are run. Conflicts
+    that an update has left in files fail it, too.
 
     Exit codes: 0 all pass, 1 one fails, 2 one cannot be run.
     """
     project = find_project()
     programs = [(line, program_of(line, project)) for line in listed_commands(project)]
+    conflicts = conflicts_in_files(project.root)
+    for place in conflicts:
+        print(f"{place} has a conflict: {REMEDY}")
     failed = [line for line, program in programs if not passes(line, program, project)]
     for line in failed:
         print(f"failed: uv run {line}")
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(1 if failed or conflicts else 0)
 
 
 def listed_commands(project: Project) -> list[str]:
