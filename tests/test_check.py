@@ -264,26 +264,53 @@ def test_hooks_get_what_metaflow_leaves_off(k8s: Run, project: Path) -> None:
     assert never.endswith(": image_pull_policy")
 
 
-def test_what_only_deploy_makes_right_is_marked(k8s: Run, project: Path) -> None:
-    """A hand-made `create` leaves it off: a team that uses it has --strict."""
+LABELLED = """
+[labels]
+team = "churn"
+
+[node_selector]
+pool = "gpu"
+"""
+
+
+def test_what_is_said_once(k8s: Run, project: Path, history: Callable[..., str]) -> None:
+    """Of the project on its first flow; what only users of `create` need, by --strict and in JSON.
+
+    Copier's answers are not compared: an edit of k8s.toml is no fault.
+    """
+    (project / "uv.lock").write_text("version = 1\n")
     with (project / "k8s.toml").open("a") as file:
-        file.write('\n[node_selector]\npool = "gpu"\n')
-    mark = "error-msg-capture-hook †"
-    line = (
-        "- † correct only with `k8s deploy`; a plain `argo-workflows create` leaves off:"
-        " node_selector"
-    )
+        file.write(LABELLED)
+    replace(project / "k8s.toml", "memory = 4096", "memory = 5000")
+    history("add", "-A")
+    history("commit", "-qm", "configured")
+    replace(project / "Dockerfile", "WORKDIR", "ENV A=1\nWORKDIR")
+    replace(project / "flows/hello.py", "import Parameter", "import schedule, Parameter")
+    replace(project / "flows/hello.py", "class Hello", "@schedule(daily=True)\nclass Hello")
+    done = k8s("check", "--format=json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    hello, train = json.loads(done.stdout)["flows"]
+    assert hello["notes"] == [
+        "what the image is built of changed (Dockerfile), but the tag of ghcr.io/acme/churn:1.2.3"
+        " did not: run `uv run k8s image --bump`",
+        "Metaflow gives these to steps only, not to its other pods: labels",
+    ]
+    assert (train["notes"], train["release_problems"]) == ([], [])
+    (problem,) = hello["release_problems"]
+    assert problem.startswith("Argo 4 refuses the schedule that a plain `argo-workflows create`")
+    assert hello["by_deploy"] == {"error-msg-capture-hook": ["node_selector"]}
     for options in ((), ("--format=markdown",)):
-        done = k8s("check", "hello", *options)
+        done = k8s("check", *options)
         assert done.returncode == 0
-        assert mark in done.stdout and line in done.stdout.splitlines()
+        assert done.stdout.count("error-msg-capture-hook †") == 2
+        by_deploy = "† set by `k8s deploy`, not by a plain `argo-workflows create`: node_selector"
+        assert done.stdout.splitlines().count(by_deploy) == 1
+        assert "Argo 4" not in done.stdout
         assert "start †" not in done.stdout and "end †" not in done.stdout
     strict = k8s("check", "hello", "--strict")
     assert strict.returncode == 1
-    assert (
-        "- --strict: only `k8s deploy` configures these pods: error-msg-capture-hook"
-        in strict.stdout
-    )
+    hooks = "- --strict: only `k8s deploy` configures these pods: error-msg-capture-hook\n"
+    assert hooks in strict.stdout and f"- --strict: {problem}" in strict.stdout
     as_json = k8s("check", "hello", "--strict", "--format=json")
     assert (as_json.returncode, json.loads(as_json.stdout)["equal"]) == (1, False)
 
@@ -433,7 +460,11 @@ BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
     "no context": (None, ("check", "hello", "--live"), "kubectl has no context"),
     "an option of --live": (None, ("check", "--run", "1"), "need --live"),
     "an unknown option": (None, ("check", "--verbos"), "--verbos"),
-    "no repository": (None, ("plan", "--against", "nowhere"), "is in no git repository: run"),
+    "no repository": (
+        None,
+        ("plan", "--exit-code", "--against", "nowhere"),
+        "is in no git repository: run",
+    ),
 }
 
 
@@ -494,7 +525,7 @@ def test_plan_compares_the_file_that_k8s_config_names(
     with prod.open("a") as file:
         file.write("disk = 20000\n")
     done = k8s("plan", "--exit-code", "--format=json", K8S_CONFIG="prod.toml")
-    assert (done.returncode, done.stderr) == (2, "")
+    assert (done.returncode, done.stderr) == (1, "")
     assert {change["setting"] for change in json.loads(done.stdout)["changes"]} == {"disk"}
     assert k8s("plan", "--exit-code").returncode == 0
 
@@ -528,7 +559,7 @@ def test_plan_shows_one_step_alone(k8s: Run, project: Path, history: Callable[..
     assert plan["changes"] == [change]
     assert (plan["added"], plan["removed"]) == ([], [])
     assert plan["unchanged"]["TrainFlow"] == ["start", "choose", "end", "error-msg-capture-hook"]
-    assert k8s("plan", "--exit-code").returncode == 2
+    assert k8s("plan", "--exit-code").returncode == 1  # and not 2, as for an error
     assert "nvidia.com/gpu: 1 | nvidia.com/gpu: 2" in k8s("plan", "--format=markdown").stdout
     assert len(history("worktree", "list").splitlines()) == 1
 

@@ -33,7 +33,7 @@ def check(
         Path | None, typer.Option("--rendered", help="Compare a folder that `k8s render` wrote.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail also on pods that match only by `k8s deploy`.")
+        bool, typer.Option("--strict", help="Fail on what a plain `argo-workflows create` lacks.")
     ] = False,
     debug: Debug = False,
 ) -> None:
@@ -74,6 +74,8 @@ def check(
             if strict and report.by_deploy:
                 pods = ", ".join(report.by_deploy)
                 report.failures.append(f"--strict: only `k8s deploy` configures these pods: {pods}")
+            if strict:
+                report.failures.extend(f"--strict: {line}" for line in report.release_problems)
     if format == "json":
         print(as_json(reports))
     else:

@@ -3,10 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ..compile_flows import CompiledFile, FlowFacts
 from ..complete_template import complete_template
@@ -34,9 +31,6 @@ NOT_COMPARED_ON_HOOKS = {*SIZES, "qos", "timeout"}
 # Settings that Metaflow has no way to give to those pods.
 STEPS_ONLY = {"image_pull_policy", "labels", "annotations", "security_context"}
 NAME_LIMIT = 45  # of a WorkflowTemplate (resolve_workflow_name_v2 in argo_workflows_cli.py)
-# The answers that Copier wrote to k8s.toml.
-ANSWERS = ("image", "service_account", "gpu", "gpu_vendor", "shared_memory", "cpu", "memory")
-CLAIMS = "persistent_volume_claims"
 
 
 def check_flows(project: Project, compiled: Iterable[CompiledFile]) -> Iterator[Report]:
@@ -47,9 +41,11 @@ def check_flows(project: Project, compiled: Iterable[CompiledFile]) -> Iterator[
         report = start_report(project, result)
         if result.flow and result.template and not report.failures:
             report = check_flow(report, result.template, result.flow, config)
-            if first:
-                report.notes.extend(differing_answers(config, project.root))
+            if first:  # what concerns the whole project
                 report.notes.extend(stale_image_notes(project))
+                if never := sorted(STEPS_ONLY & shared_settings(config).keys()):
+                    pods = "Metaflow gives these to steps only, not to its other pods"
+                    report.notes.append(f"{pods}: {', '.join(never)}")
             first = False
             report.notes.extend(unlisted_imports(project, result.file, result.flow))
         yield report
@@ -101,44 +97,16 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
     for name, pod in found.items():
         if left_off := [key for key in pod if bare[name].get(key) != pod[key]]:
             by_deploy[name] = left_off
-    if never := sorted(STEPS_ONLY & shared.keys()):
-        report.notes.append(
-            f"Metaflow gives these to steps only, not to its other pods: {', '.join(never)}"
-        )
     name, project_flow = template["metadata"]["name"], annotation(template, "project_flow_name")
     if len(project_flow) > NAME_LIMIT:
         report.notes.append(f"Metaflow shortens {project_flow} to {name} on Argo Workflows")
-    report.notes.extend(release_problems(template, completed))
+    report.release_problems.extend(release_problems(template, completed))
     report.failures.extend(schema_errors(completed))
     pods = compare_pods(expected_pods(config, flow), found, config)
     if whole := compare_workflow(config, completed):
         pods[WORKFLOW] = whole
         by_deploy[WORKFLOW] = [*config["workflow"]]
     return dataclasses.replace(report, pods=pods, by_deploy=by_deploy)
-
-
-def differing_answers(config: Config, root: Path) -> list[str]:
-    """Return a line that says where the template's answers differ from k8s.toml, or none."""
-    file, answers = template_answers(root)
-    configured = {key: config.get(key, 0) for key in ANSWERS}
-    configured[CLAIMS] = ",".join(map(":".join, config.get(CLAIMS, {}).items()))
-    answered = {key: str(answers[key]).replace(" ", "") for key in configured if key in answers}
-    differing = [
-        f"{key} ({configured[key] or 'none'}, not {answer})"
-        for key, answer in answered.items()
-        if str(configured[key]) != answer
-    ]
-    line = f"k8s.toml is used, not {file}: {', '.join(differing)}"
-    return [line] if differing else []
-
-
-def template_answers(root: Path) -> tuple[str, Mapping[str, Any]]:
-    """Return the name of the file with the answers, and them; other templates may have theirs."""
-    for file in sorted(root.glob(".copier-answers*.yml")):
-        answers = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if isinstance(answers, dict) and {"image", "image_source"} <= answers.keys():
-            return file.name, answers
-    return "", {}
 
 
 def schema_errors(template: Manifest) -> list[str]:

@@ -37,6 +37,8 @@ class Report:
     older_deployment: str = ""
     # pods that are right by `deploy` alone, with the settings that a plain `create` leaves off
     by_deploy: dict[str, list[str]] = field(default_factory=dict)
+    # what of a plain `create` some releases of Argo cannot run
+    release_problems: list[str] = field(default_factory=list)
 
     @property
     def matches(self) -> bool:
@@ -57,7 +59,8 @@ def as_json(reports: Sequence[Report]) -> str:
     """Return what `--format json` prints: `version` (1), `equal` and, in `flows`, the reports.
 
     In a report, `by_deploy` has a key for each pod that is right only when `deploy` writes it. Its
-    value lists the settings that a plain `argo-workflows create` leaves off. Beside the pods,
+    value lists the settings that a plain `argo-workflows create` leaves off; `release_problems`
+    says what of it some releases of Argo cannot run. Beside the pods,
     `(workflow)` has what [workflow] of k8s.toml sets.
 
     A report on a run has `started`, `phases`, the number of its pods by phase, and `cannot_start`,

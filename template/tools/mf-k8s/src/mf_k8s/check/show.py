@@ -1,5 +1,6 @@
 """Prints the reports of `check` for people."""
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,7 +12,6 @@ from .report import Comparison, Report
 
 MARK = "†"
 Pods = Mapping[str, Mapping[str, Comparison]]  # by pod and setting
-RIGHT_BY_DEPLOY = "correct only with `k8s deploy`; a plain `argo-workflows create` leaves off"
 
 
 def show_reports(reports: Sequence[Report], markdown: bool) -> None:
@@ -25,6 +25,10 @@ def show_reports(reports: Sequence[Report], markdown: bool) -> None:
     ]
     if any(setting["override"] and setting["equal"] for setting in cells):
         printer.lines("* differs from k8s.toml: the step or its pool says so")
+    of_pods = itertools.chain(*(report.by_deploy.values() for report in reports))
+    if left_off := sorted({*itertools.chain(*of_pods)}):
+        by_deploy = f"{MARK} set by `k8s deploy`, not by a plain `argo-workflows create`"
+        printer.lines(f"{by_deploy}: {', '.join(left_off)}")
 
 
 def show_report(report: Report, printer: Printer) -> None:
@@ -40,8 +44,7 @@ def show_report(report: Report, printer: Printer) -> None:
         mark = f" {MARK}" if WORKFLOW in report.by_deploy else ""
         settings = {key: cell(setting, printer) for key, setting in whole.items()}
         printer.block(f"the whole workflow{mark}", settings)
-    lines = [*by_deploy_lines(report), report.error, *report.failures]
-    lines += [*run_lines(report), *report.notes]
+    lines = [report.error, *report.failures, *run_lines(report), *report.notes]
     if found := [f"- {line}" for line in lines if line]:
         printer.lines(*found, "")
 
@@ -98,16 +101,6 @@ def alike_pods(pods: Pods, settings: Sequence[str]) -> list[list[str]]:
         if compared := {key: pod[key] for key in settings if key in pod}:
             groups.setdefault(json.dumps(compared, sort_keys=True), []).append(name)
     return list(groups.values())
-
-
-def by_deploy_lines(report: Report) -> list[str]:
-    """Return the line that explains the mark; none if no pod has it."""
-    pods_by_settings: dict[str, list[str]] = {}
-    for name, settings in report.by_deploy.items():
-        pods_by_settings.setdefault(", ".join(settings), []).append(name)
-    parts = [f"{settings} ({', '.join(names)})" for settings, names in pods_by_settings.items()]
-    left_off = "; ".join(parts if len(parts) > 1 else pods_by_settings)
-    return [f"{MARK} {RIGHT_BY_DEPLOY}: {left_off}"] if left_off else []
 
 
 def cell(comparison: Comparison | None, printer: Printer) -> str:

@@ -19,13 +19,13 @@ def plan(
     ] = "",
     format: OutputFormat = "table",
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 2 if something changes.")
+        bool, typer.Option("--exit-code", help="End with 1 if something changes.")
     ] = False,
     debug: Debug = False,
 ) -> None:
     """Show what changes in the pods since another revision.
 
-    Exit codes: 0 success, 2 an error, or a change with --exit-code.
+    Exit codes: 0 success, 1 something changes (with --exit-code), 2 an error.
     """
     project = find_project()
     plans = (plan_against(project, revision) for revision in [against])
@@ -34,4 +34,4 @@ def plan(
         print(json.dumps(found, indent=2))
     else:
         show_plan(found, format == "markdown")
-    raise typer.Exit(2 if exit_code and has_changes(found) else 0)
+    raise typer.Exit(1 if exit_code and has_changes(found) else 0)
