@@ -25,7 +25,17 @@ from conftest import K8S
 from mf_k8s import pod_states
 from mf_k8s.errors import CommandError
 from mf_k8s.image.naming import commit_tag, with_image, with_tag
-from mf_k8s.kind import capacity, flow_runs, flow_tests, installs, up
+from mf_k8s.kind import (
+    capacity,
+    compilation_stamp,
+    environment,
+    flow_runs,
+    flow_tests,
+    images,
+    installs,
+    nodes,
+    up,
+)
 from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
@@ -279,15 +289,20 @@ STANDING: dict[str, str | None] = {
 }
 
 
+INSTALL = "{kind: Deployment, metadata: {name: workflow-controller}, spec: %s}"
+INSTALL %= "{template: {spec: {containers: []}}}"
+
+
 @pytest.fixture
-def argo(tmp_path: Path) -> Iterator[HTTPServer]:
-    """Return a server of an install manifest."""
+def argo(request: pytest.FixtureRequest) -> Iterator[HTTPServer]:
+    """Return a server of an install manifest, or of another page."""
+    page: str = getattr(request, "param", INSTALL)
 
     class Manifest(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b"{kind: ServiceAccount, metadata: {name: argo}}")
+            self.wfile.write(page.encode())
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -299,27 +314,80 @@ def argo(tmp_path: Path) -> Iterator[HTTPServer]:
 
 
 def test_up_again_needs_no_internet(
-    k8s: Callable[..., Any], example: Path, argo: HTTPServer
+    k8s: Callable[..., Any], example: Path, argo: HTTPServer, tmp_path: Path
 ) -> None:
-    """What was downloaded is kept, and of an image the platform alone that Docker has pulled."""
-    manifest = f"http://127.0.0.1:{argo.server_port}/install.yaml"
-    try:
-        code, output = k8s("kind", "up", programs=STANDING, K8S_ARGO_MANIFEST=manifest)
+    """What was downloaded is kept, and of an image the platform alone that Docker has pulled.
+
+    It is kept where K8S_KIND_FOLDER says; `down` deletes the project's own folder there.
+    """
+    moved, docker_and_kind = tmp_path / "disk/churn-model.kind", {}
+    for name, text in STANDING.items():
+        docker_and_kind[name] = text and text.replace(".kind/", f"{moved}/")
+    variables = {
+        "K8S_ARGO_MANIFEST": f"http://127.0.0.1:{argo.server_port}/install.yaml",
+        "K8S_KIND_FOLDER": str(moved.parent),
+    }
+
+    def kind(command: str) -> str:
+        code, output = k8s("kind", command, programs=docker_and_kind, **variables)
         assert code == 0, output
-        assert "churn-model: new, nodes: 1" in output
-        assert (example / ".kind/saved").read_text().split()[-1] == "ghcr.io/acme/churn:1.2.3"
-        brought = (example / ".kind/brought").read_text().split()
-        assert brought[:2] == ["exec", "churn-model-control-plane"]
-        how = ["--platform", "linux/arm64", "--digests", "--snapshotter", "native"]
-        assert brought[-6:] == [*how, "/images/0.tar"]
-        argo.shutdown()
-        argo.server_close()
-        code, output = k8s("kind", "up", programs=STANDING, K8S_ARGO_MANIFEST=manifest)
-        assert code == 0, output
-        assert "new" not in output
-        assert (example / ".kind/brought").read_text().split() == brought
-    finally:
-        shutil.rmtree(example / ".kind", ignore_errors=True)
+        return str(output)
+
+    assert "churn-model: new, nodes: 1" in kind("up")
+    assert (moved / "saved").read_text().split()[-1] == "ghcr.io/acme/churn:1.2.3"
+    brought = (moved / "brought").read_text().split()
+    assert brought[:2] == ["exec", "churn-model-control-plane"]
+    how = ["--platform", "linux/arm64", "--digests", "--snapshotter", "native"]
+    assert brought[-6:] == [*how, "/images/0.tar"]
+    assert not (example / ".kind").exists()
+    argo.shutdown()
+    argo.server_close()
+    assert "new" not in kind("up")
+    assert (moved / "brought").read_text().split() == brought
+    assert f"KUBECONFIG={moved}/kubeconfig" in kind("env")
+    (moved.parent / "other").touch()
+    kind("down")
+    assert [file.name for file in moved.parent.iterdir()] == ["other"]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CommandError) as error:
+        Cluster("churn", tmp_path / "file/churn.kind").make_folders()
+    says = (
+        f"{tmp_path}/file/churn.kind cannot be written: Not a directory; set K8S_KIND_FOLDER to a"
+    )
+    assert str(error.value).startswith(says)
+
+
+LOGIN_PAGE = "<!DOCTYPE html><html><title>Log in</title><form action=/login></form></html>"
+
+
+@pytest.mark.parametrize(
+    ("argo", "says"),
+    [
+        (LOGIN_PAGE, "is a web page, like a proxy's login page, and no Kubernetes manifests"),
+        ("a: {b: c}", "is something and no Kubernetes manifests"),
+        ("{kind: ServiceAccount, metadata: {name: argo}}", "is something and no Kubernetes"),
+    ],
+    indirect=["argo"],
+)
+def test_a_page_that_is_no_manifest_is_not_kept(
+    argo: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    """Whatever a proxy answers with 200: the next `kind up` asks again."""
+    place = f"http://127.0.0.1:{argo.server_port}/install.yaml"
+    monkeypatch.setenv("K8S_ARGO_MANIFEST", place)
+    monkeypatch.setattr(installs, "apply", lambda *_: None)
+    project, cluster = project_with_argo(tmp_path, ""), Noted("churn-model", tmp_path / "kept")
+    cluster.make_folders()
+    with pytest.raises(CommandError, match=says) as refused:
+        installs.install(project, cluster, "ARGO")
+    assert "log in to the proxy, or set K8S_ARGO_MANIFEST to a file or URL" in str(refused.value)
+    assert not list(cluster.folder.glob("http*"))
+    monkeypatch.setattr(argo.RequestHandlerClass, "do_GET", lambda self: self.send_error(503))
+    with pytest.raises(CommandError, match="cannot read .*503"):
+        installs.install(project, cluster, "ARGO")
 
 
 ARGO_URLS = {
@@ -350,11 +418,11 @@ def test_argo_is_the_projects_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(installs, "download", lambda _, name, path: asked.append(path) or "")
+    monkeypatch.setattr(installs, "download", lambda place, *_: asked.append(place) or INSTALL)
     monkeypatch.setattr(installs, "apply", lambda *_: None)
     cluster = Noted("churn-model", tmp_path)
     installs.install(project_with_argo(tmp_path, line), cluster, "ARGO")
-    assert asked == [ARGO_URLS[line]]
+    assert asked == [f"https://github.com/{ARGO_URLS[line]}"]
 
 
 CONTROLLER = """
@@ -460,14 +528,19 @@ def test_a_damaged_record_of_the_cluster(k8s: Callable[..., Any], example: Path,
 
 
 def test_env_turns_a_shell_to_the_cluster(k8s: Callable[..., Any], example: Path) -> None:
-    """What would take it elsewhere is unset, and the values are quoted."""
+    """What would take it elsewhere is unset, and the values are quoted; a proxy is passed by."""
+    own = {"METAFLOW_SERVICE_URL": "https://hers", "https_proxy": "http://proxy:3128"}
+    own |= {"no_proxy": "acme.com, 127.0.0.1", "NO_PROXY": ""}
     try:
         (example / ".kind").mkdir()
         (example / ".kind/kubeconfig").touch()
-        code, output = k8s("kind", "env", programs=STANDING, METAFLOW_SERVICE_URL="https://hers")
+        code, output = k8s("kind", "env", programs=STANDING, **own)
         assert code == 0, output
     finally:
         shutil.rmtree(example / ".kind", ignore_errors=True)
+    line = "k8s: a proxy is set, which cannot reach the cluster: NO_PROXY="
+    output, _, after = output.partition(line)
+    assert after == "acme.com,127.0.0.1,localhost\n"
     script = f"METAFLOW_SERVICE_URL=x AWS_PROFILE=y; export METAFLOW_SERVICE_URL\n{output}\nenv"
     done = subprocess.run(["sh", "-c", script], env={}, capture_output=True, text=True, check=True)
     shell = dict(line.split("=", 1) for line in done.stdout.splitlines())
@@ -475,6 +548,30 @@ def test_env_turns_a_shell_to_the_cluster(k8s: Callable[..., Any], example: Path
     assert shell["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:32000"
     assert shell["METAFLOW_DATASTORE_SYSROOT_S3"] == "s3://metaflow/churn-model"
     assert shell["KUBECONFIG"] == str(example / ".kind/kubeconfig")
+    assert shell["NO_PROXY"] == shell["no_proxy"] == "acme.com,127.0.0.1,localhost"
+
+
+@pytest.mark.parametrize(
+    ("variables", "value"),
+    [
+        ({}, None),
+        ({"NO_PROXY": "acme.com"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, None),
+        ({"HTTPS_PROXY": ""}, None),
+        ({"ALL_PROXY": "socks5://proxy"}, "127.0.0.1,localhost"),
+        ({"HTTP_PROXY": "http://p", "NO_PROXY": "a", "no_proxy": "b,a"}, "a,b,127.0.0.1,localhost"),
+    ],
+)
+def test_no_proxy(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], value: str | None
+) -> None:
+    """Both spellings, because of two that differ some programs read one and some the other."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    expected = {} if value is None else {"NO_PROXY": value, "no_proxy": value}
+    assert environment.past_the_proxy() == expected
 
 
 @pytest.mark.parametrize(
@@ -565,7 +662,7 @@ esac"""
         ("no such manifest", 1, 0, "ghcr.io/acme/churn:1.2.3: pushed"),
         ('{\\"config\\": \\"sha256:one\\"}', 0, 0, "ghcr.io/acme/churn:1.2.3: is pushed already"),
         ('{\\"config\\": \\"sha256:two\\"}', 0, 2, "k8s image --bump"),
-        ("unauthorized: access denied", 1, 2, "docker login to that registry"),
+        ("unauthorized: access denied", 1, 2, "docker login ghcr.io"),
     ],
 )
 def test_push_refuses_to_overwrite(
@@ -818,14 +915,14 @@ def test_the_flow_with_most_steps_is_first(example: Path, monkeypatch: pytest.Mo
 class Clock:
     """Time that passes when a program sleeps or asks."""
 
-    def __init__(self) -> None:
-        self.now = 0.0
+    def __init__(self, tick: float = 1) -> None:
+        self.now, self.tick = 0.0, tick
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
     def monotonic(self) -> float:
-        self.now += 1
+        self.now += self.tick
         return self.now
 
 
@@ -933,26 +1030,114 @@ def test_warnings_are_not_those_of_the_scheduler(monkeypatch: pytest.MonkeyPatch
     assert selectors == ["type=Warning,reason!=FailedScheduling"]
 
 
-@pytest.mark.parametrize("where", ["inside", "outside"])
-def test_another_configuration_needs_other_pods(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
-    """`kind up` keeps what the flows need until a file changes, or K8S_CONFIG names another."""
+@pytest.fixture
+def kept_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, Callable[[], list[str]]]:
+    """Return a project's folder, and what tells which k8s.toml is compiled by two `kind up`."""
     root = tmp_path / "churn"
-    other = (root if where == "inside" else tmp_path) / "other.toml"
     (root / ".kind").mkdir(parents=True)
     (root / "k8s.toml").write_text("cpu = 1\n")
-    other.write_text("cpu = 2\n")
     compiled: list[str] = []
     needs = up.Needs([], [])
     monkeypatch.setattr(
         up, "compile_needs", lambda project: compiled.append(project.config_file.name) or needs
     )
     cluster: Any = SimpleNamespace(folder=root / ".kind")
-    project = Project(root, "churn")
-    for _ in range(2):
-        assert up.find_needs(project, cluster) == needs
+
+    def twice() -> list[str]:
+        compiled.clear()
+        for _ in range(2):
+            assert up.find_needs(Project(root, "churn"), cluster) == needs
+        return compiled.copy()
+
+    return root, twice
+
+
+def test_needs_are_kept_until_something_changes(
+    kept_needs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of the project and of packages beside it, a variable, the Python, this package."""
+    root, twice = kept_needs
+    sibling, installed = tmp_path / "sibling", tmp_path / "site-packages"
+    sibling.mkdir()
+    installed.mkdir()
+    monkeypatch.syspath_prepend(str(sibling))  # as one that is installed editable
+    monkeypatch.setattr(compilation_stamp.sysconfig, "get_path", lambda _: str(installed))
+    assert twice() == ["k8s.toml"]
+    for variable in ("PWD", "SHLVL", "METAFLOW_USER", "AWS_PROFILE"):
+        monkeypatch.setenv(variable, "another")
+        assert twice() == []
+    monkeypatch.setenv("FLOW_SIZE", "large")
+    assert twice() == ["k8s.toml"]
+    assert "large" not in (root / ".kind/pods.json").read_text()
+    (sibling / "shared.py").touch()
+    assert twice() == ["k8s.toml"]
+    (sibling / "data.csv").touch()
+    assert twice() == []
+    os.utime(installed, ns=(1, 1))
+    assert twice() == ["k8s.toml"]
+    monkeypatch.setattr(compilation_stamp, "version", lambda _: "99")
+    assert twice() == ["k8s.toml"]
+    monkeypatch.setattr(compilation_stamp.sys, "version", "3.99")
+    assert twice() == ["k8s.toml"]
+
+
+@pytest.mark.parametrize("where", ["inside", "outside"])
+def test_another_configuration_needs_other_pods(
+    kept_needs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    root, twice = kept_needs
+    other = (root if where == "inside" else tmp_path) / "other.toml"
+    other.write_text("cpu = 2\n")
+    assert twice() == ["k8s.toml"]
     monkeypatch.setenv("K8S_CONFIG", str(other))
-    for _ in range(2):
-        assert up.find_needs(project, cluster) == needs
-    assert compiled == ["k8s.toml", "other.toml"]
+    assert twice() == ["other.toml"]
+    other.write_text("cpu = 3\n")
+    os.utime(other, ns=(1, 1))
+    assert twice() == ["other.toml"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "docker", "reason"),
+    [
+        ("echo a-worker", "", "kind has 1 of 2 nodes"),
+        ("echo a-worker b-worker", "echo cannot connect to containerd >&2; exit 1", "cannot conn"),
+    ],
+)
+def test_waiting_for_nodes_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, docker: str, reason: str
+) -> None:
+    for name, body in {"kind": kind, "docker": docker}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(images, "time", Clock(1000))
+    with pytest.raises(CommandError, match=f"of churn take no images after .0 minutes: .*{reason}"):
+        images.await_nodes(Cluster("churn", tmp_path), 2)
+
+
+@pytest.mark.parametrize(
+    ("memory", "count", "limits"),
+    [
+        (10 * 2**30, 1, (9 * 2**30, 7 * 2**30)),
+        (10 * 2**30, 7, (3 * 2**30, 2**30)),
+        (4 * 10**9, 2, (27 * 10**8, 9 * 10**8)),
+    ],
+)
+def test_memory_of_nodes(memory: int, count: int, limits: tuple[int, int]) -> None:
+    """Of nine tenths, the control plane gets 2 GiB first; all get the same of the rest."""
+    assert nodes.memory_limits(memory, count) == limits
+
+
+def test_more_nodes_than_linux_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "max_user_instances"
+    monkeypatch.setattr(nodes, "INOTIFY", str(limit))
+    assert nodes.inotify_advice(9) == ""  # as on macOS
+    limit.write_text("128\n")
+    assert nodes.inotify_advice(2) == ""
+    advice = nodes.inotify_advice(9)
+    assert advice.startswith("9 nodes need about ") and "Linux allows 128 here" in advice
+    assert "sudo sysctl fs.inotify.max_user_instances=" in advice
+    limit.write_text("512\n")
+    assert nodes.inotify_advice(9) == ""

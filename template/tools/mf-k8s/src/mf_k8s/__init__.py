@@ -34,7 +34,7 @@ options know render, for `check --rendered`.
     read_yaml           reads YAML, fast
     rbac                service accounts of pods, and their rights
     cluster_api         asks the Kubernetes API
-    programs            runs docker, kind, kubectl and git
+    programs            runs docker, kind, kubectl and git; remedies says why one failed
     conflicts           conflicts that an update has left in files
     repository          the git repository that a project is in
     progress, tables    what is printed on the way and at the end

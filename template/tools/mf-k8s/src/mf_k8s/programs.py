@@ -1,34 +1,31 @@
 """Runs docker, kind, kubectl and git, and says in one line why one of them failed."""
 
+import contextlib
 import os
 import re
 import shlex
 import subprocess
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from packaging.version import Version
 
 from .errors import CommandError
+from .remedies import reason_of_failure
 
 UV = os.environ.get("UV", "uv")  # which `uv run` sets to itself
 OLDEST = {"docker": "20.10", "kind": "0.27", "kubectl": "1.28"}  # kind: its nodes have containerd 2
+DOCKER_VERSION = ("docker", "version")
 VERSION_OF = {
-    "docker": ("docker", "version", "--format", "{{.Server.Version}}"),
+    "docker": (*DOCKER_VERSION, "--format", "{{.Server.Version}}"),
     "kind": ("kind", "version"),
     "kubectl": ("kubectl", "version", "--client"),
 }
-REASON = "error|failed|fatal|denied|not found"  # in the lines of an output that say why
+PROVIDER = "KIND_EXPERIMENTAL_PROVIDER"  # by which a user chooses kind's engine
 NO_DOCKER = ("cannot connect to the docker", "failed to connect to the docker")
-REMEDIES = {  # by what these programs print, in lower case
-    "permission denied while trying to connect": "add yourself to the group docker",
-    "no space left on device": "free some disk: docker system prune",
-    "port is already allocated": "another program has this port; try again",
-    "no such host": "no internet? set K8S_KIND_NODE_IMAGE to an image that this machine has",
-    "failed to pull image": "docker pull it, or set K8S_KIND_NODE_IMAGE",
-    "denied": "docker login to that registry",
-}
+GRACE = 3  # seconds in which a program ends when it is asked to
 # By these a git hook tells each git that it starts which repository and index to use. They are what
 # `git rev-parse --local-env-vars` lists, without the settings of `git -c`: git itself keeps those
 # where it works on another repository (prepare_submodule_repo_env in its submodule.c).
@@ -51,8 +48,13 @@ _stopped = threading.Event()
 def stop_programs() -> None:
     """End the programs that run, those of other threads too, and let no new one start."""
     _stopped.set()
-    for process in _running.copy():
+    processes, started = _running.copy(), time.monotonic()
+    for process in processes:
         process.terminate()
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0, started + GRACE - time.monotonic()))
+        process.kill()
 
 
 def run_program(
@@ -83,7 +85,7 @@ def run_program(
         raise CommandError(f"{command[0]} is not installed, or not on PATH: install it") from None
     _running.add(process)
     try:
-        output, errors = process.communicate(stdin)
+        output, errors = communicate(process, stdin)
     except BaseException:
         process.kill()
         process.wait()
@@ -93,8 +95,24 @@ def run_program(
     if process.returncode:
         if any(words in errors.lower() for words in NO_DOCKER):
             raise CommandError("Docker is not running: start it")
-        raise CommandError(f"{' '.join(command[:3])}: {reason_of_failure(errors or output)}")
+        raise CommandError(
+            f"{' '.join(command[:3])}: {reason_of_failure(command, errors or output)}"
+        )
     return output
+
+
+def communicate(process: "subprocess.Popen[str]", stdin: str | None) -> tuple[str, str]:
+    """Return what a program prints; raise CommandError if it was stopped.
+
+    What it has started itself, like docker's buildx, may then go on and hold the pipes. With input
+    there can be no time limit: subprocess does not go on with it after one.
+    """
+    while True:
+        try:
+            return process.communicate(stdin, timeout=None if stdin else 1)
+        except subprocess.TimeoutExpired:
+            if _stopped.is_set() and process.poll() is not None:
+                raise CommandError("interrupted") from None
 
 
 def succeeds(*command: str) -> bool:
@@ -105,23 +123,39 @@ def succeeds(*command: str) -> bool:
     return True
 
 
-def reason_of_failure(output: str) -> str:
-    """Return the lines of an output that say most, and the remedy if it is known."""
-    # the lines of a build begin with #9 1.86
-    lines = [re.sub(r"^#\d+ [\d.]*", "", line).strip() for line in output.splitlines()]
-    lines = list(filter(None, lines)) or ["it failed and printed nothing"]
-    reasons = [line.removeprefix("ERROR: ") for line in lines if re.search(REASON, line, re.I)]
-    distinct = list(dict.fromkeys(reasons))
-    remedies = [remedy for words, remedy in REMEDIES.items() if words in output.lower()]
-    return ": ".join([*(distinct[-2:] or lines[-1:]), *remedies[:1]])
-
-
 def require_programs(names: Iterable[str]) -> None:
     """Raise CommandError unless these programs are there, new enough, and Docker answers."""
     for name in names:
         version = first_version(run_program(*VERSION_OF[name]))
+        if name == "docker" and version and is_podman(version):
+            continue  # whose versions are others
         if version and version < Version(OLDEST[name]):
             raise CommandError(f"{name} {version} is too old: {OLDEST[name]} or newer is needed")
+
+
+def is_podman(version: Version) -> bool:
+    """Return whether the program `docker`, or the engine that it talks to, is Podman.
+
+    To what asks Docker for its server's version, Podman answers with its own, which is lower.
+    """
+    return version < Version(OLDEST["docker"]) and "podman" in run_program(*DOCKER_VERSION).lower()
+
+
+def must_be_kinds_engine() -> None:
+    """Raise CommandError if kind would make its nodes with another engine than `docker` is."""
+    version = first_version(run_program(*VERSION_OF["docker"]))
+    engine = "podman" if version and is_podman(version) else "docker"
+    chosen = os.environ.get(PROVIDER) or "docker"
+    if engine == "podman" and chosen == "docker":
+        raise CommandError(
+            f"docker is Podman {version} here, which kind takes only as an experiment: set"
+            f" {PROVIDER}=podman to try it, or install Docker"
+        )
+    if engine != chosen:
+        raise CommandError(
+            f"{PROVIDER} is {chosen}, and `docker`, which has to find kind's nodes, is {engine}:"
+            " unset it, or let the command docker be that engine"
+        )
 
 
 def first_version(output: str) -> Version | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import CommandError
 from ..programs import run_program
 from ..read_pods import Pod, parse_quantity
 from .cluster import Cluster
@@ -13,6 +14,7 @@ from .cluster import Cluster
 AT_ONCE = 4  # pods of the largest size that a node takes, so that a foreach does not queue
 SYSTEM = {"cpu": 2, "memory": 2 * 1024**3}  # cores and bytes for Argo, S3 and Kubernetes itself
 NUMA = "/sys/devices/system/node"  # some kernels have none: WSL's, and those of some Macs' VMs
+PODMAN = {"NCPU": "Host.CPUs", "MemTotal": "Host.MemTotal"}  # what Podman's `docker info` has
 MOUNTS = {"meminfo": "/proc/meminfo", "claims": "/claims", "images": "/images"}
 
 
@@ -66,7 +68,15 @@ def node_mounts() -> dict[str, str]:
 
 def real_cores() -> int:
     """Return how many cores Docker has."""
-    return int(run_program("docker", "info", "--format", "{{.NCPU}}"))
+    return engine_number("NCPU")
+
+
+def engine_number(name: str) -> int:
+    """Return what `docker info` has under a name: NCPU, or MemTotal in bytes."""
+    try:
+        return int(run_program("docker", "info", "--format", f"{{{{.{name}}}}}"))
+    except CommandError:
+        return int(run_program("docker", "info", "--format", f"{{{{.{PODMAN[name]}}}}}"))
 
 
 def advertise(cluster: Cluster, capacity: dict[str, int], cores: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from ..project import Project
 
 @dataclass(frozen=True)
 class Cluster:
-    """A kind cluster and the folder, `.kind`, that has all that this machine keeps of it."""
+    """A kind cluster and the folder that has all that this machine keeps of it.
+
+    It is `.kind` in the project, unless K8S_KIND_FOLDER names another place.
+    """
 
     name: str
     folder: Path
@@ -45,6 +49,18 @@ class Cluster:
     def is_made(self) -> bool:
         return self.kubeconfig.exists()
 
+    def make_folders(self) -> None:
+        """Make the folder and those in it that nodes mount; raise CommandError if that fails."""
+        try:
+            for name in ("claims", "images"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.folder).close()
+        except OSError as error:
+            raise CommandError(
+                f"{self.folder} cannot be written: {error.strerror}; set K8S_KIND_FOLDER to a"
+                " folder on this machine's own disk, which then has it"
+            ) from error
+
     def kubectl(self, *command: str, stdin: str | None = None) -> str:
         where = ("kubectl", "--kubeconfig", str(self.kubeconfig))
         return run_program(*where, *command, stdin=stdin)
@@ -64,7 +80,7 @@ def find_cluster(project: Project) -> Cluster:
     Its name is the one under which it was made, or else K8S_KIND_CLUSTER, or the package's. Raise
     CommandError if K8S_KIND_CLUSTER is another than the one under which it was made.
     """
-    folder = project.root / ".kind"
+    folder = folder_of(project)
     config = read_json(folder / "config.yaml")
     recorded = config["name"] if config else ""
     chosen = os.environ.get("K8S_KIND_CLUSTER")
@@ -73,6 +89,13 @@ def find_cluster(project: Project) -> Cluster:
             f"this project's cluster is {recorded}, not {chosen}: unset K8S_KIND_CLUSTER"
         )
     return Cluster(recorded or chosen or project.name, folder)
+
+
+def folder_of(project: Project) -> Path:
+    """Return the project's folder for its cluster, which `kind down` deletes."""
+    if elsewhere := os.environ.get("K8S_KIND_FOLDER"):
+        return Path(os.path.abspath(os.path.expanduser(elsewhere)), f"{project.name}.kind")
+    return project.root / ".kind"
 
 
 def read_json(file: Path) -> Any:

@@ -8,10 +8,15 @@ from typing import Annotated
 import typer
 
 from ..options import Debug, Flows
-from ..programs import require_programs, succeeds
+from ..programs import must_be_kinds_engine, require_programs, succeeds
 from ..project import find_project
 from .cluster import find_cluster, find_running_cluster
-from .environment import cluster_variables, metaflow_and_aws_variables, use_cluster
+from .environment import (
+    cluster_variables,
+    metaflow_and_aws_variables,
+    say_what_passes_the_proxy,
+    use_cluster,
+)
 from .flow_tests import test_flows
 from .nodes import delete_cluster
 from .up import bring_up
@@ -24,10 +29,12 @@ def up(debug: Debug = False) -> None:
 
     Without internet, these name what it downloads: K8S_KIND_NODE_IMAGE, K8S_S3_IMAGE and, as a file
     or URL, K8S_ARGO_MANIFEST, K8S_JOBSET_MANIFEST, K8S_EVENTS_MANIFEST. K8S_KIND_CLUSTER gives the
-    cluster another name than the project's.
+    cluster another name than the project's. K8S_KIND_FOLDER is where .kind is instead of in the
+    project, which may be on a network disk or read-only; every command needs it.
     """
     project = find_project()
     require_programs(["docker", "kind", "kubectl"])
+    must_be_kinds_engine()
     bring_up(project, find_cluster(project))
 
 
@@ -55,6 +62,7 @@ def env() -> None:
     """
     project = find_project()
     variables = cluster_variables(project, find_running_cluster(project))
+    say_what_passes_the_proxy(variables)
     for name in metaflow_and_aws_variables() - variables.keys():
         print(f"unset {name}")
     for name, value in variables.items():

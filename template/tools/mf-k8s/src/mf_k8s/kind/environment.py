@@ -1,15 +1,19 @@
 """Points Metaflow and kubectl at the development cluster: `kind env`, and `--env kind`."""
 
 import os
+from collections.abc import Mapping
 
 from ..compile_flows import EVENTS
 from ..environments import read_environment
 from ..errors import CommandError
 from ..programs import run_program
+from ..progress import print_error
 from ..project import Project
 from .cluster import Cluster, find_running_cluster
 from .installs import kind_yaml
 from .nodes import S3_PORT
+
+LOCAL = ("127.0.0.1", "localhost")  # where a kind cluster is
 
 
 def cluster_variables(project: Project, cluster: Cluster) -> dict[str, str]:
@@ -33,7 +37,23 @@ def cluster_variables(project: Project, cluster: Cluster) -> dict[str, str]:
         "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(cluster.folder),
         "METAFLOW_HOME": str(cluster.folder),
         "METAFLOW_PROFILE": "",
+        **past_the_proxy(),
     }
+
+
+def past_the_proxy() -> dict[str, str]:
+    """Return variables by which no proxy is asked for the cluster, which is on this machine.
+
+    kubectl goes past it by itself; the Kubernetes client and boto3 read both spellings.
+    """
+    proxies = ("http_proxy", "https_proxy", "all_proxy")
+    names = [name for name in os.environ if name.lower() in (*proxies, "no_proxy")]
+    present = ",".join(os.environ[name] for name in names if name.lower() == "no_proxy")
+    hosts = list(dict.fromkeys(filter(None, (host.strip() for host in present.split(",")))))
+    if "*" in hosts or not any(os.environ[name] for name in names if name.lower() in proxies):
+        return {}
+    value = ",".join([*hosts, *(host for host in LOCAL if host not in hosts)])
+    return dict.fromkeys(("NO_PROXY", "no_proxy"), value)
 
 
 def metaflow_and_aws_variables() -> set[str]:
@@ -41,10 +61,18 @@ def metaflow_and_aws_variables() -> set[str]:
     return {name for name in os.environ if name.startswith(("METAFLOW_", "AWS_"))}
 
 
+def say_what_passes_the_proxy(variables: Mapping[str, str]) -> None:
+    """Print that NO_PROXY gets more than the user has set, where it does."""
+    no_proxy = variables.get("NO_PROXY")
+    if no_proxy and no_proxy not in (os.environ.get("NO_PROXY"), os.environ.get("no_proxy")):
+        print_error(f"k8s: a proxy is set, which cannot reach the cluster: NO_PROXY={no_proxy}")
+
+
 def use_cluster(project: Project) -> Cluster:
     """Point this process, and what it starts, at the cluster, and return it."""
     cluster = find_running_cluster(project)
     variables = cluster_variables(project, cluster)
+    say_what_passes_the_proxy(variables)
     for name in metaflow_and_aws_variables():
         del os.environ[name]
     os.environ.update(variables)

@@ -3,11 +3,13 @@
 import json
 import re
 import time
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from ..config import read_config
+from ..errors import CommandError
 from ..image.build_and_push import build_image
 from ..programs import run_program, succeeds
 from ..progress import stage
@@ -15,6 +17,8 @@ from ..project import Project
 from .capacity import MOUNTS
 from .cluster import Cluster, read_json
 
+NODES_MADE = 1800  # seconds, in which kind also pulls the image of the nodes
+NODES_READY = 600  # seconds until containerd answers on all of them
 LoadRequest = tuple[list[str], int]  # the images of all pods, and the number of nodes
 
 
@@ -67,14 +71,34 @@ def pack_images(
 
 
 def await_nodes(cluster: Cluster, count: int) -> list[str]:
-    """Return the names of the nodes, once there are `count` that take images."""
+    """Return the names of the nodes, once there are `count` that take images.
+
+    Raise CommandError with the reason if they do not come, or do not take any.
+    """
+    started = time.monotonic()
     while True:
         names = cluster.node_names()
-        if len(names) == count and all(
-            succeeds("docker", "exec", name, "ctr", "version") for name in names
-        ):
+        reason, limit = f"kind has {len(names)} of {count} nodes", NODES_MADE
+        if len(names) == count:
+            reason, limit = why_no_images(names), NODES_READY
+        if not reason:
             return names
+        if time.monotonic() - started > limit:
+            raise CommandError(
+                f"the nodes of {cluster.name} take no images after {limit // 60} minutes: {reason};"
+                " `uv run k8s kind down` deletes them"
+            )
         time.sleep(0.5)
+
+
+def why_no_images(nodes: Iterable[str]) -> str:
+    """Return why a node takes no images; empty if all take them."""
+    try:
+        for node in nodes:
+            run_program("docker", "exec", node, "ctr", "version")
+    except CommandError as error:
+        return str(error)
+    return ""
 
 
 def import_image(image: str, platform: str, archive: Path, node: str) -> None:

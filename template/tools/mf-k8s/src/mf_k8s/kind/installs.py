@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -26,6 +27,7 @@ INSTALLS = {  # on github.com, and the namespace in which each runs
     ),
     "EVENTS": ("argoproj/argo-events/releases/download/v1.9.7/install.yaml", "argo-events"),
 }
+EXPECTED = {"CustomResourceDefinition", "Deployment"}  # at least one of them is in each
 INSTALLED = "mf-k8s/manifest"  # an annotation of the namespace
 # How long Argo waits after a pod's end before it starts the next step. The default is 10 s; for
 # short steps its authors advise down to 2 s (workflow/controller/rate_limiters.go).
@@ -55,11 +57,17 @@ def install(project: Project, cluster: Cluster, name: str) -> None:
     """Apply the manifest of ARGO, JOBSET or EVENTS, unless this version has done so."""
     path, namespace = INSTALLS[name]
     path = path.replace("ARGO_RELEASE", argo_release(project))
-    text = download(cluster, name, path)
+    place = os.environ.get(f"K8S_{name}_MANIFEST", f"https://github.com/{path}")
+    kept = cluster.folder / quote(place, safe="")
+    text = download(place, kept, name)
     digest = hashlib.sha256(f"{version(TABLE)}\n{text}".encode()).hexdigest()
     if installed(cluster, namespace) == digest:
         return
-    manifests = read_documents(text)
+    try:
+        manifests = read_install(text, place, name)
+    except CommandError:
+        kept.unlink(missing_ok=True)  # or each `kind up` would read it again
+        raise
     if name == "ARGO":
         shorten_requeue_time(manifests)
     apply(cluster, [manifest("v1", "Namespace", namespace), *manifests], namespace)
@@ -98,27 +106,56 @@ def apply(cluster: Cluster, manifests: Iterable[Any], namespace: str) -> None:
     cluster.kubectl("apply", *options, stdin=text)
 
 
-def download(cluster: Cluster, name: str, path: str) -> str:
-    """Return the manifest at a path of github.com, or the one that K8S_<name>_MANIFEST names.
+def download(place: str, kept: Path, name: str) -> str:
+    """Return what is at a place, a file or a URL; raise CommandError if it cannot be read.
 
-    One from the internet is kept, so that the next `kind up` needs none.
+    What comes from the internet is kept in a file, so that the next `kind up` needs none.
     """
-    variable = f"K8S_{name}_MANIFEST"
-    place = os.environ.get(variable, f"https://github.com/{path}")
-    kept = cluster.folder / quote(place, safe="")
+    from http.client import HTTPException
+
     try:
         if "://" not in place:
-            return Path(place).read_text(encoding="utf-8")
+            return Path(place).read_text(encoding="utf-8", errors="replace")
         if not kept.exists():
             from urllib.request import urlopen
 
             with urlopen(place, timeout=60) as answer:
                 kept.write_bytes(answer.read())
-        return kept.read_text(encoding="utf-8")
-    except OSError as error:
+        return kept.read_text(encoding="utf-8", errors="replace")
+    except (OSError, HTTPException) as error:
         raise CommandError(
-            f"cannot read {place}: {error}; set {variable} to a file or URL that can be read"
+            f"cannot read {place}: {error}; set K8S_{name}_MANIFEST to a file or URL that can be"
+            " read"
         ) from error
+
+
+def read_install(text: str, place: str, name: str) -> list[Any]:
+    """Return the manifests of an installation.
+
+    Raise CommandError for anything else, like the login page with which a proxy answers.
+    """
+    import yaml
+
+    try:
+        manifests = read_documents(text)
+    except yaml.YAMLError:
+        manifests = []
+    kinds = {item.get("kind") for item in manifests if isinstance(item, dict)}
+    if kinds & EXPECTED and all(is_manifest(item) for item in manifests):
+        return manifests
+    found = "a web page, like a proxy's login page," if re.match(r"\s*<", text) else "something"
+    raise CommandError(
+        f"{place} is {found} and no Kubernetes manifests: log in to the proxy, or set"
+        f" K8S_{name}_MANIFEST to a file or URL that has them"
+    )
+
+
+def is_manifest(document: Any) -> bool:
+    return (
+        isinstance(document, dict)
+        and "kind" in document
+        and "name" in (document.get("metadata") or {})
+    )
 
 
 def await_deployments(cluster: Cluster) -> None:

@@ -4,11 +4,12 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError
 from ..programs import run_program, succeeds
-from .capacity import node_mounts
+from .capacity import SYSTEM, engine_number, node_mounts
 from .cluster import Cluster
 
 NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
@@ -16,6 +17,9 @@ NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
 )
 SETTLED = 5  # seconds without a node, after which Docker makes none that was asked for before
 S3_PORT = 30070  # of the node, as in kind.yaml
+INOTIFY_KEY = "fs.inotify.max_user_instances"
+INOTIFY = f"/proc/sys/{INOTIFY_KEY.replace('.', '/')}"
+INSTANCES_OF_NODE = 25  # counted in /proc/*/fd of nodes with Argo, S3 and the pods of a flow
 
 
 def cluster_config(cluster: Cluster, count: int) -> str:
@@ -46,15 +50,16 @@ def reuse_or_delete(cluster: Cluster, config: str) -> bool:
             f" kind delete cluster --name {cluster.name}, or choose another name with"
             " K8S_KIND_CLUSTER"
         )
-    if exists and cluster.is_made and cluster.config_file.read_text(encoding="utf-8") == config:
-        names = cluster.node_names()
+    names = cluster.node_names() if exists and cluster.is_made else []
+    is_whole = len(names) == len(json.loads(config)["nodes"])  # or one was removed by hand
+    if is_whole and cluster.config_file.read_text(encoding="utf-8") == config:
         state = ("docker", "inspect", "--format", "{{.State.Running}}")
         if "false" in run_program(*state, *names):
             restart(cluster, names)
         return True
     if exists:
         print(
-            f"{cluster.name} is deleted first: it was not made to the end,"
+            f"{cluster.name} is deleted first: it was not made to the end, a node is gone,"
             " or k8s.toml now needs other nodes"
         )
     delete_cluster(cluster)
@@ -72,6 +77,11 @@ def restart(cluster: Cluster, names: list[str]) -> None:
         if succeeds("kubectl", "--kubeconfig", str(cluster.kubeconfig), "get", "--raw=/readyz"):
             break
         time.sleep(2)
+    else:
+        raise CommandError(
+            f"{cluster.control_plane} was started and does not answer: `uv run k8s kind down`"
+            " deletes the cluster"
+        )
     for namespace in {
         deployment["metadata"]["namespace"] for deployment in cluster.get("deployments", "-A")
     }:
@@ -137,13 +147,46 @@ def configure_nodes(
 
 
 def limit_memory(names: Sequence[str]) -> None:
-    """Limit the nodes to nine tenths of Docker's memory, all together.
+    """Limit the nodes, of which the control plane is the first, to nine tenths of the memory.
 
     They report more memory than the machine has, so the scheduler sets no such limit. With it,
     pods that use too much are killed, and not the machine's other programs.
     """
-    share = int(run_program("docker", "info", "--format", "{{.MemTotal}}")) * 9 // 10 // len(names)
-    run_program("docker", "update", f"--memory={share}", f"--memory-swap={share}", *names)
+    of_control_plane, of_worker = memory_limits(engine_number("MemTotal"), len(names))
+    for limit, nodes in ((of_control_plane, names[:1]), (of_worker, names[1:])):
+        if nodes:
+            run_program("docker", "update", f"--memory={limit}", f"--memory-swap={limit}", *nodes)
+
+
+def memory_limits(memory: int, count: int) -> tuple[int, int]:
+    """Return the limits of the control plane and of each other of `count` nodes, in bytes.
+
+    The control plane gets what Kubernetes, Argo and S3 need, at most half, and an equal share of
+    the rest.
+    """
+    usable = memory * 9 // 10
+    reserved = min(SYSTEM["memory"], usable // 2)
+    share = (usable - reserved) // count
+    return reserved + share, share
+
+
+def inotify_advice(count: int) -> str:
+    """Return what to type before so many nodes are made; empty if Linux lets them be made.
+
+    Past the limit, kubelet or a pod of the system fails with "too many open files"
+    (https://kind.sigs.k8s.io/docs/user/known-issues/). Docker Desktop has its own machine.
+    """
+    try:
+        limit = int(Path(INOTIFY).read_text())
+    except (OSError, ValueError):
+        return ""
+    needed = count * INSTANCES_OF_NODE
+    if needed <= limit:
+        return ""
+    return (
+        f"{count} nodes need about {needed} inotify instances, and Linux allows {limit} here, so"
+        f" nodes or pods may fail in odd ways: sudo sysctl {INOTIFY_KEY}={max(512, 2 * needed)}"
+    )
 
 
 def patch_node(cluster: Cluster, name: str, change: dict[str, Any], *options: str) -> None:

@@ -1,12 +1,10 @@
 """Makes the development cluster, or brings it in line with k8s.toml and the flows."""
 
 import json
-import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from ..compile_flows import compile_flows
 from ..config import read_config
@@ -14,14 +12,21 @@ from ..environments import read_environment
 from ..errors import CommandError
 from ..expected_pods import expected_pods
 from ..programs import stop_programs
-from ..progress import stage
+from ..progress import print_error, stage
 from ..project import Project, shown_path
 from ..read_pods import Pod
 from .capacity import advertise, node_capacity, placements, real_cores
 from .cluster import Cluster, read_json
+from .compilation_stamp import compilation_stamp
 from .images import LoadRequest, load_images
 from .installs import apply, argo_release, await_deployments, install, kind_yaml
-from .nodes import cluster_config, configure_nodes, create_cluster, reuse_or_delete
+from .nodes import (
+    cluster_config,
+    configure_nodes,
+    create_cluster,
+    inotify_advice,
+    reuse_or_delete,
+)
 from .objects import needed_objects, workflow_objects
 
 
@@ -37,18 +42,17 @@ def bring_up(project: Project, cluster: Cluster) -> None:
     """Make or change the cluster, and print what is done; raise CommandError if it fails."""
     started = time.monotonic()
     argo_release(project)  # a wrong choice is reported before anything is made
-    for folder in ("claims", "images"):
-        (cluster.folder / folder).mkdir(parents=True, exist_ok=True)
+    cluster.make_folders()
     with ThreadPoolExecutor() as pool:
         request: Future[LoadRequest] = Future()
         loading = pool.submit(load_images, project, cluster, request)
         try:
             needs = bring_up_nodes(project, cluster, request)
+            loading.result()
         except BaseException:
             request.cancel()
             stop_programs()
             raise
-        loading.result()
     with stage("ready") as ready:
         await_deployments(cluster)
         ready.result = ", ".join(["S3", *needs.installs])
@@ -68,6 +72,8 @@ def bring_up_nodes(project: Project, cluster: Cluster, request: "Future[LoadRequ
     was_up = reuse_or_delete(cluster, config)
     request.set_result((sorted({pod["image"] for pod in needs.pods if "image" in pod}), len(nodes)))
     if not was_up:
+        if advice := inotify_advice(len(nodes)):
+            print_error(f"k8s: {advice}")
         with stage("cluster") as creating:
             create_cluster(cluster, config)
             creating.result = f"{cluster.name}: new, nodes: {len(nodes)}"
@@ -80,28 +86,18 @@ def bring_up_nodes(project: Project, cluster: Cluster, request: "Future[LoadRequ
 
 
 def find_needs(project: Project, cluster: Cluster) -> Needs:
-    """Return what the flows need; kept until a file changes. Raise CommandError as check does."""
-    files = [*project_files(project), project.config_file]  # which K8S_CONFIG may choose
-    stamp = [[str(file), file.stat().st_mtime_ns] for file in files if file.exists()]
+    """Return what the flows need; kept until something changes that they may depend on.
+
+    Raise CommandError as check does.
+    """
+    stamp = compilation_stamp(project)
     kept_file = cluster.folder / "pods.json"
     kept = read_json(kept_file)
-    if kept and kept["files"] == stamp:
+    if kept and kept.get("stamp") == stamp:
         return Needs(kept["pods"], kept["installs"])
     needs = compile_needs(project)
-    kept_file.write_text(json.dumps({"files": stamp, **asdict(needs)}), encoding="utf-8")
+    kept_file.write_text(json.dumps({"stamp": stamp, **asdict(needs)}), encoding="utf-8")
     return needs
-
-
-def project_files(project: Project) -> Iterator[Path]:
-    """Yield every file of the project that a flow may read when it compiles, in order.
-
-    Hidden folders, as .venv and .kind are, and caches are left out.
-    """
-    for folder, folders, files in os.walk(project.root):
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and name != "__pycache__"
-        )
-        yield from (Path(folder, name) for name in sorted(files))
 
 
 def compile_needs(project: Project) -> Needs:
