@@ -188,7 +188,10 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
     ),
     "batch_devices": (
         {},
-        {"start": {}, "work": {"memory": 3000, "gpu": {"nvidia.com/gpu": 0}}, "end": {}},
+        {
+            **{"start": {}, "work": {"memory": 3000, "gpu": {"nvidia.com/gpu": 0}}},
+            **{"gang": {"cpu": 3}, "join": {}, "end": {}},
+        },
     ),
     "gang": (
         GANG | {"tolerations": TOLERATED},
@@ -338,6 +341,8 @@ BATCH_GIVES: dict[str, dict[str, dict[str, Any]]] = {
     "batch_devices": {
         "start": {"security_context": {"privileged": True}, "extended_resources": NEURON},
         "work": {"memory": 3000, "disk": 53688, "gpu": 0},
+        "gang": {"cpu": 3},
+        "join": {},
         "end": SCRATCH,
     },
 }

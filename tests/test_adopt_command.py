@@ -189,9 +189,8 @@ BAD = {
             "from metaflow import batch\nsmall = batch()\ndef sized(memory):\n"
             "    size = memory * 1000\n    return batch(memory=size)\n",
         ),
-        "@batch, on which Argo Workflows runs no step, is at flows/bad.py:10 (step fetch),"
-        " flows/bad.py:15 (step start): add --from-batch, which turns it into @k8s, or delete these"
-        " lines",
+        "Argo Workflows runs no step with @batch: flows/bad.py:10 (step fetch), flows/bad.py:15"
+        " (step start); add --from-batch, which turns @batch into @k8s, or delete these lines",
     ),
     "a base class of elsewhere": (
         plain(head="from acme_flows import FlowSpec\n"),
@@ -271,6 +270,61 @@ def test_what_batch_cannot_become(
         must_be_adoptable(flows)
         propose_change(found, flows, [], CONFIG, lambda *_: True)
     assert str(stopped.value) == message
+
+
+def test_a_floating_image_of_the_configuration(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named, because no flow has it; a flow whose steps have images does not need it."""
+    (project / "flows/bad.py").write_text(plain("@batch(cpu=1)", "from metaflow import batch\n"))
+    (project / "flows/good.py").write_text(plain('@batch(image="a/b:1")', "from metaflow import *"))
+    monkeypatch.setenv("METAFLOW_DEFAULT_CONTAINER_IMAGE", "acme/base:latest")
+    found = Project(project, "churn_model")
+    with pytest.raises(CommandError) as stopped:
+        convert_batch(found, [project / "flows/bad.py"])
+    assert str(stopped.value).startswith(
+        "METAFLOW_DEFAULT_CONTAINER_IMAGE, for steps without an image: image ="
+        f' "acme/base:latest": {LATEST}'
+    )
+    assert convert_batch(found, [project / "flows/good.py"]).sources
+
+
+TEAM_JOBS = """import os
+
+from metaflow import batch
+
+PRIORITY = "high"
+
+
+def on_team(memory):
+    size = int(os.environ.get("SIZE", memory))
+    return batch(memory=size, queue=f"{PRIORITY}-queue")
+"""
+
+
+def test_a_helper_that_only_a_run_can_read(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is changed where it is, though no flow is there, and a note says so."""
+    (project / "src/churn_model/jobs.py").write_text(TEAM_JOBS)
+    head = "from churn_model.jobs import on_team\n"
+    (project / "flows/team.py").write_text(plain("@on_team(5000)", head))
+    monkeypatch.chdir(project)
+    found = Project(project, "churn_model")
+    file = project / "flows/team.py"
+    conversion = convert_batch(found, [file])
+    flows = read_flows(found, [file], conversion.sources)
+    must_be_adoptable(flows)
+    change = propose_change(found, flows, [], CONFIG, lambda *_: True)
+    contents = conversion.contents(found, flows, change.contents)
+    assert contents.keys() == {file, project / "src/churn_model/jobs.py"}
+    assert "    @on_team(5000)\n" in contents[file].decode()
+    assert contents[project / "src/churn_model/jobs.py"].decode() == TEAM_JOBS.replace(
+        "batch", "kubernetes"
+    ).replace(', queue=f"{PRIORITY}-queue"', "")
+    queue = "choose nodes by node_selector and tolerations, or a pool of k8s.toml"
+    assert conversion.notes == [
+        f'src/churn_model/jobs.py:10: queue=f"{{PRIORITY}}-queue" is dropped: {queue}',
+        "src/churn_model/jobs.py: its @batch is @kubernetes now, for other flows that use it too",
+    ]
 
 
 BATCH = """from metaflow import FlowSpec, batch, step

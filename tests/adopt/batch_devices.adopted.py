@@ -16,6 +16,16 @@ class BatchDevicesFlow(BaseFlow):
     @k8s(disk=53688, memory="3000", gpu=0)
     @step
     def work(self):
+        self.next(self.gang, num_parallel=2)
+
+    @k8s(cpu=3)
+    @parallel
+    @step
+    def gang(self):
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
         self.next(self.end)
 
     @k8s(tmpfs_size=500, **TMPFS)

@@ -14,6 +14,16 @@ class BatchDevicesFlow(FlowSpec):
     @batch(ephemeral_storage=50, memory="3000", gpu=0, log_options=["awslogs-group:aws/batch/job"])
     @step
     def work(self):
+        self.next(self.gang, num_parallel=2)
+
+    @batch(cpu=3)
+    @parallel
+    @step
+    def gang(self):
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
         self.next(self.end)
 
     @batch(tmpfs_size=500, **TMPFS, aws_batch_tags={"team": "risk"})

@@ -89,7 +89,7 @@ def add_batch(facts: dict[str, Any], steps: dict[str, list[Any]]) -> None:
         facts["batch"][name] = values
         if own[name]:
             overrides = {key: value for key, value in values.items() if key in asked}
-            of_step["overrides"] = [{"pool": None, "values": overrides}]
+            of_step.update(overrides=[{"pool": None, "values": overrides}], resources={})
 
 
 def written_in(decorator: Any) -> set[str]:

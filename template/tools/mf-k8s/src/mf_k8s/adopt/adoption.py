@@ -147,8 +147,8 @@ def must_be_adoptable(flows: Sequence[FlowClass]) -> None:
     ]
     if places:
         raise CommandError(
-            f"@batch, on which Argo Workflows runs no step, is at {', '.join(places)}: add"
-            " --from-batch, which turns it into @k8s, or delete these lines"
+            f"Argo Workflows runs no step with @batch: {', '.join(places)}; add --from-batch, which"
+            " turns @batch into @k8s, or delete these lines"
         )
     for flow in flows:
         if flow.foreign_base:

@@ -49,6 +49,7 @@ class CallConverter:
         self.source = source
         self.edits = TextEdits(source.content)
         self.notes: list[str] = []  # on what is dropped
+        self.uses_default_image = False
         self.registry = settings.get(f"METAFLOW_{REGISTRY[0]}", "").rstrip("/")
         self.image = self.in_registry(settings.get(f"METAFLOW_{IMAGE[0]}", ""))
         found = source.imported.get(KUBERNETES)
@@ -69,6 +70,7 @@ class CallConverter:
         given = {name for parts in arguments.values() for name in parts}
         if self.image and not given & {"image", TABLE}:
             added["image"] = literal(self.image)
+            self.uses_default_image = True
         self.write(use, arguments, added)
 
     def rename(self, node: ast.Name) -> None:

@@ -2,10 +2,12 @@
 
 import ast
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..config import validate
 from ..errors import CommandError
 from ..metaflow_defaults import first_that_is_set
 from ..project import Project, shown_path
@@ -74,6 +76,11 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
                 converter.convert(use)
         converter.convert_imports()
         conversion.notes += converter.notes
+        if converter.uses_default_image:
+            file = project.settings_file.with_name("k8s.schema.json")
+            schema = json.loads(file.read_text(encoding="utf-8"))
+            variable = first_that_is_set(IMAGE)[0]
+            validate({"image": converter.image}, schema, f"{variable}, for steps without an image")
         if converter.edits.edits:
             content, lines = converter.edits.result()
             new = source_of(source.file, content)
