@@ -19,7 +19,7 @@ from kubernetes_api import Api
 from mf_k8s.environments import Environment
 from mf_k8s.errors import CommandError
 from mf_k8s.project import Project
-from mf_k8s.render.folder import faults, write_folder
+from mf_k8s.render.folder import faults, read_folder, write_folder
 from mf_k8s.render.manifests import dump, with_header
 from mf_k8s.render.render_flows import (
     Rendering,
@@ -66,11 +66,15 @@ def first(locked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def second(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the same project on another machine: another folder, Python, rights, user and git."""
+    """Return the same project on another machine: another folder, Python, user and git.
+
+    As on Windows, all files have line ends of two bytes and can be executed.
+    """
     project = tmp_path_factory.mktemp("second") / "somewhere else" / "churn"
     shutil.copytree(first, project, ignore=shutil.ignore_patterns(".venv", "rendered"))
-    for file in project.rglob("*.py"):
-        file.chmod(0o600)
+    for file in [file for kind in ("py", "json", "toml") for file in project.rglob(f"*.{kind}")]:
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+        file.chmod(0o777)
     (project / ".metaflow").mkdir(exist_ok=True)
     own = {"METAFLOW_KUBERNETES_NAMESPACE": "elsewhere", "METAFLOW_KUBERNETES_LABELS": "team=c"}
     (project / ".metaflow/config.json").write_text(json.dumps(own))
@@ -115,7 +119,8 @@ def rendered(first: Path, s3: dict[str, str]) -> Path:  # noqa: F811
 def test_the_same_bytes_on_another_machine(rendered: Path, second: Path) -> None:
     """Even those of the code package, which the files name by its content."""
     own = {"METAFLOW_USER": "bob", "METAFLOW_HOME": str(second.parent), "TZ": "Asia/Tokyo"}
-    own |= {"METAFLOW_KUBERNETES_LABELS": "team=b", "USER": "bob"}
+    own |= {"METAFLOW_KUBERNETES_LABELS": "team=b", "USER": "bob", "METAFLOW_PROFILE": "gone"}
+    own |= {"PYTHONIOENCODING": "latin-1"}
     code, output = k8s(second, "render", "--env", "prod", "-o", "out", "--no-upload", **own)
     assert code == 0, output
     assert contents(second / "out") == contents(rendered)
@@ -319,6 +324,10 @@ def test_a_folder_holds_what_is_rendered_and_no_more(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="did not write: overlay; move them"):
         write_folder(folder, {})
     assert (folder / "a.yaml").exists()
+    (folder / "overlay").rmdir()
+    for file in folder.iterdir():
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))  # as git's autocrlf does
+    assert faults(read_folder(folder), FRESH) == {}
 
 
 def test_an_option_of_several_lines_is_refused(tmp_path: Path) -> None:

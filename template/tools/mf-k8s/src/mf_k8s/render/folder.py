@@ -43,14 +43,16 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> list[str]:
 def read_folder(folder: Path) -> dict[str, str]:
     """Return the text of each file of a folder; of what is no file, an empty one.
 
-    Hidden files do not count, as git's. Raise CommandError if it cannot be read.
+    Hidden files do not count, as git's, nor the line ends, which git may change in a checkout: YAML
+    has those of values as `\\r`. Raise CommandError if it cannot be read.
     """
     found = {}
     try:
         for file in sorted(folder.iterdir()) if folder.exists() else ():
             if not file.name.startswith("."):
                 content = file.read_bytes() if file.is_file() else b""
-                found[file.name] = content.decode(errors="replace")
+                text = content.decode(errors="replace")
+                found[file.name] = text.replace("\r\n", "\n")
     except OSError as error:
         raise CommandError(f"{shown_path(folder)} cannot be read: {error}") from None
     return found

@@ -19,6 +19,7 @@ TIMESTAMP = "metaflow/deployment_timestamp"
 # Of get_environment_info, besides what git knows. Metaflow wants the keys to be there.
 MACHINE = dict.fromkeys(("platform", "python_version", "python_version_code", "app"), "")
 FILE_TIME = 1575360000  # what Metaflow gives to the files of a code package
+PROGRAM = (b"#!", b"\x7fELF")  # how a file that can be executed begins
 LARGEST_BLOCK = 0xFFFF  # of uncompressed bytes, in RFC 1951
 
 
@@ -54,7 +55,8 @@ class CodePackage:
     """What replaces the methods of Metaflow's TarPackagingBackend.
 
     Its files are in the order of their names, without owners, and are not compressed: what zlib
-    makes of them depends on its version.
+    makes of them depends on its version. What a checkout on Windows or WSL changes does not count:
+    the line ends of code, and the rights, by which every file can be executed there.
     """
 
     members: dict[str, tuple[bytes, bool]]  # content by name, and whether it can be executed
@@ -64,8 +66,10 @@ class CodePackage:
         return self
 
     def add_file(self, filename: str, arcname: str | None = None) -> None:
-        file = Path(filename)
-        self.members[arcname or filename] = file.read_bytes(), bool(file.stat().st_mode & 0o100)
+        content = Path(filename).read_bytes()
+        if filename.endswith((".py", ".json")):  # where a line end has no meaning
+            content = content.replace(b"\r\n", b"\n")
+        self.members[arcname or filename] = content, content.startswith(PROGRAM)
 
     def add_data(self, data: io.BytesIO, arcname: str) -> None:
         self.members[arcname] = stable_content(arcname, data.getvalue()), False
