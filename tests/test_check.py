@@ -389,6 +389,41 @@ def test_table_of_a_flow_that_is_gone_or_misspelt(k8s: Run, project: Path) -> No
     assert message in pytest_alone.stdout
 
 
+FILES_BESIDE = """
+    config = Config("my-config", default="mine.json")
+    data = IncludeFile("data", default={default})
+"""
+
+
+def test_files_beside_a_flow(project: Path) -> None:
+    """As in Metaflow's own examples, which people start in the flow's folder."""
+    one, file = Project(project, "churn_model"), project / "flows/score/one.py"
+    file.parent.mkdir()
+    (file.parent / "mine.json").write_text('{"alpha": 2}')
+    (file.parent / "data.csv").write_text("1\n")
+
+    def error_with(default: str) -> str:
+        beside = FILES_BESIDE.format(default=default).strip()
+        file.write_text("import os\n" + flow(beside, ", Config, IncludeFile"))
+        (compiled,) = compile_flows(one, [file])
+        return compiled.error or ""
+
+    options = '["--config", "my-config", "flows/score/mine.json"]'
+    assert error_with('"data.csv"') == (
+        "Bad values passed for configuration options: default configuration file 'mine.json' could"
+        f" not be read for 'my-config'; write options = {options} into the flow's table in"
+        " tests/kind.toml"
+    )
+    with (project / "tests/kind.toml").open("a") as settings:
+        settings.write(f"\n[one]\noptions = {options}\n")
+    error = error_with('"data.csv"')
+    default = 'os.path.join(os.path.dirname(__file__), "data.csv")'
+    remedy = f"; the file is beside the flow: write default={default}"
+    assert error.endswith(f"IncludeFile: could not open file 'data.csv' for reading{remedy}")
+    assert "Traceback" not in error and "includefile.py" not in error
+    assert error_with(default) == ""
+
+
 PACKAGES = """
 from metaflow import FlowMutator, pypi
 

@@ -23,6 +23,7 @@ options know render, for `check --rendered`.
     metaflow_defaults   what that configuration gives to pods, below k8s.toml
     compile_flows       compiles flows with Metaflow itself: compile_worker is the program that does
                         it, flow_facts reads what the flows' code says
+    compile_remedies    what to do about a flow that does not compile
     no_upload           lets Metaflow create flows without a datastore
     flow_imports        what flows import that the image lacks
     image_content       whether the image is built of something else than its tag says

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from .compile_remedies import with_remedy
 from .errors import CommandError
 from .flow_files import starts_flow
 from .flow_settings import flow_options, read_flow_settings
@@ -139,6 +140,8 @@ def run_worker(
                 for line in process.stdout:
                     result = json.loads(line)
                     file = result.pop("file")
+                    if result["error"]:
+                        result["error"] = with_remedy(result["error"], Path(file), project.root)
                     yield CompiledFile(Path(file), options[file], **result)
                 if process.wait():
                     lines = process.stderr.read().decode(errors="replace").split("\n")

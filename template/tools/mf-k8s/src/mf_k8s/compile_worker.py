@@ -143,9 +143,9 @@ def reason_of(problem: BaseException, printed: str) -> str:
         reason = printed.partition("Traceback")[0] or f"exit code {problem.code}"
     if hasattr(problem, "headline"):
         reason = f"{problem.headline}: {reason}"
-    if "--environment=" in reason:
-        option = '["--environment=pypi"]'
-        reason += f"; write options = {option} into the flow's table in tests/kind.toml"
+    before, traceback_line, after = reason.partition("Traceback (most recent call last)")
+    if traceback_line:  # of a function that gives a Parameter's default
+        reason = f"{before} {after.strip().splitlines()[-1]}"
     return " ".join(reason.split())
 
 
