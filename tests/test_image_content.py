@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mf_k8s.errors import CommandError
 from mf_k8s.flow_imports import (
     distributions,
     requirements_of,
     unlisted_imports,
     with_dependencies,
 )
+from mf_k8s.image.build_and_push import must_have_dockerfile
 from mf_k8s.image_content import stale_image_notes
 from mf_k8s.project import Project
 from teams import commit, git
@@ -239,3 +241,29 @@ def test_many_packages_are_counted(built: Project) -> None:
     needs = ", ".join(f'{{ name = "{name}" }}' for name in ("numpy", *others))
     (built.root / "uv.lock").write_text(text.replace('{ name = "numpy" }', needs, 1))
     assert stale_image_notes(built) == [NOTE.format("a0, a1, a2 and 1 more")]
+
+
+def test_a_member_of_a_workspace(built: Project) -> None:
+    """Its uv.lock is that of the workspace, which the Dockerfile does not get."""
+    workspace = built.root.parent / "workspace"
+    project = Project(workspace / "teams/churn", "churn")
+    project.root.parent.mkdir(parents=True)
+    shutil.copytree(built.root, project.root, ignore=shutil.ignore_patterns(".git"))
+    (project.root / "uv.lock").rename(workspace / "uv.lock")
+    rules = workspace / "pyproject.toml"
+    rules.write_text('[tool.uv.workspace]\nmembers = ["teams/*"]\n')
+    git("init", "-q", cwd=workspace)
+    commit(workspace)
+    (workspace / "uv.lock").write_text(FIRST.replace("2.0", "2.1"))
+    assert stale_image_notes(project) == [NOTE.format("numpy")]
+    member = r'"teams/churn"\] below \[tool.uv.workspace\] .* then run `uv lock` here'
+    with pytest.raises(CommandError, match=f"{workspace}: write exclude = .{member}"):
+        must_have_dockerfile(project, "churn:1")
+    for text in (
+        '[tool.uv.workspace]\nmembers = ["teams/*"]\nexclude = ["teams/churn"]\n',
+        '[tool.uv.workspace]\nmembers = ["other/*"]\n',
+        '[project]\nname = "other"\n',
+    ):
+        rules.write_text(text)
+        with pytest.raises(CommandError, match="^the Dockerfile needs uv.lock: run `uv lock`$"):
+            must_have_dockerfile(project, "churn:1")

@@ -27,6 +27,7 @@ options know render, for `check --rendered`.
     no_upload           lets Metaflow create flows without a datastore
     flow_imports        what flows import that the image lacks
     image_content       whether the image is built of something else than its tag says
+    uv_lock             where the project's uv.lock is
     run_create          runs Metaflow's create, and keeps what it would write
     complete_template   adds to a compiled WorkflowTemplate what Metaflow leaves out
     expected_pods       the pods that a flow must have

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from .config import read_toml
 from .programs import git_or_nothing
 from .project import Project
+from .uv_lock import lock_path
 
 SHOWN = 3  # packages in a message
 
@@ -19,15 +20,15 @@ def stale_image_notes(project: Project, commit: str = "") -> list[str]:
     The commit is by default the one that wrote the tag into k8s.toml. There is no note without a
     Dockerfile, uv.lock or git. It is no error, because the image may not have been built yet.
     """
-    root = project.root
+    root, lock = project.root, lock_path(project.root)
     config = root / "k8s.toml"
-    if not all(file.exists() for file in (root / "Dockerfile", root / "uv.lock", config)):
+    if not all(file.exists() for file in (root / "Dockerfile", root / lock, config)):
         return []
     image = str(read_toml(config).get("image", ""))
     commit = commit or git_or_nothing(root, "log", "-1", "--format=%H", f"-S{image}", "--", config)
     if not commit or parsed(text_at(root, commit, "k8s.toml")).get("image") != image:
         return []
-    changed = changed_packages(root, text_at(root, commit, "uv.lock"))
+    changed = changed_packages(root, root / lock, text_at(root, commit, lock))
     if (
         text_at(root, commit, "Dockerfile")
         != (root / "Dockerfile").read_text("utf-8", errors="replace").strip()
@@ -53,14 +54,14 @@ def parsed(text: str) -> dict[str, Any]:
         return {}
 
 
-def changed_packages(root: Path, old_lock: str) -> list[str]:
+def changed_packages(root: Path, lock: Path, old_lock: str) -> list[str]:
     """Return the packages of the image that a uv.lock has in another version, or not at all."""
     if not old_lock:
         return []
     project = read_toml(root / "pyproject.toml").get("project", {})
     name = canonicalize_name(str(project.get("name", "")))
     old = image_packages(parsed(old_lock), name)
-    new = image_packages(read_toml(root / "uv.lock"), name)
+    new = image_packages(read_toml(lock), name)
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 

@@ -1,11 +1,13 @@
 """Builds the image of the pods, and pushes it."""
 
 import json
+import os
 import re
 
 from ..errors import CommandError
 from ..programs import run_program
 from ..project import Project
+from ..uv_lock import workspace_of
 
 # Without attestations, which have the time in them: an image that did not change keeps its ID.
 BUILD = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
@@ -19,6 +21,13 @@ def must_have_dockerfile(project: Project, image: str) -> None:
             f"no Dockerfile: {image} is an existing image, which is only pulled (image_source)"
         )
     if not (project.root / "uv.lock").exists():
+        if workspace := workspace_of(project.root):
+            member = os.path.relpath(project.root, workspace)
+            raise CommandError(
+                "the Dockerfile needs uv.lock in its own folder, and this project's is in the uv"
+                f' workspace {workspace}: write exclude = ["{member}"] below [tool.uv.workspace] of'
+                " its pyproject.toml, then run `uv lock` here"
+            )
         raise CommandError("the Dockerfile needs uv.lock: run `uv lock`")
 
 

@@ -19,6 +19,7 @@ from ..image_content import stale_image_notes
 from ..programs import UV, git, git_or_nothing
 from ..project import Project, flow_patterns, read_table
 from ..repository import branching_point, commit_of
+from ..uv_lock import lock_path
 from .differences import Plan, differences, planned_settings
 
 
@@ -83,7 +84,7 @@ def revision(project: Project, reference: str) -> Iterator[tuple[str, Project, l
     commit = commit_of(root, name)
     inside = git(root, "rev-parse", "--show-prefix")
     python = [sys.executable]
-    if git(root, "diff", "--name-only", commit, "--", "pyproject.toml", "uv.lock"):
+    if git(root, "diff", "--name-only", commit, "--", "pyproject.toml", lock_path(root)):
         python = [UV, "run", "--quiet", "python"]
     with tempfile.TemporaryDirectory() as folder:
         try:
