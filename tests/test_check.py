@@ -608,33 +608,39 @@ MORE_OF_GANG = """    @retry(times=4, minutes_between_retries=3)
 
 def test_plan_sees_pods_that_a_jobset_makes(project: Path) -> None:
     """Their template has no step's name, and they are in a text; nothing secret is shown."""
-    file = project / "flows/gang.py"
+    file, other = project / "flows/gang.py", project / "flows/other/gang.py"
     shutil.copy(Path(__file__).parent / "flows/gang.py", file)
-    text = file.read_text().replace(
-        "import current,", "import current, environment, retry, timeout,"
-    )
-    other = project / "flows/other.py"
+    imports = "import current, environment, project, retry, timeout,"
+    text = file.read_text().replace("import current,", imports)
+    text = text.replace("class Gang", '@project(name="team")\nclass Gang')
+    other.parent.mkdir()
     other.write_text(text.replace("    @parallel\n", MORE_OF_GANG))
     one = Project(project, "churn_model")
     old, new = compile_flows(one, [file, other])
-    assert old.template and new.template, (old.error, new.error)
-    before, after = (planned_settings(each.template) for each in (old, new))
+    (again,) = compile_flows(one, [file])
+    assert old.template and new.template and again.template, (old.error, new.error)
+    before, after = planned_settings(old.template), planned_settings(new.template)
+    assert planned_settings(again.template) == before
     plan = compare_plans({"GangFlow": before}, {"GangFlow": after}, "HEAD")
     assert "sesame" not in json.dumps(plan)
-    changes: dict[str, dict[str, Any]] = {pod: {} for pod in before}
+    changes: dict[str, dict[str, Any]] = {}
     for item in plan["changes"]:
-        changes[item["pod"]][item["setting"]] = (item["old"], item["new"])
-    for pod in ("train/control", "train/worker"):
-        assert changes[pod] == {
-            "timeout": (432000, 7200),
-            "variable GH_PAT": (None, "a value"),
-            "retry": (None, 4),
-            "retry after": (None, "3m"),
-            "command": ("a value", "another value"),
-        }
-    assert changes["train/creator"] == {"retry": (None, 4), "retry after": (None, "3m")}
-    (again,) = compile_flows(one, [file])
-    assert again.template and planned_settings(again.template) == before
+        changes.setdefault(item["pod"], {})[item["setting"]] = (item["old"], item["new"])
+    retried = {"retry": (None, 4), "retry after": (None, "3m")}
+    of_job = {**retried, "timeout": (432000, 7200), "variable GH_PAT": (None, "a value")}
+    assert changes == {
+        "train/control": of_job,
+        "train/worker": of_job,
+        "train/creator": retried,
+        "(workflow)": {"name": ("gangflow", "team.user.check.gangflow")},
+    }
+    renamed = json.loads(json.dumps(old.template).replace("gang.py", "band.py"))
+    plan = compare_plans({"GangFlow": before}, {"GangFlow": planned_settings(renamed)}, "HEAD")
+    hidden = {"setting": "command", "old": "a value", "new": "another value"}
+    assert plan["changes"] == [
+        {"flow": "GangFlow", "pod": pod, **hidden}
+        for pod in ("end", "join", "start", "train/control", "train/worker")
+    ]
 
 
 OF_WORKFLOW = """

@@ -103,10 +103,11 @@ def test_lines_say_why_and_what_to_do(
     monkeypatch.syspath_prepend(sibling.parent.parent)
     assert lines(project, "import acme_shared.text, churn_plots, nowhere, yaml\n") == [
         "flows/score.py imports acme_shared, which pods do not get, because it is in"
-        " shared/src/acme_shared on this machine: move it into src/churn, or publish it as a"
-        " package",
+        " shared/src/acme_shared on this machine: move it into src/churn, publish it as a package,"
+        " or send it along by Metaflow's @package_sources",
         "flows/score.py imports churn_plots, which pods do not get, because it is in"
-        " src/churn_plots.py on this machine: move it into src/churn, or publish it as a package",
+        " src/churn_plots.py on this machine: move it into src/churn, publish it as a package, or"
+        " send it along by Metaflow's @package_sources",
         "flows/score.py imports nowhere, which is not installed: add the package that has it, by"
         " uv add",
         "flows/score.py imports yaml, which the image lacks, because pyproject.toml does not list"

@@ -65,7 +65,8 @@ def absence(project: Project, module: str, requirements: tuple[str, ...]) -> str
     if folder := next(filter(None, folders.values()), None) or folder_on_path(project, module):
         return (
             f"which pods do not get, because it is in {shown_path(folder)} on this machine: move it"
-            f" into {shown_path(project.source / project.package)}, or publish it as a package"
+            f" into {shown_path(project.source / project.package)}, publish it as a package, or"
+            " send it along by Metaflow's @package_sources"
         )
     if requirements == PINNED:
         return (

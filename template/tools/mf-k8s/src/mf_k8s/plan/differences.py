@@ -106,24 +106,25 @@ def planned_settings(
         if command := step_command(raw.container):
             pods[name]["command"] = Hidden(command)
     annotations = workflow_template["metadata"]["annotations"]
-    started_by = {key: annotations.get(f"metaflow/{key}") for key in ("cron", "triggers")}
+    of_flow = {key: annotations.get(f"metaflow/{key}") for key in ("cron", "triggers")}
+    of_flow["name"] = workflow_template["metadata"]["name"]  # which @project changes
     parameters = {
         f"parameter {parameter['name']}": Hidden(parameter.get("value"))
         for parameter in spec["arguments"]["parameters"]
     }
     whole = workflow_settings(workflow_template)
-    settings = pods | {WORKFLOW: {**started_by, **parameters, **whole}}
+    settings = pods | {WORKFLOW: {**of_flow, **parameters, **whole}}
     return {step: settings[step] for step in steps if step in settings} | settings
 
 
 def step_command(container: Manifest) -> str | None:
     """Return the part of a pod's script that starts a step: the flow's file, and its options.
 
-    Not the @kubernetes that Metaflow itself gives to steps of a plain FlowSpec.
+    Not the @kubernetes and @environment that Metaflow itself gives to steps that have none.
     """
     script = " ".join(container.get("command") or ())
     found = re.search(r"\S*python\S*(?: -\w+)* \S+\.py .*?(?= step )", script)
-    return found and re.sub(r"--with '?kubernetes(:[^']*'|\S*) ", "", found[0])
+    return found and re.sub(r"--with '?(kubernetes|environment)(:[^']*'|\S*) ", "", found[0])
 
 
 def own_variables(container: Mapping[str, Any]) -> dict[str, Hidden]:
