@@ -14,6 +14,8 @@ import yaml
 
 Edits = list[tuple[str, str, str]]
 
+SAME = {"mf_k8s_identity": "identity"}  # of every project that is compared with another
+
 MARKER = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 FLOW = '''"""The team's own flow."""
 
@@ -94,7 +96,7 @@ def commit(folder: Path) -> None:
 def make(template: Path, project: Path, **answers: Any) -> Path:
     """Make a committed project, without trust."""
     how = {"defaults": True, "quiet": True, "unsafe": False}
-    copier.run_copy(str(template), project, data=answers, **how)
+    copier.run_copy(str(template), project, data={**answers, **SAME}, **how)
     git("init", "-q", "-b", "main", cwd=project)
     commit(project)
     return project

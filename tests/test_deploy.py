@@ -19,9 +19,11 @@ from mf_k8s.check.argo_releases import release_problems
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.complete_template import complete_template
 from mf_k8s.deploy.create import reason_not_created
+from mf_k8s.deploy.deployed import must_be_own
 from mf_k8s.deploy.write import Write, if_unchanged, write_all
 from mf_k8s.environments import NO_ENVIRONMENT, Environment
 from mf_k8s.errors import CommandError
+from mf_k8s.ownership import is_own, marks
 from mf_k8s.project import Project
 from mf_k8s.run_create import without_replaced_deletes
 from test_base import s3  # noqa: F401  # a fixture
@@ -136,6 +138,7 @@ def interrupt_reading(api: type[Api], key: str, pid: int, number: int) -> None:
 INTERRUPTED = """
 import json, sys
 from mf_k8s import cli
+from mf_k8s.deploy.deployed import must_be_own
 from mf_k8s.deploy.write import write_all
 print("ready", flush=True)
 requests = json.loads(sys.stdin.readline())
@@ -430,7 +433,9 @@ PROD = {
     "tags": ["team:churn risk"],
     "max_workers": 7,
 }
+OTHER = "churn-model of another"  # the same name, and another identity
 FOREIGN = {  # what nobody may prune: another project's, another branch's, and what has no mark
+    "workflowtemplates/namesakes": (OTHER, {"flow_name": "GoneFlow"}),
     "workflowtemplates/theirs": ("vision", {"flow_name": "GoneFlow"}),
     "workflowtemplates/churnmodel.test.new.goneflow": (
         "churn-model",
@@ -439,7 +444,7 @@ FOREIGN = {  # what nobody may prune: another project's, another branch's, and w
     "workflowtemplates/byhand": ("", {"flow_name": "GoneFlow"}),
     "cronworkflows/theirs": ("vision", {}),
 }
-GONE = {
+GONE = {  # as 0.3.0 has deployed it: without an identity
     "workflowtemplates/churnmodel.prod.goneflow": (
         "churn-model",
         {"flow_name": "GoneFlow", "branch_name": "prod"},
@@ -456,10 +461,13 @@ WITHOUT_PROJECT = {  # of a flow from before it had @project
 def put(api: type[Api], present: dict[str, tuple[str, dict[str, str]]]) -> None:
     """Return the cluster objects: the project that marked each, and Metaflow's annotations."""
     for key, (project, annotations) in present.items():
+        labels = {"mf-k8s/project": project} if project else {}
+        if project == OTHER:
+            labels = {"mf-k8s/project": "churn-model", "mf-k8s/identity": "another"}
         metadata = {
             "name": key.partition("/")[2],
             "namespace": "team-a",
-            "labels": {"mf-k8s/project": project} if project else {},
+            "labels": labels,
             "annotations": {f"metaflow/{name}": text for name, text in annotations.items()},
             "resourceVersion": "1",
         }
@@ -513,6 +521,9 @@ def test_from_first_deploy_to_pruned(project: Path, api: type[Api], deploy: Depl
     name = "churnmodel.prod.helloflow"
     assert {*api.objects} == {f"workflowtemplates/{name}", f"cronworkflows/{name}"}
     template = api.objects[f"workflowtemplates/{name}"]
+    marks = {"mf-k8s/project": "churn-model", "mf-k8s/identity": Project(project, "").identity}
+    assert marks["mf-k8s/identity"] and marks.items() <= template["metadata"]["labels"].items()
+    assert template["spec"]["podMetadata"]["labels"].items() >= marks.items()
     assert template["metadata"]["annotations"]["metaflow/owner"] == "churn-ci"
     assert (template["spec"]["parallelism"], template["spec"]["priority"]) == (7, 3)
     assert "--tag team:churn risk --tag by:hand" in json.dumps(template).replace("'", "")
@@ -529,18 +540,51 @@ def test_from_first_deploy_to_pruned(project: Path, api: type[Api], deploy: Depl
     assert 'write "user": "churn-ci" into environments/prod.json, or give the token' in output
     assert json.dumps(api.objects) == before
 
-    environment.write_text(json.dumps(PROD))
+    environment.write_text(json.dumps(PROD | {"user": "carol"}))  # on the first one's machine
     hello = project / "flows/hello.py"
     hello.write_text(hello.read_text().replace("@schedule(hourly=True)\n", ""))
     put(api, GONE | WITHOUT_PROJECT | FOREIGN)
     code, output = deploy("--env", "prod", "--prune", "--yes", METAFLOW_BRANCH="ann")
     assert code == 0, output
     assert "environments/prod.json overrides your own METAFLOW_USER, METAFLOW_BRANCH\n" in output
+    assert f"\n{name} was deployed by the user churn-ci, and becomes carol's\n" in output
     assert {*api.objects} == {f"workflowtemplates/{name}", *FOREIGN}
     assert "deleted          WorkflowTemplate churnmodel.prod.goneflow\n" in output
     assert "deleted          CronWorkflow churnmodel.prod.goneflow\n" in output
     assert "deleted          CronWorkflow helloflow\n" in output
     assert "deleted          Sensor churnmodel-prod-goneflow\n" in output
+
+
+def test_a_namesake_is_another_project(api: type[Api], tmp_path: Path) -> None:
+    """What has no identity, as of 0.3.0, is everybody's of that name, on either side."""
+    template = {"metadata": {"name": "train", "namespace": "team-a"}}
+    project = Project(tmp_path, "churn_model")
+    answers = tmp_path / ".copier-answers.yml"
+    for labels, message in (
+        ({"mf-k8s/project": "churn-model"}, ""),
+        ({"mf-k8s/project": "churn-model", "mf-k8s/identity": "mine"}, ""),
+        ({"mf-k8s/project": "vision", "mf-k8s/identity": "theirs"}, "the project vision: give"),
+        (
+            {"mf-k8s/project": "churn-model", "mf-k8s/identity": "theirs"},
+            "another project of the name churn-model: give this flow another class name, or another"
+            " name in @project; or, if the two are one, write `mf_k8s_identity: theirs` into"
+            " .copier-answers.yml",
+        ),
+    ):
+        answers.write_text("image: a:1\n# Why\nmf_k8s_identity: mine\n")
+        present = {"metadata": {"name": "train", "labels": labels}}
+        api.objects["workflowtemplates/train"] = present
+        if message:
+            with pytest.raises(CommandError) as stopped:
+                must_be_own(project, [template])
+            assert f"WorkflowTemplate train in namespace team-a belongs to {message}" in str(
+                stopped.value
+            )
+        else:
+            must_be_own(project, [template])
+        assert is_own(present, marks(project), "") == (not message)
+        answers.unlink()
+        assert is_own(present, marks(project), "") == (labels["mf-k8s/project"] != "vision")
 
 
 def test_a_branch_must_be_chosen(project: Path, api: type[Api], deploy: Deploy) -> None:

@@ -144,6 +144,9 @@ def test_a_long_name(first: Path, rendered: Path) -> None:
 def test_what_is_rendered(rendered: Path) -> None:
     """All that the flow needs but its namespace, its Secrets and its claims."""
     manifests = {name: yaml.safe_load(text) for name, text in contents(rendered).items()}
+    identity = yaml.safe_load((rendered.parent / ".copier-answers.yml").read_text())[
+        "mf_k8s_identity"
+    ]
     kustomization = manifests.pop("kustomization.yaml")
     assert kustomization["resources"] == sorted(manifests)
     assert {*manifests} == {
@@ -156,7 +159,7 @@ def test_what_is_rendered(rendered: Path) -> None:
     }
     for name, manifest in manifests.items():
         assert manifest["metadata"]["namespace"] == "team-a"
-        of_project = {"mf-k8s/project": "churn-model"}
+        of_project = {"mf-k8s/project": "churn-model", "mf-k8s/identity": identity}
         is_shared = name == "serviceaccount-metaflow.yaml"  # by other projects
         labels = manifest["metadata"].get("labels", {})
         assert (of_project.items() <= labels.items()) != is_shared

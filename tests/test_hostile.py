@@ -27,6 +27,7 @@ from conftest import FIGURES, how_many
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 from questions import FREE_TEXT
+from teams import SAME
 
 EXAMPLES = how_many("EXAMPLES", 560, 2800)
 
@@ -148,7 +149,7 @@ def copy(template: Path, tmp_path_factory: Any) -> Iterator[Callable[..., dict[s
 
     def copy(**changed: Any) -> dict[str, str]:
         project = source / str(next(copies))
-        data = HARMLESS | changed
+        data = HARMLESS | changed | SAME
         try:
             copier.run_copy(
                 str(source / "of"), project, data=data, defaults=True, quiet=True, unsafe=False

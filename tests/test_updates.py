@@ -14,6 +14,7 @@ import teams
 import yaml
 from conftest import ADVANCED, EXAMPLE, FIGURES, K8S, ROOT, UV, how_many
 from copier.errors import UserMessageError
+from mf_k8s.project import Project
 from teams import answers_of, commit, conflicts, git, lost, make, tree, update
 
 COPIER = Path(sys.executable).with_name("copier")
@@ -195,6 +196,39 @@ def repeat(project: Path) -> None:
     update(project)
 
 
+def identity(project: Path) -> str:
+    """Return what tells a project from others of its name."""
+    found = Project(project, "churn_model").identity
+    assert answers_of(project).get("mf_k8s_identity", "") == found
+    return found
+
+
+def test_each_copy_has_an_identity_of_its_own(source, tmp_path, copy):
+    """An update makes one for a project that has none, as 0.3.0's, and keeps it after that."""
+    project, other = (copy(tmp_path / name / "churn-model", **EXAMPLE) for name in "ab")
+    assert {*tree(project).items()} ^ {*tree(other).items()} == {
+        (name, tree(folder)[name])
+        for name in (".copier-answers.yml",)
+        for folder in (project, other)
+    }
+    assert re.fullmatch("[a-z]{12}", identity(project))
+    assert identity(project) != identity(other)
+
+    project = make(source, tmp_path / "old", **EXAMPLE)
+    answers = project / ".copier-answers.yml"
+    answers.write_text(re.sub("(?m)^mf_k8s_identity: .*\n", "", answers.read_text()))
+    commit(project)
+    assert identity(project) == ""
+    update(project, copier.VcsRef.CURRENT)
+    made = identity(project)
+    assert re.fullmatch("[a-z]{12}", made)
+    assert git("status", "--porcelain", cwd=project) == " M .copier-answers.yml\n"
+    commit(project)
+    update(project, copier.VcsRef.CURRENT, cpu="2")
+    assert identity(project) == made
+    assert conflicts(project) == []
+
+
 def test_check_update_says_the_truth(source, project):
     def ends_with() -> int:
         command = [COPIER, "check-update", "--quiet"]
@@ -236,7 +270,7 @@ def test_oldest_and_newest_copier(source, tmp_path, version):
     FIGURES[f"updates with {version}"] = version_line.strip()
     if "==" in version:
         assert version_line.split() == ["copier", MINIMUM]
-    data = [f"--data={key}={value}" for key, value in EXAMPLE.items()]
+    data = [f"--data={key}={value}" for key, value in {**EXAMPLE, **teams.SAME}.items()]
     with_version("copy", "--quiet", "--defaults", *data, source, "theirs", cwd=tmp_path)
     ours, theirs = make(source, tmp_path / "ours", **EXAMPLE), tmp_path / "theirs"
     assert without_types(theirs) == without_types(ours)

@@ -19,6 +19,7 @@ from .errors import CommandError
 CONTRACT = 1
 TABLE = "mf-k8s"  # [tool.mf-k8s] in the project's pyproject.toml
 FLOWS = ("flows/**/*.py",)
+IDENTITY = re.compile(r"^mf_k8s_identity: (\w+)$", re.MULTILINE)
 UPDATE_TOOL = "run `uv sync --upgrade-package mf-k8s`"
 
 
@@ -33,6 +34,17 @@ class Project:
     @property
     def name(self) -> str:
         return self.package.replace("_", "-")
+
+    @property
+    def identity(self) -> str:
+        """Return what tells the project from others of its name: `copier copy` has made it.
+
+        It is empty until a project of template 0.3.0 is updated, and without the template.
+        """
+        for file in sorted(self.root.glob(".copier-answers*.yml")):
+            if found := IDENTITY.search(file.read_text(encoding="utf-8", errors="replace")):
+                return found[1]
+        return ""
 
     @property
     def config_file(self) -> Path:

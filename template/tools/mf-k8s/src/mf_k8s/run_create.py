@@ -24,7 +24,7 @@ class Job(TypedDict):
 
     file: str  # of the flow
     requests_file: str  # where the result goes
-    project: str  # the name that all is marked with
+    labels: dict[str, str]  # that all is marked with
     shared: dict[str, Any]  # the settings that all pods have in common
     workflow: dict[str, Any]  # [workflow] of k8s.toml
     options: list[str]  # before Metaflow's command
@@ -51,7 +51,7 @@ def run_create(job: Job, send: Send) -> None:
                     arguments["body"] = complete_template(
                         arguments["body"], job["shared"], job["workflow"]
                     )
-                mark(arguments["body"], job["project"])
+                mark(arguments["body"], job["labels"])
             answer = send(method, this, **arguments)
             requests.append((f"{verb}_namespaced_custom_object", arguments))
             return answer

@@ -11,7 +11,7 @@ from ..config import Config, read_config, step_settings
 from ..environments import metaflow_setting
 from ..expected_pods import expected_pods
 from ..metaflow_defaults import MetaflowDefault, origins, read_metaflow_defaults
-from ..ownership import annotation, is_own
+from ..ownership import annotation, is_own, marks
 from ..project import Project
 from ..read_pods import (
     WORKFLOW,
@@ -137,13 +137,14 @@ def own_objects(cluster: OnCluster, project: Project, result: CompiledFile) -> O
     """Return what a namespace has of one flow; another project may have a flow of its name."""
     assert result.flow and result.template
     flow, metaflow_project = result.flow["name"], annotation(result.template, "project_name")
+    labels = marks(project)
 
     def own(manifests: Sequence[Manifest]) -> list[Manifest]:
         return [
             manifest
             for manifest in manifests
             if annotation(manifest, "flow_name") == flow
-            and is_own(manifest, project, metaflow_project)
+            and is_own(manifest, labels, metaflow_project)
         ]
 
     return OnCluster(cluster.namespace, own(cluster.templates), own(cluster.pods))

@@ -13,7 +13,8 @@ from ..progress import stage
 from ..project import find_project
 from ..read_pods import WORKFLOW
 from .branch import with_options
-from .create import change_by, compile_to_deploy, deploy_flows, files_to_deploy, must_match
+from .create import compile_to_deploy, deploy_flows, files_to_deploy, must_match
+from .deployed import change_by
 from .prune import delete_obsolete, find_obsolete, object_name
 
 

@@ -14,15 +14,13 @@ from ..check.compare import check_flows, name_clashes
 from ..check.live import check_live
 from ..check.report import Report
 from ..check.show import show_reports
-from ..cluster_api import ARGO, list_objects
 from ..compile_flows import CompiledFile, compile_flows
 from ..config import read_config, shared_settings
 from ..environments import NO_ENVIRONMENT, Environment
 from ..errors import CommandError
 from ..flow_files import starts_flow
 from ..metaflow_defaults import read_metaflow_defaults, with_defaults
-from ..ownership import owner
-from ..plan.differences import Plan, differences, planned_settings
+from ..ownership import marks
 from ..programs import UTF_8
 from ..progress import print_line, stage
 from ..project import Project, shown_path
@@ -30,6 +28,7 @@ from ..read_pods import Manifest
 from ..run_create import Request, workflow_templates
 from .branch import must_choose_branch, must_keep_apart
 from .datastore import must_have_datastore
+from .deployed import must_be_own
 from .write import write_all
 
 # `schedules` is the only schedule key that Argo 4 accepts; Argo 3.6 and later know it too.
@@ -116,7 +115,7 @@ def create_requests(
             f" {project.config_file.name} set the same limit: keep one of them"
         )
     job = {
-        "project": project.name,
+        "labels": marks(project),
         "shared": with_defaults(shared_settings(config), read_metaflow_defaults(on_argo=True)),
         "workflow": workflow,
         "create_options": options,
@@ -176,26 +175,6 @@ def must_be_complete(
             print_line(f"{report.title}: {note}")
 
 
-def must_be_own(project: Project, templates: Sequence[Manifest]) -> None:
-    """Raise CommandError if a WorkflowTemplate would replace that of another project."""
-    namespace = templates[0]["metadata"]["namespace"]
-    deployed = deployed_templates(namespace)
-    for template in templates:
-        name = template["metadata"]["name"]
-        other = owner(deployed.get(name, {"metadata": {}}))
-        if other not in ("", project.name):
-            raise CommandError(
-                f"WorkflowTemplate {name} in namespace {namespace} belongs to the project {other}:"
-                f' give this flow another class name, or @project(name="{project.package}")'
-            )
-
-
-def deployed_templates(namespace: str) -> dict[str, Manifest]:
-    """Return the WorkflowTemplates of a namespace by their names."""
-    listed = list_objects(f"{ARGO}/{namespace}/workflowtemplates")
-    return {manifest["metadata"]["name"]: manifest for manifest in listed}
-
-
 def reason_not_created(file: str, output: str, environment: Environment) -> str:
     """Return why Metaflow's create has failed, in one line."""
     if deployer := DEPLOYED_BY.search(output):
@@ -224,11 +203,3 @@ def must_match(reports: Iterable[Report]) -> None:
     show_reports(different, markdown=False)
     for report in different:
         raise CommandError(report.error or f"{report.title} does not match k8s.toml")
-
-
-def change_by(template: Manifest) -> Plan:
-    """Return what a WorkflowTemplate would change of the deployed one of its name."""
-    name, namespace = (template["metadata"][key] for key in ("name", "namespace"))
-    deployed = deployed_templates(namespace)
-    old = {name: planned_settings(deployed[name])} if name in deployed else {}
-    return differences(old, {name: planned_settings(template)}, "the cluster")

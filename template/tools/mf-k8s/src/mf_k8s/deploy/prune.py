@@ -7,7 +7,7 @@ from typing import Any
 from ..cluster_api import ARGO, list_objects
 from ..environments import metaflow_setting
 from ..errors import CommandError
-from ..ownership import LABEL, annotation
+from ..ownership import PROJECT, annotation, foreign_marks, marks
 from ..project import Project
 from ..read_pods import Manifest
 from ..run_create import Request
@@ -52,13 +52,14 @@ def labelled(project: Project, namespace: str, plural: str) -> list[dict[str, An
     kinds = {"workflowtemplates": "WorkflowTemplate", "cronworkflows": "CronWorkflow"}
     try:
         found = list_objects(
-            f"{ARGO}/{namespace}/{plural}", labelSelector=f"{LABEL}={project.name}"
+            f"{ARGO}/{namespace}/{plural}", labelSelector=f"{PROJECT}={project.name}"
         )
     except CommandError as error:
         if plural == "sensors" and getattr(error.__cause__, "status", 0) == 404:
             return []  # few clusters have Argo Events
         raise
-    return [{"kind": kinds.get(plural, "Sensor"), **manifest} for manifest in found]
+    own = [manifest for manifest in found if not foreign_marks(manifest, marks(project))]
+    return [{"kind": kinds.get(plural, "Sensor"), **manifest} for manifest in own]
 
 
 def object_name(manifest: Manifest) -> str:

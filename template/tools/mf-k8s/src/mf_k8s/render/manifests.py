@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ..compile_flows import CompiledFile
-from ..ownership import mark
+from ..ownership import mark, marks
 from ..project import Project
 from ..rbac import EXECUTOR_ROLE, accounts
 from ..read_pods import Manifest, workflow_pods
@@ -81,7 +81,7 @@ def rights_of_pods(
         if manifest["kind"] == "ServiceAccount":
             manifest["metadata"]["annotations"] = KEPT_BY_ARGO_CD
         else:
-            mark(manifest, project.name)
+            mark(manifest, marks(project))
     return manifests
 
 

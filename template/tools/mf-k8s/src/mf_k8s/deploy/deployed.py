@@ -1,0 +1,61 @@
+"""What is deployed already: whose it is, and what a deploy changes of it."""
+
+from collections.abc import Mapping, Sequence
+
+from ..cluster_api import ARGO, list_objects
+from ..errors import CommandError
+from ..ownership import IDENTITY, PROJECT, annotation, foreign_marks, marks
+from ..plan.differences import Plan, differences, planned_settings
+from ..progress import print_line
+from ..project import Project
+from ..read_pods import Manifest
+
+
+def deployed_templates(namespace: str) -> dict[str, Manifest]:
+    """Return the WorkflowTemplates of a namespace by their names."""
+    listed = list_objects(f"{ARGO}/{namespace}/workflowtemplates")
+    return {manifest["metadata"]["name"]: manifest for manifest in listed}
+
+
+def must_be_own(project: Project, templates: Sequence[Manifest]) -> None:
+    """Raise CommandError if a WorkflowTemplate would replace that of another project.
+
+    Print a line for each that another user has deployed. Metaflow lets whoever has its production
+    token replace it, and keeps the token on each machine that has deployed it.
+    """
+    namespace = templates[0]["metadata"]["namespace"]
+    deployed = deployed_templates(namespace)
+    for template in templates:
+        name = template["metadata"]["name"]
+        if name not in deployed:
+            continue
+        if foreign := foreign_marks(deployed[name], marks(project)):
+            raise CommandError(
+                f"WorkflowTemplate {name} in namespace {namespace} belongs to"
+                f" {other_project(project, foreign)}"
+            )
+        before, now = annotation(deployed[name], "owner"), annotation(template, "owner")
+        if before and before != now:
+            print_line(f"{name} was deployed by the user {before}, and becomes {now}'s")
+
+
+def other_project(project: Project, foreign: Mapping[str, str]) -> str:
+    """Return whose an object with these foreign marks is, and what to do."""
+    if PROJECT in foreign:
+        return (
+            f"the project {foreign[PROJECT]}: give this flow another class name, or"
+            f' @project(name="{project.package}")'
+        )
+    return (
+        f"another project of the name {project.name}: give this flow another class name, or another"
+        " name in @project; or, if the two are one, write"
+        f" `mf_k8s_identity: {foreign[IDENTITY]}` into .copier-answers.yml"
+    )
+
+
+def change_by(template: Manifest) -> Plan:
+    """Return what a WorkflowTemplate would change of the deployed one of its name."""
+    name, namespace = (template["metadata"][key] for key in ("name", "namespace"))
+    deployed = deployed_templates(namespace)
+    old = {name: planned_settings(deployed[name])} if name in deployed else {}
+    return differences(old, {name: planned_settings(template)}, "the cluster")
