@@ -174,6 +174,7 @@ def write_kubeconfig(file: Path, port: int) -> Path:
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
     """Serve an empty Kubernetes API, to which KUBECONFIG and its context `fake` lead."""
     Api.objects, Api.tried, Api.refused, Api.lost = {}, [], set(), set()
+    Api.has_reviews, Api.lacking = True, set()
     Api.has_argo, Api.logged_in, Api.is_anonymous, Api.has_gateway = True, True, False, False
     Api.refusal = 400, "the name is taken"
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)

@@ -18,11 +18,13 @@ class Api(BaseHTTPRequestHandler):
 
     objects: dict[str, dict[str, Any]] = {}
     tried: list[dict[str, Any]] = []
+    lacking: set[str] = set()  # rights of its user, like `create sensors`
     refused: set[str] = set()  # names that cannot be written
     refusal = 400, "the name is taken"  # their status and message
     lost: set[str] = set()  # those that are written, and whose answer does not arrive
     has_gateway = False  # which answers then, with an error of its own
     has_argo = True
+    has_reviews = True  # of its user's rights
     logged_in = True
     is_anonymous = False  # as for a kubeconfig whose program for credentials fails
     version = 0
@@ -73,8 +75,17 @@ class Api(BaseHTTPRequestHandler):
             self.answer(403, {"message": 'User "system:anonymous" cannot create resource'})
         elif self.url.path.endswith("/selfsubjectreviews"):
             self.answer(201, {"status": {"userInfo": {"username": "ann@example.com"}}})
+        elif self.url.path.endswith("/selfsubjectaccessreviews"):
+            self.review()
         else:
             self.store(must_be_new=True)
+
+    def review(self) -> None:
+        text = self.rfile.read(int(self.headers["Content-Length"]))
+        right = json.loads(text)["spec"]["resourceAttributes"]
+        assert (right["group"], right["namespace"]) == ("argoproj.io", "team-a")
+        allowed = f"{right['verb']} {right['resource']}" not in self.lacking
+        self.answer(201 if self.has_reviews else 404, {"status": {"allowed": allowed}})
 
     def do_PUT(self) -> None:
         self.store(must_be_new=False)

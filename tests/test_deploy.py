@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,14 +17,17 @@ import pytest
 from conftest import K8S
 from kubernetes_api import Api
 from mf_k8s.check.argo_releases import release_problems
-from mf_k8s.compile_flows import compile_flows
+from mf_k8s.compile_flows import CompiledFile, compile_flows
 from mf_k8s.complete_template import complete_template
+from mf_k8s.deploy import ask_datastore, create
 from mf_k8s.deploy.create import reason_not_created
 from mf_k8s.deploy.deployed import must_be_own
+from mf_k8s.deploy.rights import must_be_allowed, must_be_allowed_to_start
 from mf_k8s.deploy.write import Write, if_unchanged, write_all
 from mf_k8s.environments import NO_ENVIRONMENT, Environment
 from mf_k8s.errors import CommandError
 from mf_k8s.ownership import is_own, marks
+from mf_k8s.place import Place
 from mf_k8s.project import Project
 from mf_k8s.run_create import without_replaced_deletes
 from test_base import s3  # noqa: F401  # a fixture
@@ -139,6 +143,7 @@ INTERRUPTED = """
 import json, sys
 from mf_k8s import cli
 from mf_k8s.deploy.deployed import must_be_own
+from mf_k8s.deploy.rights import must_be_allowed, must_be_allowed_to_start
 from mf_k8s.deploy.write import write_all
 print("ready", flush=True)
 requests = json.loads(sys.stdin.readline())
@@ -585,6 +590,112 @@ def test_a_namesake_is_another_project(api: type[Api], tmp_path: Path) -> None:
         assert is_own(present, marks(project), "") == (not message)
         answers.unlink()
         assert is_own(present, marks(project), "") == (labels["mf-k8s/project"] != "vision")
+
+
+PLACE = Place("https://a", "fake", "team-a", "ann")
+
+
+def test_missing_rights_are_named(api: type[Api], deploy: Deploy) -> None:
+    """All at once and before anything is compiled; where the cluster does not say, it goes on."""
+    api.lacking = {"create workflowtemplates", "update workflowtemplates", "get cronworkflows"}
+    code, output = deploy("--env", "prod")
+    assert code == 2
+    assert output.splitlines()[-1] == (
+        "k8s: your account ann@example.com lacks rights in namespace team-a that this deploy needs:"
+        " create, update workflowtemplates.argoproj.io; get cronworkflows.argoproj.io. Ask for a"
+        " Role there that has them"
+    )
+    assert not [line for line in output.splitlines() if line.startswith("compile ")]
+    must_be_allowed(PLACE, {"sensors": ["create"]})
+    api.has_reviews = False
+    must_be_allowed(PLACE, {"cronworkflows": ["get"]})
+
+
+def test_rights_to_start_flows_are_asked_where_they_do(api: type[Api]) -> None:
+    """By time and by events, which the compiled flow says."""
+    metadata = {"metaflow/cron": "0 * * * ? *"}, {"metaflow/triggers": "[]"}, {}
+    by_time, by_events, by_hand = (
+        CompiledFile(Path("a.py"), [], None, "", None, {"metadata": {"annotations": annotations}})
+        for annotations in metadata
+    )
+    api.lacking = {"update cronworkflows", "create sensors"}
+    must_be_allowed_to_start(PLACE, [by_hand])
+    with pytest.raises(CommandError, match="needs: update cronworkflows.argoproj.io. Ask"):
+        must_be_allowed_to_start(PLACE, [by_hand, by_time])
+    with pytest.raises(CommandError, match="needs: create sensors.argoproj.io. Ask"):
+        must_be_allowed_to_start(PLACE, [by_events])
+
+
+NO_CREDENTIALS = {
+    **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ""),
+    "AWS_EC2_METADATA_DISABLED": "true",  # of a machine in AWS
+    "HOME": "/nowhere",
+}
+
+
+def test_a_deploy_without_credentials_ends(api: type[Api], deploy: Deploy) -> None:
+    """Metaflow tries for half an hour. Nothing is compiled, and it says what was looked for."""
+    code, output = deploy("--env", "prod", "--dry-run", **NO_CREDENTIALS)
+    assert code == 2
+    assert output.splitlines()[-1] == (
+        "k8s: cannot use the datastore s3://bucket/metaflow: there are no AWS"
+        " credentials (credentials: none, profile default): log in, name a profile in"
+        " AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    )
+    assert not [line for line in output.splitlines() if line.startswith("compile ")]
+    assert api.tried == []
+
+
+def test_why_a_bucket_cannot_be_used(
+    s3: dict[str, str],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """One that is there, one that is not, nobody at the address, and a server that is silent."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setitem(ask_datastore.BRIEFLY, "read_timeout", 0.3)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text(
+        "[profile acme]\naws_access_key_id = a\naws_secret_access_key = sesame\n"
+    )
+    monkeypatch.setenv("AWS_PROFILE", "acme")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3["METAFLOW_S3_ENDPOINT_URL"])
+    assert ask_datastore.ask("s3", "s3://bucket/metaflow") == ""
+    by_profile = " (credentials: config-file, profile acme)"
+    assert ask_datastore.ask("s3", "s3://gone") == (
+        f"NoSuchBucket: The specified bucket does not exist{by_profile}"
+    )
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
+        assert ask_datastore.ask("s3", "s3://bucket/metaflow") == (
+            f'Could not connect to the endpoint URL: "{address}/bucket"{by_profile}'
+        )
+        silent.listen()
+        assert ask_datastore.ask("s3", "s3://bucket/metaflow") == (
+            f'Read timeout on endpoint URL: "{address}/bucket"{by_profile}'
+        )
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    assert ask_datastore.ask("s3", "s3://bucket") == "The config profile (gone) could not be found"
+
+
+def test_waiting_for_metaflow_has_an_end(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import time\nprint('S3 operation failed, retrying', flush=True)\ntime.sleep(60)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(create, "LIMIT", 1)
+    flow: Any = {"name": "HelloFlow"}
+    compiled = CompiledFile(Path("hello.py"), [], None, "", flow, {})
+    with pytest.raises(CommandError) as stopped:
+        create.create_flow(Project(example, "churn_model"), compiled, {}, NO_ENVIRONMENT, ["slow"])
+    assert str(stopped.value) == (
+        "hello.py: Metaflow's create did not end within 1 seconds: S3 operation failed, retrying"
+    )
 
 
 def test_a_branch_must_be_chosen(project: Path, api: type[Api], deploy: Deploy) -> None:

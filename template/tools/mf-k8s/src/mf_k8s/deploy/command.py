@@ -14,8 +14,10 @@ from ..project import find_project
 from ..read_pods import WORKFLOW
 from .branch import with_options
 from .create import compile_to_deploy, deploy_flows, files_to_deploy, must_match
+from .datastore import datastore_asked
 from .deployed import change_by
 from .prune import delete_obsolete, find_obsolete, object_name
+from .rights import OF_EACH_DEPLOY, OF_PRUNE, must_be_allowed, must_be_allowed_to_start
 
 
 def deploy(
@@ -48,9 +50,14 @@ def deploy(
     environment = apply_environment(project, env)
     files = files_to_deploy(project, flows or ())
     environment = with_options(environment, context.obj or ())
-    place = find_place()
-    print(f"{'cluster':<16} {place}", flush=True)
+    with datastore_asked(project.root):
+        place = find_place()
+        print(f"{'cluster':<16} {place}", flush=True)
+        must_be_allowed(place, OF_EACH_DEPLOY)
+        if prune and yes:
+            must_be_allowed(place, OF_PRUNE)
     compiled = compile_to_deploy(project, files, environment)
+    must_be_allowed_to_start(place, compiled)
     with stage("dry run" if dry_run else "deploy") as deploying:
         templates = deploy_flows(project, compiled, dry_run, environment)
         names = [template["metadata"]["name"] for template in templates]

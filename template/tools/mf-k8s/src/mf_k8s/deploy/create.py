@@ -33,6 +33,7 @@ from .write import write_all
 
 # `schedules` is the only schedule key that Argo 4 accepts; Argo 3.6 and later know it too.
 USE_SCHEDULES = {"METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1"}
+LIMIT = 600  # seconds of Metaflow's create of a flow; more where it resolves and uploads packages
 NO_FLOW = "starts no flow, so there is nothing to deploy"
 EVENTS = re.compile(r"setting\s+(METAFLOW_ARGO_EVENTS_\w+)")  # in its _compile_sensor
 DEPLOYED_BY = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
@@ -146,17 +147,25 @@ def create_flow(
         own = {"file": str(flow.file), "requests_file": str(requests_file), "options": flow.options}
         module, *more = script
         command = [sys.executable, "-P", "-m", module, json.dumps(job | own), *more]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            cwd=project.root,
-            env=os.environ | USE_SCHEDULES | UTF_8,
-        )
+        resolves = any("--environment" in option for option in flow.options)
+        limit = LIMIT * 6 if resolves else LIMIT
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                cwd=project.root,
+                env=os.environ | USE_SCHEDULES | UTF_8,
+                timeout=limit,
+            )
+        except subprocess.TimeoutExpired as late:
+            output = b"".join(filter(None, (late.stdout, late.stderr))).decode(errors="replace")
+            raise CommandError(
+                f"{file}: Metaflow's create did not end within {limit} seconds:"
+                f" {last_lines(output) or 'it printed nothing'}"
+            ) from None
         if done.returncode:
-            reason = reason_not_created(file, done.stdout + done.stderr, environment)
-            raise CommandError(f"{file}: {reason}")
+            output = (done.stdout + done.stderr).decode(errors="replace")
+            raise CommandError(f"{file}: {reason_not_created(file, output, environment)}")
         requests: list[Request] = json.loads(requests_file.read_text(encoding="utf-8"))
         return requests
 
@@ -193,6 +202,10 @@ def reason_not_created(file: str, output: str, environment: Environment) -> str:
             f"@trigger needs {variable[1]}: write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE,"
             f" _SERVICE_ACCOUNT and _WEBHOOK_URL into {place}"
         )
+    return last_lines(output)
+
+
+def last_lines(output: str) -> str:
     lines = [line.strip() for line in output.splitlines()]
     return " ".join(list(filter(None, lines))[-4:])
 

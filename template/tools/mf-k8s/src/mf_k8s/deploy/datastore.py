@@ -1,11 +1,17 @@
-"""The datastore of a deployed flow, which its pods must reach."""
+"""The datastore of a deployed flow, which its pods must reach, and who deploys, too."""
 
-from collections.abc import Iterable
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from ..compile_flows import CompiledFile
 from ..environments import Environment, metaflow_setting
 from ..errors import CommandError
+from .ask_datastore import CANNOT_BE_USED
 
+LIMIT = 40  # seconds, in which Metaflow is imported, too
 ROOTS = {"s3": "s3://bucket/folder", "gs": "gs://bucket/folder", "azure": "container/folder"}
 
 
@@ -23,3 +29,29 @@ def must_have_datastore(environment: Environment, compiled: Iterable[CompiledFil
         )
     if kind in ROOTS and not metaflow_setting(root.removeprefix("METAFLOW_")):
         raise CommandError(f"{where} has no {root}: set it, to a folder like {ROOTS[kind]}")
+
+
+@contextlib.contextmanager
+def datastore_asked(folder: Path) -> Iterator[None]:
+    """Ask the datastore while the body runs; then raise CommandError if it cannot be used.
+
+    `folder` is where Metaflow starts to look for a project's own configuration.
+    """
+    kind = metaflow_setting("DEFAULT_DATASTORE")
+    root = metaflow_setting(f"DATASTORE_SYSROOT_{kind.upper()}")
+    if kind not in ROOTS or not root:
+        yield  # must_have_datastore says it, or a flow's options name another
+        return
+    command = [sys.executable, "-P", "-m", "mf_k8s.deploy.ask_datastore", kind, root]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder, text=True
+    ) as process:
+        try:
+            yield
+            reason, _ = process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            reason = f"no answer within {LIMIT} seconds: check the network, and your login"
+        finally:
+            process.kill()
+    if process.returncode == CANNOT_BE_USED or reason.startswith("no answer"):
+        raise CommandError(f"cannot use the datastore {root}: {reason.strip()}")

@@ -14,6 +14,7 @@ from ..deploy.create import (
     files_to_deploy,
     must_be_complete,
 )
+from ..deploy.datastore import datastore_asked
 from ..environments import read_environment, use_only_environment
 from ..errors import CommandError
 from ..kind.environment import use_cluster
@@ -109,6 +110,9 @@ def render_flows(
         environment = with_options(environment, rendering.options)
         must_need_no_secret(environment)
         files = files_to_deploy(project, [str(project.root / flow) for flow in rendering.flows])
+        if upload:
+            with datastore_asked(Path(folder)):
+                pass
         compiled = compile_to_deploy(project, files, environment)
         with stage("render") as rendered:
             os.environ["PYTHONHASHSEED"] = "0"  # Metaflow puts parameters of events into sets

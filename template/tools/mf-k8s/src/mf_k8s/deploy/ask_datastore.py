@@ -1,0 +1,106 @@
+"""Asks the datastore that Metaflow is configured with for one name in it. A script.
+
+It prints why the datastore cannot be used, and ends with code 3 then. Where it cannot tell, as
+without the right to list, it ends with 0: Metaflow's create finds out.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+CANNOT_BE_USED = 3
+# Metaflow tries again for half an hour, 60 seconds each time (aws_retry in s3util.py).
+BRIEFLY = {
+    "connect_timeout": 3,
+    "read_timeout": 5,
+    "retries": {"total_max_attempts": 2, "mode": "standard"},
+}
+# Of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html: no other try helps.
+FATAL = {
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "NoSuchBucket",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+}
+LOG_IN = "log in, name a profile in AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+CLIENTS = ("azure.", "google.", "requests.")  # whose errors say why there is no answer
+
+
+def ask_s3(bucket: str, folder: str) -> str:
+    """Return why a bucket of S3 cannot be used, with the credentials that were; empty if it can."""
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+    from metaflow.metaflow_config import DATATOOLS_CLIENT_PARAMS, DATATOOLS_SESSION_VARS
+    from metaflow.plugins.aws.aws_client import get_aws_client
+
+    own = DATATOOLS_CLIENT_PARAMS.get("config") or {}
+    config = (Config(**own) if isinstance(own, Mapping) else own).merge(Config(**BRIEFLY))
+    parameters = {**DATATOOLS_CLIENT_PARAMS, "config": config}
+    try:
+        client = get_aws_client("s3", session_vars=DATATOOLS_SESSION_VARS, client_params=parameters)
+        client.list_objects_v2(Bucket=bucket, Prefix=folder, MaxKeys=1)
+    except NoCredentialsError:
+        return f"there are no AWS credentials{credentials()}: {LOG_IN}"
+    except BotoCoreError as error:
+        return re.sub(r'\?[^"]*', "", str(error)) + credentials()  # without a URL's query
+    except ClientError as error:
+        details = error.response["Error"]
+        if details["Code"] in FATAL:
+            return f"{details['Code']}: {details.get('Message', '')}{credentials()}"
+    return ""
+
+
+def credentials() -> str:
+    """Return which credentials boto3 uses, in brackets; never themselves."""
+    from boto3 import Session
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        session = Session()
+        found = session.get_credentials()
+    except BotoCoreError:
+        return ""  # the profile is what was wrong
+    if found and found.method == "env":
+        return " (credentials: AWS_ACCESS_KEY_ID)"
+    return f" (credentials: {found.method if found else 'none'}, profile {session.profile_name})"
+
+
+def ask_gs(bucket: str, folder: str) -> str:
+    from metaflow.plugins.gcp.gs_storage_client_factory import get_gs_storage_client
+
+    client: Any = get_gs_storage_client()
+    next(iter(client.list_blobs(bucket, prefix=folder, max_results=1, timeout=5, retry=None)), None)
+    return ""
+
+
+def ask_azure(container: str, _folder: str) -> str:
+    from metaflow.plugins.azure.blob_service_client_factory import get_azure_blob_service_client
+
+    client: Any = get_azure_blob_service_client()
+    client.get_container_client(container).get_container_properties(timeout=5)
+    return ""
+
+
+ASK: dict[str, Callable[[str, str], str]] = {"s3": ask_s3, "gs": ask_gs, "azure": ask_azure}
+
+
+def ask(kind: str, root: str) -> str:
+    """Return why a datastore cannot be used; empty if it can, or if that cannot be told."""
+    container, _, folder = root.partition("://")[2].partition("/")
+    if "://" not in root:  # as of Azure
+        container, _, folder = root.partition("/")
+    try:
+        return ASK[kind](container, folder)
+    except Exception as error:
+        status = getattr(error, "status_code", getattr(error, "code", None))
+        is_answer = type(error).__module__.startswith(CLIENTS) and status != 403
+        return " ".join(f"{type(error).__name__}: {error}".split()) if is_answer else ""
+
+
+if __name__ == "__main__":
+    if problem := ask(*sys.argv[1:]):
+        print(problem)
+        sys.exit(CANNOT_BE_USED)
