@@ -419,6 +419,19 @@ def test_what_events_need_is_named() -> None:
     )
 
 
+def test_a_reason_begins_with_its_sentence() -> None:
+    """Not in the middle of what Metaflow has printed before; a traceback is cut to its end."""
+    output = (
+        "The namespace of this production flow is\n    production:mfprj-a-0-b\n"
+        "    when deploying this flow to Argo Workflows for the first time.\n"
+        '    See "Organizing Results" at https://docs.metaflow.org/ for more.\n\n'
+        "    Argo Workflows error:\n    admission webhook denied the request\n\n"
+    )
+    message = reason_not_created("flows/train.py", output, NO_ENVIRONMENT)
+    assert message == "Argo Workflows error: admission webhook denied the request"
+    assert reason_not_created("a.py", "1\n2\n\n3\n4\n5\n", NO_ENVIRONMENT) == "2 3 4 5"
+
+
 def test_the_owner_of_a_deployment_is_named() -> None:
     """And both ways out: Metaflow's last lines have neither."""
     message = reason_not_created("flows/train.py", METAFLOW, NO_ENVIRONMENT)

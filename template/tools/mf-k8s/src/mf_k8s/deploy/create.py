@@ -206,8 +206,10 @@ def reason_not_created(file: str, output: str, environment: Environment) -> str:
 
 
 def last_lines(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines()]
-    return " ".join(list(filter(None, lines))[-4:])
+    """Return the last lines, or the error that Metaflow has announced in a line of its own."""
+    lines = list(filter(None, map(str.strip, output.splitlines())))
+    starts = [number for number, line in enumerate(lines) if line.endswith(" error:")]
+    return " ".join(lines[starts[-1] if starts else -4 :])
 
 
 def must_match(reports: Iterable[Report]) -> None:
