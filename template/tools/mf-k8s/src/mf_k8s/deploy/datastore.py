@@ -1,6 +1,7 @@
 """The datastore of a deployed flow, which its pods must reach, and who deploys, too."""
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from ..compile_flows import CompiledFile
 from ..environments import Environment, metaflow_setting
 from ..errors import CommandError
+from ..programs import UTF_8
 from .ask_datastore import CANNOT_BE_USED
 
 LIMIT = 40  # seconds, in which Metaflow is imported, too
@@ -44,7 +46,13 @@ def datastore_asked(folder: Path) -> Iterator[None]:
         return
     command = [sys.executable, "-P", "-m", "mf_k8s.deploy.ask_datastore", kind, root]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        env=os.environ | UTF_8,
+        encoding="utf-8",
+        errors="replace",
     ) as process:
         try:
             yield
