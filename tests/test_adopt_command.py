@@ -576,7 +576,7 @@ def test_a_link_stays(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(
         adoption,
         "adopt_flows",
-        lambda _, files, config, ask: Adoption({config: b"new"}, Proof([], [], {}), []),
+        lambda _, files, config, *others: Adoption({config: b"new"}, Proof([], [], {}), []),
     )
     monkeypatch.chdir(project)
     config = project / "k8s.toml"
