@@ -424,6 +424,23 @@ def test_files_beside_a_flow(project: Path) -> None:
     assert error_with(default) == ""
 
 
+READS = "\n\nimport os\n\nURL = os.environ['API_URL']"
+VALUES = '[variables]\nAPI_URL = "test-url"\n[secrets.db]\npassword = { from = "DB_PASSWORD" }\n'
+
+
+def test_a_flow_that_reads_variables(k8s: Run, project: Path) -> None:
+    """It compiles where nobody has set them, and runs here with those of a Secret besides."""
+    text = flow(more=READS).replace("        pass", "        print(URL, os.environ['password'])")
+    (project / "flows/one.py").write_text(text)
+    (project / "tests/kind.toml").write_text(VALUES)
+    done = k8s("check", "one")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run_here = [sys.executable, "-m", "pytest", "-q", "tests", "-k", "one"]
+    env = os.environ | {"DB_PASSWORD": "test-only", "PYTHONPATH": str(project / "src")}
+    here = subprocess.run(run_here, cwd=project, env=env, timeout=120, stdout=subprocess.PIPE)
+    assert here.returncode == 0, here.stdout.decode()
+
+
 PACKAGES = """
 from metaflow import FlowMutator, pypi
 

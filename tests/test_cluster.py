@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import rich.progress
 from conftest import K8S
-from mf_k8s import pod_states
+from mf_k8s import flow_settings, pod_states
 from mf_k8s.errors import CommandError
 from mf_k8s.image.naming import commit_tag, with_image, with_tag
 from mf_k8s.kind import (
@@ -39,7 +39,12 @@ from mf_k8s.kind import (
 from mf_k8s.kind.cluster import Cluster
 from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
-from mf_k8s.kind.objects import needed_objects, workflow_objects
+from mf_k8s.kind.objects import (
+    needed_objects,
+    secrets_with_values,
+    what_is_missing,
+    workflow_objects,
+)
 from mf_k8s.progress import stage
 from mf_k8s.project import Project
 from teams import commit, git
@@ -126,6 +131,135 @@ def test_objects() -> None:
         (("workflowtaskresults",), "create", "patch"),
         (("jobsets",), "create", "get", "watch", "delete"),
     }
+
+
+def present(kind: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": name, "uid": "1"}, **more}
+
+
+def test_what_is_there_is_left_alone() -> None:
+    """Somebody may have filled a Secret, annotated an account, chosen a claim's storage or a class.
+
+    Of a ConfigMap, the keys that k8s.toml names in addition are made.
+    """
+    semaphores = [{"config_map_key_ref": {"name": "limits", "key": key}} for key in ("a", "b")]
+    workflow = {"priority_class": "low", "synchronization": {"semaphores": semaphores}}
+    needed = [*needed_objects(PODS, "team-a", parallel=False), *workflow_objects(workflow)]
+    there = [
+        present("Namespace", "team-a"),
+        present("ServiceAccount", "metaflow"),
+        present("Secret", "db", data={"password": "c2VzYW1l"}),
+        present("Secret", "regcred"),
+        present("PersistentVolumeClaim", "data"),
+        present("PersistentVolume", "team-a-data"),
+        present("PriorityClass", "low", value=1000),
+        present("ConfigMap", "limits", data={"a": "1"}),
+        present("ConfigMap", "other"),
+    ]
+    missing = [item for item in what_is_missing(needed, there) if "Role" not in item["kind"]]
+    assert [(item["kind"], item["metadata"]["name"]) for item in missing] == [
+        ("ServiceAccount", "other"),
+        ("Secret", "both"),
+        ("ConfigMap", "limits"),
+    ]
+    assert missing[-1]["data"] == {"b": "100"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "made"),
+    [
+        ("", ["db", "limits"]),
+        (json.dumps(present("Secret", "db")), ["limits"]),
+        (json.dumps({"kind": "List", "items": [present("Secret", "db")]}), ["limits"]),
+    ],
+)
+def test_missing_objects_are_made(tmp_path: Path, answer: str, made: list[str]) -> None:
+    """Kubectl prints nothing, an object or a list, by how many there are."""
+    calls: list[tuple[tuple[str, ...], list[Any]]] = []
+
+    class Recorded(Cluster):
+        def kubectl(self, *command: str, stdin: str | None = None) -> str:
+            calls.append((command, json.loads(stdin or "{}").get("items", [])))
+            return answer if command[0] == "get" else ""
+
+    names = {"Secret": "db", "ConfigMap": "limits"}
+    objects = [{"kind": kind, "metadata": {"name": name}} for kind, name in names.items()]
+    assert installs.apply_missing(Recorded("c", tmp_path), objects, "team-a") == len(made)
+    (got, asked), (applied, items) = calls
+    assert got[0] == "get" and [item["metadata"]["name"] for item in asked] == ["db", "limits"]
+    assert applied[0] == "apply" and [item["metadata"]["name"] for item in items] == made
+    # under kubectl's own name, what `kubectl apply` has written before would be taken away
+    assert "--field-manager=mf-k8s" in applied and "team-a" in applied
+
+
+VALUES = """
+[variables]
+API_URL = "http://localhost"
+TOKEN = { from = "CI_TOKEN" }
+UNSET = { from = "NOWHERE" }
+[secrets.db]
+password = "test-only"
+user = { from = "CI_TOKEN" }
+other = { from = "NOWHERE" }
+[secrets.both]
+".dockerconfigjson" = "{}"
+[hello]
+parameters = ["--who=me"]
+"""
+
+
+def test_values_for_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No value has to be committed: it may be a variable of whoever runs the tests."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows/hello.py").touch()
+    (tmp_path / "tests/kind.toml").write_text(VALUES)
+    monkeypatch.setenv("CI_TOKEN", "from CI")
+    project = Project(tmp_path, "churn_model")
+    variables = {"API_URL": "http://localhost", "TOKEN": "from CI"}
+    assert flow_settings.variables_of_tests(project) == variables
+    assert flow_settings.variables_for_pytest(project) == variables | {
+        "password": "test-only",
+        "user": "from CI",
+        ".dockerconfigjson": "{}",
+    }
+    assert flow_settings.read_flow_settings(project) == {"hello": {"parameters": ["--who=me"]}}
+    secrets = flow_settings.secrets_of_tests(project)
+    db, both = secrets_with_values(PODS, secrets)
+    assert db["data"] == {"password": "dGVzdC1vbmx5", "user": "ZnJvbSBDSQ=="}
+    assert both["data"] == {".dockerconfigjson": "e30="}
+    assert (db.get("type"), both["type"]) == (None, "kubernetes.io/dockerconfigjson")
+    assert capsys.readouterr().err == ""
+    flow_settings.print_missing_values(project)
+    secrets_with_values(PODS, {"dbb": {}})
+    assert capsys.readouterr().err.splitlines() == [
+        "k8s: tests/kind.toml: the variable NOWHERE is not set, so the Secret db gets no other",
+        "k8s: tests/kind.toml: no flow's pods name the Secret dbb",
+    ]
+    (tmp_path / "flows/secrets.py").touch()  # of this name, the table is its own
+    (tmp_path / "tests/kind.toml").write_text("[secrets]\nskip = 'slow'\n")
+    assert flow_settings.read_flow_settings(project) == {"secrets": {"skip": "slow"}}
+    assert flow_settings.secrets_of_tests(project) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[variables]\nA = 1\n", "tests/kind.toml: variables: A = 1: Text, or { from = "),
+        ("[variables]\nA = { form = 'B' }\n", "Text, or { from = "),
+        ("[variables]\nAWS_PROFILE = 'a'\n", "belongs to environments/kind.json"),
+        ("[secrets]\npassword = 'a'\n", 'secrets: password = "a": A table of values'),
+        ("secrets = 'a'\n", "Tables like [secrets.db-password], with lines like"),
+    ],
+)
+def test_values_that_are_not_valid(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/kind.toml").write_text(text)
+    with pytest.raises(CommandError) as error:
+        flow_settings.variables_for_pytest(Project(tmp_path, "churn_model"))
+    assert says in str(error.value)
 
 
 @pytest.mark.parametrize("has_numa", [True, False])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from mf_k8s.flow_files import starts_flow
-from mf_k8s.flow_settings import read_flow_settings
+from mf_k8s.flow_settings import read_flow_settings, variables_for_pytest
 from mf_k8s.project import find_project
 
 PROJECT = find_project(Path(__file__).parent)
@@ -26,7 +26,7 @@ def test_flow_runs_here(flow: str, tmp_path: Path) -> None:
     command = [sys.executable, flow, *options, "run", *parameters]
     env = {key: value for key, value in os.environ.items() if not key.startswith("METAFLOW_")}
     env |= dict.fromkeys(["METAFLOW_HOME", "METAFLOW_DATASTORE_SYSROOT_LOCAL"], str(tmp_path))
-    env["METAFLOW_USER"] = "tests"
+    env |= {"METAFLOW_USER": "tests", **variables_for_pytest(PROJECT)}
     done = subprocess.run(command, cwd=PROJECT.root, env=env, capture_output=True, text=True)
     if done.returncode:
         ends = ["\n".join(text.splitlines()[-15:]) for text in (done.stdout, done.stderr)]

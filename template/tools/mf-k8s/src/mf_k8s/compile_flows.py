@@ -13,7 +13,7 @@ from typing import Any, NotRequired, TypedDict
 from .compile_remedies import with_remedy
 from .errors import CommandError
 from .flow_files import starts_flow
-from .flow_settings import flow_options, read_flow_settings
+from .flow_settings import flow_options, read_flow_settings, variables_of_tests
 from .programs import UTF_8
 from .project import Project
 
@@ -113,7 +113,9 @@ def run_worker(
 
     With `batch`, which has Metaflow's settings for it, flows with @batch compile too.
     """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(OF_THE_USER)}
+    # a flow may read a variable when it is imported; a test's value is good enough to compile it
+    variables = variables_of_tests(project) | os.environ
+    kept = {k: v for k, v in variables.items() if not k.startswith(OF_THE_USER)}
     settings = read_flow_settings(project)
     options = {str(file): flow_options(settings, file) for file in files}
     path = os.pathsep.join(filter(None, (str(project.source), kept.get("PYTHONPATH"))))

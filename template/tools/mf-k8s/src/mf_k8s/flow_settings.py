@@ -1,6 +1,8 @@
 """tests/kind.toml: how each flow is run, here and on a cluster."""
 
 import difflib
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -17,6 +19,35 @@ SCHEMA = {
     "additionalProperties": False,
     "properties": {"options": TEXTS, "parameters": TEXTS, "skip": TEXT},
 }
+VALUE = {
+    "description": 'Text, or { from = "NAME" }: the variable of whoever runs the tests.',
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "required": ["from"],
+            "additionalProperties": False,
+            "properties": {"from": TEXT},
+        },
+    ],
+}
+VALUES = {"type": "object", "description": "A table of values.", "additionalProperties": VALUE}
+NOT_OF_FLOWS = {  # tables that are no flow's, unless a flow has this name
+    "variables": VALUES
+    | {
+        "propertyNames": {
+            "not": {"pattern": "^(METAFLOW|AWS)_"},
+            "description": "such a variable belongs to environments/kind.json",
+        }
+    },
+    "secrets": {
+        "type": "object",
+        "description": 'Tables like [secrets.db-password], with lines like password = "test-only".',
+        "additionalProperties": VALUES,
+    },
+}
+
+Value = str | dict[str, str]
 
 
 class FlowSettings(TypedDict, total=False):
@@ -32,17 +63,72 @@ def read_flow_settings(project: Project) -> dict[str, FlowSettings]:
 
     Raise CommandError if it is not valid, or if a table looks like a misspelt name of a flow.
     """
-    file = project.root / "tests" / "kind.toml"
-    settings: dict[str, Any] = read_toml(file) if file.exists() else {}
+    tables = read_tables(project)
+    flows = flow_names(project) if tables else set()
+    settings = {name: tables[name] for name in tables if name in flows or name not in NOT_OF_FLOWS}
     for flow, table in settings.items():
         validate(table, SCHEMA, f"tests/kind.toml: {flow}")
-    flows = flow_names(project) if settings else set()
     for name in settings.keys() - flows:
         if near := difflib.get_close_matches(name, flows - settings.keys(), 1):
             raise CommandError(
                 f"tests/kind.toml: no flow is called {name}; did you mean {near[0]}?"
             )
     return settings
+
+
+def read_tables(project: Project) -> dict[str, Any]:
+    """Return what is in tests/kind.toml; raise CommandError if that is not TOML."""
+    file = project.root / "tests" / "kind.toml"
+    return read_toml(file) if file.exists() else {}
+
+
+def read_values(project: Project, name: str) -> dict[str, Any]:
+    """Return [variables] or [secrets] of tests/kind.toml; raise CommandError if it is not valid."""
+    values: dict[str, Any] = read_tables(project).get(name, {})
+    if not values or name in flow_names(project):
+        return {}
+    validate(values, NOT_OF_FLOWS[name], f"tests/kind.toml: {name}")
+    return values
+
+
+def variables_of_tests(project: Project) -> dict[str, str]:
+    """Return the variables that tests/kind.toml sets for whoever runs or deploys a flow."""
+    return resolved(read_values(project, "variables"))
+
+
+def secrets_of_tests(project: Project) -> dict[str, dict[str, str]]:
+    """Return the values of Secrets that tests/kind.toml gives, by the Secret and its key."""
+    tables = read_values(project, "secrets")
+    return {secret: resolved(values) for secret, values in tables.items()}
+
+
+def resolved(values: Mapping[str, Value]) -> dict[str, str]:
+    """Return values as text; one that comes from a variable is left out where that is not set."""
+    found = {
+        name: value if isinstance(value, str) else os.environ.get(value["from"])
+        for name, value in values.items()
+    }
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def variables_for_pytest(project: Project) -> dict[str, str]:
+    """Return the variables with which flows run here: those above, and what pods get by Secrets."""
+    secrets = secrets_of_tests(project).values()
+    return variables_of_tests(project) | {
+        key: text for values in secrets for key, text in values.items()
+    }
+
+
+def print_missing_values(project: Project) -> None:
+    """Print which values of Secrets are missing, because their variable is not set."""
+    given = secrets_of_tests(project)
+    for secret, values in read_values(project, "secrets").items():
+        for key, value in values.items():
+            if key not in given[secret]:
+                print_error(
+                    f"k8s: tests/kind.toml: the variable {value['from']} is not set, so the Secret"
+                    f" {secret} gets no {key}"
+                )
 
 
 def flow_names(project: Project) -> set[str]:

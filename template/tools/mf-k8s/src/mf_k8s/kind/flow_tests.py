@@ -1,5 +1,6 @@
 """Runs each flow both ways on the development cluster, and compares the pods that were made."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..flow_settings import (
     how_to_run,
     print_tables_without_flow,
     read_flow_settings,
+    variables_of_tests,
 )
 from ..progress import print_line, stage
 from ..project import Project
@@ -34,6 +36,7 @@ def test_flows(
     `parameters` are used instead of those of tests/kind.toml.
     """
     settings = read_flow_settings(project)
+    os.environ.update(variables_of_tests(project))
     print_tables_without_flow(project)
     files = project.flow_files(names)
     if not names:

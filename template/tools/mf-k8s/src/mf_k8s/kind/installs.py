@@ -5,7 +5,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ..project import TABLE, Project, read_table, shown_path
 from ..rbac import manifest
 from ..read_yaml import read_documents
 from .cluster import Cluster
+from .objects import what_is_missing
 
 ARGO_RELEASES = {"3.7": "v3.7.12", "4": "v4.0.5"}  # by what [tool.mf-k8s] argo may be
 INSTALLS = {  # on github.com, and the namespace in which each runs
@@ -28,6 +29,7 @@ INSTALLS = {  # on github.com, and the namespace in which each runs
     "EVENTS": ("argoproj/argo-events/releases/download/v1.9.7/install.yaml", "argo-events"),
 }
 EXPECTED = {"CustomResourceDefinition", "Deployment"}  # at least one of them is in each
+OWN_MANAGER = TABLE  # of fields, on objects that others write too
 INSTALLED = "mf-k8s/manifest"  # an annotation of the namespace
 # How long Argo waits after a pod's end before it starts the next step. The default is 10 s; for
 # short steps its authors advise down to 2 s (workflow/controller/rate_limiters.go).
@@ -98,12 +100,36 @@ def kind_yaml() -> list[dict[str, Any]]:
     return read_documents(text)
 
 
-def apply(cluster: Cluster, manifests: Iterable[Any], namespace: str) -> None:
-    """Apply manifests, except Argo's server and user interface, which nothing here uses."""
+def apply(
+    cluster: Cluster, manifests: Iterable[Any], namespace: str, manager: str = "kubectl"
+) -> None:
+    """Apply manifests, except Argo's server and user interface, which nothing here uses.
+
+    Under the name of kubectl, applying also takes away what `kubectl apply` wrote before. Under
+    another `manager` it does not.
+    """
     items = [item for item in manifests if "argo-server" not in item["metadata"]["name"]]
-    options = ("--server-side", "--force-conflicts", "--namespace", namespace, "--filename", "-")
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    cluster.kubectl("apply", *options, stdin=text)
+    how = ("--server-side", "--force-conflicts", f"--field-manager={manager}")
+    cluster.kubectl("apply", *how, *from_stdin(namespace), stdin=as_list(items))
+
+
+def apply_missing(cluster: Cluster, manifests: Sequence[Any], namespace: str) -> int:
+    """Make what is not there, leave what is, and return how many objects were made."""
+    options = ("--ignore-not-found", "--output=json", *from_stdin(namespace))
+    answer = json.loads(cluster.kubectl("get", *options, stdin=as_list(manifests)) or "{}")
+    present = answer.get("items", [answer] if answer else [])
+    missing = what_is_missing(manifests, present)
+    if missing:
+        apply(cluster, missing, namespace, OWN_MANAGER)
+    return len(missing)
+
+
+def from_stdin(namespace: str) -> tuple[str, ...]:
+    return ("--namespace", namespace, "--filename", "-")
+
+
+def as_list(manifests: Sequence[Any]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
 
 
 def download(place: str, kept: Path, name: str) -> str:

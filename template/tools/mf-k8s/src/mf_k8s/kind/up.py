@@ -11,6 +11,7 @@ from ..config import read_config
 from ..environments import read_environment
 from ..errors import CommandError
 from ..expected_pods import expected_pods
+from ..flow_settings import print_missing_values, secrets_of_tests
 from ..programs import stop_programs
 from ..progress import print_error, stage
 from ..project import Project, shown_path
@@ -19,7 +20,15 @@ from .capacity import advertise, node_capacity, placements, real_cores
 from .cluster import Cluster, read_json
 from .compilation_stamp import compilation_stamp
 from .images import LoadRequest, load_images
-from .installs import apply, argo_release, await_deployments, install, kind_yaml
+from .installs import (
+    OWN_MANAGER,
+    apply,
+    apply_missing,
+    argo_release,
+    await_deployments,
+    install,
+    kind_yaml,
+)
 from .nodes import (
     cluster_config,
     configure_nodes,
@@ -27,7 +36,7 @@ from .nodes import (
     inotify_advice,
     reuse_or_delete,
 )
-from .objects import needed_objects, workflow_objects
+from .objects import is_rule_of_accounts, needed_objects, secrets_with_values, workflow_objects
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ def bring_up(project: Project, cluster: Cluster) -> None:
     """Make or change the cluster, and print what is done; raise CommandError if it fails."""
     started = time.monotonic()
     argo_release(project)  # a wrong choice is reported before anything is made
+    print_missing_values(project)
     cluster.make_folders()
     with ThreadPoolExecutor() as pool:
         request: Future[LoadRequest] = Future()
@@ -81,7 +91,7 @@ def bring_up_nodes(project: Project, cluster: Cluster, request: "Future[LoadRequ
         configuring.result = configure_nodes(cluster, capacity, nodes, restart=was_up and changed)
     cluster.capacity_file.write_text(json.dumps([cores, capacity]), encoding="utf-8")
     with stage("objects") as applying:
-        applying.result = f"{apply_objects(project, cluster, needs)} applied"
+        applying.result = apply_objects(project, cluster, needs)
     return needs
 
 
@@ -117,22 +127,27 @@ def compile_needs(project: Project) -> Needs:
     return Needs(pods, sorted(installs))
 
 
-def apply_objects(project: Project, cluster: Cluster, needs: Needs) -> int:
-    """Apply all that the pods and their runs need, and return how many objects that are."""
+def apply_objects(project: Project, cluster: Cluster, needs: Needs) -> str:
+    """Apply all that the pods and their runs need, and return what was done, to print.
+
+    What somebody may have filled or changed is made where it is missing, and else left alone.
+    """
     namespace = read_environment(project, "kind").namespace
     dns, *s3_server = kind_yaml()
     apply(cluster, [dns], "kube-system")
     workflow = read_config(project.config_file).get("workflow", {})
-    objects = [
-        *needed_objects(needs.pods, namespace, "JOBSET" in needs.installs),
-        *workflow_objects(workflow),
-        *s3_server,
-    ]
-    apply(cluster, objects, namespace)
+    objects = needed_objects(needs.pods, namespace, "JOBSET" in needs.installs)
+    rules = [item for item in objects if is_rule_of_accounts(item)]
+    named = [item for item in objects if not is_rule_of_accounts(item)]
+    named += workflow_objects(workflow)
+    made = apply_missing(cluster, named, namespace)
+    apply(cluster, [*rules, *s3_server], namespace)
+    if secrets := secrets_with_values(needs.pods, secrets_of_tests(project)):
+        apply(cluster, secrets, namespace, OWN_MANAGER)
     make_claim_folders(cluster, needs.pods)
     for name in needs.installs:
         install(project, cluster, name)
-    return len(objects)
+    return f"{made} made, {len(named) - made} left as they are"
 
 
 def make_claim_folders(cluster: Cluster, pods: Iterable[Pod]) -> None:
