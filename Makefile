@@ -37,7 +37,8 @@ $(BIN)/$(VERSIONS): pyproject.toml uv.lock template/tools/mf-k8s/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("Python 3.11 or newer is needed: make PYTHON=…")'
 	@echo "Setting up .venv ($$($(PYTHON) --version), $(VERSIONS) versions) …"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		uv==$$(sed -n '/^name = "uv"$$/ {n; s/version = "\(.*\)"/\1/p;}' uv.lock)
 	@$(BIN)/uv sync --quiet --inexact $(SYNC_$(VERSIONS))
 	@touch $@
 

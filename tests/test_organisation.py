@@ -198,8 +198,8 @@ def test_index_that_does_not_answer(tmp_path):
 @pytest.mark.parametrize(
     ("tool", "image"),
     [
-        ("mf-k8s==0.3.0", "uv:python3.13-bookworm-slim"),
-        ("mf-k8s @ git+https://a.example/b@v0.3.0", "uv:python3.13-bookworm"),
+        ("mf-k8s==0.3.0", "uv:0.13.9-python3.13-trixie-slim"),
+        ("mf-k8s @ git+https://a.example/b@v0.3.0", "uv:0.13.9-python3.13-trixie"),
     ],
 )
 def test_gitlab_jobs_have_git_where_the_tool_comes_from_it(template, tmp_path, tool, image):

@@ -94,6 +94,7 @@ JOBS = {
         "test": [*TEST, 'uv run k8s check --format markdown >> "$GITHUB_STEP_SUMMARY"'],
         "kind": [*KIND, "uv run k8s kind logs kind-logs"],
         "plan": [SYNC, PLAN.format("BASE"), 'cat plan.md >> "$GITHUB_STEP_SUMMARY"'],
+        "changes": ["only-docs"],
         "comment": ["gh run download"],
     },
     "gitlab": {
@@ -102,6 +103,7 @@ JOBS = {
             *KIND,
             "uv run k8s kind logs kind-logs || true",
             "uv run k8s kind down",
+            'rm -rf "$CI_PROJECT_DIR-home-$CI_JOB_ID"',
         ],
         "plan": [SYNC, PLAN.format("CI_MERGE_REQUEST_DIFF_BASE_SHA")],
     },
@@ -231,9 +233,10 @@ def test_ci(case):
             for name, job in workflow.items()
             if "script" in job and name != ".deploy"
         }
-    if "comment" in jobs:  # its shell lines are run in tests/test_current.py
+    if "comment" in jobs:  # their shell lines are run in tests/test_current.py
         (script,) = jobs["comment"]
         jobs["comment"] = [" ".join(script.split()[:3])]
+        jobs["changes"] = re.findall('echo "(.*)=true"', *jobs["changes"])
     expected = dict(JOBS[chosen])
     if case.name in DEPLOYS:
         expected["plan"] = [*expected["plan"], RENDER]
@@ -257,7 +260,8 @@ def test_what_the_checks_run_on(case):
     jobs = workflow["jobs"]
     assert jobs["plan"]["if"] == "github.event_name == 'pull_request'"
     assert jobs["comment"]["needs"] == "plan"
-    assert "if" not in jobs["test"] and "if" not in jobs["kind"]
+    assert "if" not in jobs["test"]
+    assert jobs["kind"]["if"] == "!cancelled() && needs.changes.outputs.only-docs != 'true'"
 
 
 def test_no_deployment_unless_asked_for(case):
@@ -325,6 +329,22 @@ def test_deployment_on_gitlab(copy, tmp_path, source):
         "rules": [{"if": "$DEPLOY_RUNNER && $CI_COMMIT_TAG" if builds else "$CI_COMMIT_TAG"}],
     }
     assert pipeline["plan"]["artifacts"]["paths"] == ["plan.md", "rendered"]
+    for each in (job, pipeline["kind"]):  # those on a shell runner
+        assert each["variables"]["HOME"] == "$CI_PROJECT_DIR-home-$CI_JOB_ID"
+        assert each["after_script"][-1] == 'rm -rf "$CI_PROJECT_DIR-home-$CI_JOB_ID"'
+
+
+def test_what_ci_installs_is_pinned(case):
+    """To what this repository's uv.lock has."""
+    packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    locked = {package["name"]: package["version"] for package in packages}
+    files = [*workflows(case), *case.path.glob(".gitlab-ci.yml"), *case.path.glob("Dockerfile")]
+    text = "\n".join(file.read_text() for file in files)
+    pins = re.findall(r'setup-uv@.*\n +with: { version: "(.*?)"', text)
+    pins += re.findall(r"astral-sh/uv:([\d.]+)-|pip install .*uv==(\S+)", text)
+    assert len(pins) == len(re.findall("setup-uv@|astral-sh/uv:|pip install .*uv", text))
+    assert {"".join(pin) for pin in pins} <= {locked["uv"]}
+    assert {*re.findall("copier@(.*)", text)} <= {locked["copier"]}
 
 
 def test_answers_are_recorded(case):
