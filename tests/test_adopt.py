@@ -315,6 +315,73 @@ def test_pods(name: str, pods: Any) -> None:
     assert found == {step: USUAL | pod for step, pod in expected.items()}
 
 
+HEAD = "from metaflow import FlowSpec, batch, resources, step\n"
+READ = "from metaflow import FlowSpec, kubernetes, resources, step\n"
+CLASS = """
+class OneFlow(FlowSpec):
+    {}
+    @step
+    def start(self, batch=None):
+        batch()
+"""
+# How @batch may be written, and what it is read as.
+SPELT = {
+    "a client of that name": (
+        f"import kubernetes\n{HEAD}",
+        "import kubernetes\n"
+        "from metaflow import FlowSpec, kubernetes as metaflow_kubernetes, resources, step\n",
+        '@batch(cpu=1, queue="a", iam_role="b")',
+        "@metaflow_kubernetes(cpu=1)",
+    ),
+    "imported already": (
+        "from metaflow import (\n    FlowSpec,\n    batch,  # of AWS\n    kubernetes, step)\n",
+        "from metaflow import (\n    FlowSpec,\n    kubernetes, step)\n",
+        '@batch(queue="a",)',
+        "@kubernetes()",
+    ),
+    "lines with several statements": (
+        "import metaflow; from metaflow import *; from metaflow import batch; x = 1\n",
+        "import metaflow; from metaflow import *; from metaflow import kubernetes; x = 1\n",
+        "@metaflow.batch(efa=1, **{'queue': 'a', 'cpu': 2})",
+        "@metaflow.kubernetes(cpu=2)",
+    ),
+    "a default value": (
+        f"{HEAD}def job(batch=batch):\n    return batch(cpu=1)\n",
+        f"{READ}def job(batch=kubernetes):\n    return batch(cpu=1)\n",
+        "@job()",
+        "@job()",
+    ),
+    "no parentheses": (
+        HEAD,
+        READ,
+        "@resources(\n        cpu=3,  # cores\n        memory=100)\n    @batch",
+        "# cores\n    @kubernetes(cpu=3, memory=100)",
+    ),
+    "the larger is in a table": (
+        f"{HEAD}TABLE = dict(gpu=1, memory=9000)\n",
+        f"{READ}TABLE = dict(gpu=1, memory=9000)\n",
+        "@batch(**TABLE)\n    @resources(gpu=2)",
+        "@kubernetes(gpu=2, memory=9000)",
+    ),
+    "only a run knows what is larger": (
+        HEAD,
+        READ,
+        "@batch(memory=int(x), swappiness=0)\n    @resources(gpu=2)",
+        "@kubernetes(memory=int(x))\n    @resources(gpu=2)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPELT)
+def test_batch_is_read_as_kubernetes(name: str, tmp_path: Path) -> None:
+    """But for what is meant, no character changes."""
+    before, after, decorator, converted = SPELT[name]
+    file = tmp_path.resolve() / "one.py"
+    file.write_text(before + CLASS.format(decorator))
+    conversion = convert_batch(Project(file.parent, "churn_model"), [file])
+    assert conversion.sources[file].content.decode() == after + CLASS.format(converted)
+
+
 ON_BATCH = {
     **{"image": "python:3.11", "cpu": 1, "memory": 4096, "use_tmpfs": False},
     **{"tmpfs_path": "/metaflow_temp", "tmpfs_tempdir": True},

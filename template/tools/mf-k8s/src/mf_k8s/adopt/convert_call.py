@@ -203,11 +203,8 @@ class CallConverter:
             found = [alias for alias in node.names if alias.name == BATCH]
             if node.module.split(".")[0] != METAFLOW or not found:
                 continue
-            if not found[0].asname and self.is_imported:
+            if not found[0].asname and self.is_imported and len(node.names) > 1:
                 self.edits.remove_items(node.names, found)
-                if len(node.names) == 1:
-                    self.edits.edits.pop()
-                    self.edits.remove_lines(node.lineno, node.end_lineno or node.lineno)
                 continue
             name = found[0].asname or (self.name if self.name != KUBERNETES else None)
             new = f"{KUBERNETES} as {name}" if name else KUBERNETES

@@ -117,6 +117,7 @@ def uses(
                 parts = [decorator]
             for part in parts:
                 yield from uses(part, hidden)
+        yield from uses(node.args, hidden)  # the defaults
         hidden |= bound_in(node)
         for statement in node.body:
             yield from uses(statement, hidden)

@@ -85,10 +85,10 @@ class TextEdits:
         for item in removed:
             start, end = self.span(item)
             assert item.end_lineno
-            line = self.starts[item.lineno - 1]
-            rest = self.text[end:].splitlines()[0] if self.text[end:] else ""
             later = [other for other in items if self.span(other)[0] >= end]
-            if not self.text[line:start].strip() and re.fullmatch(r"\s*,?\s*(#.*)?", rest):
+            before = self.text[self.starts[item.lineno - 1] : start]
+            after = LINE_END.split(self.text[end:], maxsplit=1)[0]
+            if not before.strip() and re.fullmatch(r"\s*,?\s*(#.*)?", after):
                 self.remove_lines(item.lineno, item.end_lineno)
             elif later:
                 self.edits.append((start, self.span(later[0])[0], ""))
