@@ -232,8 +232,8 @@ BROKEN = {
 NOT_FROM_BATCH = {
     "both": (
         plain("@batch(cpu=1)\n    @kubernetes(cpu=1)", "from metaflow import batch\n"),
-        "flows/bad.py:6: step start has @batch and @kubernetes, which Metaflow refuses: delete one"
-        " of them",
+        "Metaflow refuses a step with @batch and @kubernetes: delete one of them at flows/bad.py:6"
+        " (step start)",
     ),
     "a value that has another unit there": (
         plain("@batch(\n        ephemeral_storage=SIZE)", "from metaflow import batch\n"),

@@ -22,7 +22,8 @@ options know render, for `check --rendered`.
     place               the cluster, namespace and account that a command works with
     metaflow_defaults   what that configuration gives to pods, below k8s.toml
     compile_flows       compiles flows with Metaflow itself: compile_worker is the program that does
-                        it, flow_facts reads what the flows' code says
+                        it, flow_facts reads what the flows' code says, batch_facts what AWS
+                        Batch would give them
     compile_remedies    what to do about a flow that does not compile
     no_upload           lets Metaflow create flows without a datastore
     flow_imports        what flows import that the image lacks

@@ -12,7 +12,7 @@ from ..errors import CommandError
 from ..metaflow_defaults import first_that_is_set
 from ..project import Project, shown_path
 from .convert_call import BATCH, IMAGE, REGISTRY, CallConverter, Use
-from .read_flows import FlowClass, FlowReader
+from .read_flows import FlowClass, FlowReader, with_parents
 from .source import Source, Sources, source_of
 
 
@@ -38,17 +38,23 @@ class Conversion:
         sources = Sources(project)
         sources.read |= self.sources
         sources.read |= {file: source_of(file, content) for file, content in contents.items()}
-        for file in files:
-            for node in ast.walk(sources.load(file).tree):
-                for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
-                    called = decorator.func if isinstance(decorator, ast.Call) else decorator
-                    found = sources.definition(sources.load(file), called)
-                    helper = found.source.file if found and found.source else file
-                    if helper in self.sources and helper not in new:
-                        new[helper] = self.sources[helper].content
-                        other = "its @batch is @kubernetes now, for other flows that use it too"
-                        self.notes.append(f"{shown_path(helper)}: {other}")
+        helpers = {helper for file in files for helper in decorated_by(sources, file)}
+        for helper in sorted(helpers & self.sources.keys() - new.keys()):
+            new[helper] = self.sources[helper].content
+            other = "its @batch is @kubernetes now, for other flows that use it too"
+            self.notes.append(f"{shown_path(helper)}: {other}")
         return new
+
+
+def decorated_by(sources: Sources, file: Path) -> Iterator[Path]:
+    """Yield the files that define a decorator of a file's functions."""
+    source = sources.load(file)
+    for node in ast.walk(source.tree):
+        for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            found = sources.definition(source, called)
+            if found and found.source:
+                yield found.source.file
 
 
 def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
@@ -57,15 +63,18 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
     Raise CommandError where a step has both decorators, or for a value that cannot be converted.
     """
     reader = FlowReader(project)
-    for file in files:
-        for flow in reader.flows_of(file):
-            for step in flow.steps:
-                if step.batch and step.kubernetes:
-                    place = flow.source.place(step.batch)
-                    raise CommandError(
-                        f"{place}: step {step.name} has @batch and @kubernetes, which Metaflow"
-                        " refuses: delete one of them"
-                    )
+    flows = [
+        each for file in files for flow in reader.flows_of(file) for each in with_parents(flow)
+    ]
+    both = [
+        f"{flow.source.place(step.batch)} (step {step.name})"
+        for flow in dict.fromkeys(flows)
+        for step in flow.steps
+        if step.batch and step.kubernetes
+    ]
+    if both:
+        remedy = "Metaflow refuses a step with @batch and @kubernetes: delete one of them at"
+        raise CommandError(f"{remedy} {', '.join(both)}")
     settings = {f"METAFLOW_{names[0]}": first_that_is_set(names)[1] for names in (IMAGE, REGISTRY)}
     settings = {name: text for name, text in settings.items() if text}
     conversion = Conversion(settings=settings)
