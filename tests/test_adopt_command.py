@@ -194,8 +194,8 @@ BAD = {
     ),
     "a base class of elsewhere": (
         plain(head="from acme_flows import FlowSpec\n"),
-        "flows/bad.py:5: PlainFlow derives from FlowSpec, which is in no file of this project: let"
-        " that class derive from BaseFlow, or write class PlainFlow(BaseFlow, FlowSpec)",
+        "flows/bad.py:5: PlainFlow derives from FlowSpec, which is no class at the top of a file of"
+        " this project: let it derive from BaseFlow, or write class PlainFlow(BaseFlow, FlowSpec)",
     ),
 }
 

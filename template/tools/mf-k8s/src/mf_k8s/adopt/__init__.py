@@ -1,9 +1,11 @@
 """`k8s adopt`: turns existing flows into flows of BaseFlow, and compares their pods.
 
 from_batch      @batch read as @kubernetes (batch_parameters, convert_call, text_edits, batch_pods)
+names           which names of a file may stand for something else than is written
 source          one file: its imports, and what its names stand for
 values          the value of an expression, from the source alone
-read_flows      the flows of files, and each @kubernetes of their steps
+read_decorators each @kubernetes of a step
+read_flows      the flows of files
 propose         which values go to k8s.toml, into a pool, or stay with their step
 rewrite         the source with that change, and no other
 write_config    k8s.toml with the new values

@@ -14,7 +14,7 @@ from ..project import Project, shown_path
 from .from_batch import Conversion, convert_batch
 from .propose import Ask, Usage, normal_values, propose
 from .prove import Proof, flows_to_compile, prove
-from .read_flows import FlowClass, read_flows
+from .read_flows import FlowClass, hidden_flows, read_flows
 from .rewrite import edits_of, rewritten
 from .working_copy import Copy, copied
 from .write_config import write_config
@@ -43,10 +43,12 @@ def adopt_flows(
     notes = [
         f"{shown_path(flow.file)}: {flow.name} derives from BaseFlow already" for flow in adopted
     ]
-    with_flows = {flow.file for flow in [*flows, *adopted]}
+    hidden = hidden_flows(project, files)
+    with_flows = {flow.file for flow in [*flows, *adopted]} | hidden.keys()
     notes += [
         f"{shown_path(file)} has no flow, so it stays" for file in files if file not in with_flows
     ]
+    notes += [note for of_file in hidden.values() for note in of_file]
     if not flows:
         return Adoption({}, Proof([], [], {}), notes)
     must_be_adoptable(flows)
@@ -115,7 +117,11 @@ def propose_change(
     proposal = propose(usages, tomllib.loads(config_text), ask)
     edits = edits_of(flows, proposal.rewrites)
     contents = {file: rewritten(project, edit) for file, edit in sorted(edits.items())}
-    return Change(write_config(config_text, proposal.config), contents, unreadable_notes(usages))
+    return Change(
+        write_config(config_text, proposal.config),
+        contents,
+        [*unreadable_notes(usages), *unproven_notes(flows)],
+    )
 
 
 def starters(copy: Copy, flows: Sequence[FlowClass], own: Sequence[Path]) -> list[Path]:
@@ -154,8 +160,8 @@ def must_be_adoptable(flows: Sequence[FlowClass]) -> None:
         if flow.foreign_base:
             raise CommandError(
                 f"{flow.source.place(flow.line)}: {flow.name} derives from {flow.foreign_base},"
-                " which is in no file of this project: let that class derive from BaseFlow, or"
-                f" write class {flow.name}(BaseFlow, {flow.foreign_base})"
+                " which is no class at the top of a file of this project: let it derive from"
+                f" BaseFlow, or write class {flow.name}(BaseFlow, {flow.foreign_base})"
             )
 
 
@@ -190,13 +196,13 @@ def usages_of(flows: Sequence[FlowClass], compiled: Sequence[CompiledFile]) -> l
         family = [flow, *(each for each in flows if derives(each, flow))]
         known = [facts[each.file, each.name] for each in family if (each.file, each.name) in facts]
         for step in flow.steps:
-            seen = [
-                override["values"]
-                for of_flow in known
-                if step.name in of_flow["steps"]
-                for override in of_flow["steps"][step.name]["overrides"]
+            compiled_steps = [
+                each["steps"][step.name] for each in known if step.name in each["steps"]
             ]
+            seen = [override["values"] for each in compiled_steps for override in each["overrides"]]
             for decorator in step.kubernetes:
+                if compiled_steps and not seen:  # the name is not Metaflow's here
+                    decorator.leave()
                 for argument in decorator.arguments:
                     read = normal_values(argument.values)
                     if not all(
@@ -230,4 +236,13 @@ def unreadable_notes(usages: Sequence[Usage]) -> list[str]:
         f" {text}, so it stays"
         for usage in usages
         for text in usage.decorator.unreadable
+    ]
+
+
+def unproven_notes(flows: Sequence[FlowClass]) -> list[str]:
+    return [
+        f"{flow.source.place(line)}: step {name} depends on a condition or is written twice, so it"
+        " stays, and is not proven"
+        for flow in flows
+        for line, name in flow.unproven
     ]

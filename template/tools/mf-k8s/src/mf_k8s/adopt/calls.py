@@ -7,7 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .propose import Leaf, Leaves, Rewrite, leaves_of, normal_values, settings_of
-from .read_flows import Argument
+from .read_decorators import Argument
 
 WIDTH = 100
 

@@ -9,8 +9,9 @@ from ..errors import CommandError
 from ..metaflow_defaults import names_registry
 from .batch_parameters import CONVERTED, DROPPED, SAME, SIZES, converted, larger
 from .calls import literal
+from .names import METAFLOW
 from .read_flows import FlowReader
-from .source import METAFLOW, Source
+from .source import Source
 from .text_edits import TextEdits
 from .values import Unreadable
 

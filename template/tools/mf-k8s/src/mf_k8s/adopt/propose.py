@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..config import Config, from_text, merge, shared_settings
-from .read_flows import Decorator, FlowClass, Step
+from .read_decorators import Decorator
+from .read_flows import FlowClass, Step
 
 # The path of one value: ("cpu",), of an entry in a table ("node_selector", "pool"), of an item
 # in a list ("secrets", '"db"'), where the second part is the item as JSON.

@@ -1,6 +1,7 @@
 """The flows of files as they are written, and each @kubernetes of their steps."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,40 +9,9 @@ from typing import Any
 
 from ..errors import CommandError
 from ..project import Project, shown_path
-from .source import Source, Sources, dotted
-from .values import Unreadable, Values, constant_expression
-
-
-@dataclass
-class Argument:
-    """One argument of a @kubernetes."""
-
-    text: str  # in the source
-    name: str | None  # None for `**table`
-    values: dict[str, Any]  # the parameters of @kubernetes that it gives
-    readable: bool = True  # or else only a run can tell its value, and `values` is empty
-
-
-@dataclass
-class Decorator:
-    """A @kubernetes of a step."""
-
-    index: int  # among the step's decorators
-    line: int
-    written_here: bool  # as @kubernetes(…), not by a name or a helper that stands for it
-    arguments: list[Argument]
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """Return the parameters that can be read."""
-        found: dict[str, Any] = {}
-        for argument in self.arguments:
-            found |= argument.values
-        return found
-
-    @property
-    def unreadable(self) -> list[str]:
-        return [argument.text for argument in self.arguments if not argument.readable]
+from .names import bindings, statements
+from .read_decorators import Decorator, DecoratorReader
+from .source import Source, dotted
 
 
 @dataclass
@@ -65,18 +35,18 @@ class FlowClass:
     derives: bool  # from BaseFlow
     foreign_base: str  # a base that is in no file of the project, or empty
     steps: list[Step]
+    unproven: list[tuple[int, str]]  # the lines and names of steps that depend on a condition
 
     @property
     def file(self) -> Path:
         return self.source.file
 
 
-class FlowReader:
+class FlowReader(DecoratorReader):
     """Finds the flows of a project's files; a class is read once."""
 
     def __init__(self, project: Project) -> None:
-        self.sources = Sources(project)
-        self.values = Values(self.sources)
+        super().__init__(project)
         self.base_file = (project.source / project.package / "base.py").resolve()
         self.read: dict[tuple[Path, str], FlowClass | None] = {}
 
@@ -96,6 +66,7 @@ class FlowReader:
 
     def _flow_class(self, source: Source, node: ast.ClassDef) -> FlowClass | None:
         plain, parents, foreign = [], [], ""
+        names = Counter(bindings(node.body))
         derives = (source.file, node.name) == (self.base_file, "BaseFlow")
         for index, base in enumerate(node.bases):
             definition = self.sources.definition(source, base)
@@ -106,91 +77,75 @@ class FlowReader:
                 parents += [parent] if parent else []
             elif not definition and dotted(base) != ["object"]:
                 foreign = ast.unparse(base)
-        steps = [
-            self.step(source, item)
-            for item in node.body
-            if isinstance(item, ast.FunctionDef) and self.is_step(source, item)
-        ]
+        scope = self.values.scope(source, node)
+        steps, unproven = [], []
+        for item in statements(node):
+            if isinstance(item, ast.FunctionDef) and self.is_step(source, item):
+                if (
+                    names[item.name] == 1
+                    and item in node.body
+                    and item.name not in source.use.stored
+                ):
+                    steps.append(self.step(source, item, scope))
+                else:
+                    unproven.append((item.lineno, item.name))
         derives = derives or any(parent.derives for parent in parents)
-        if not (plain or parents or derives or (foreign and steps)):
+        if not (plain or parents or derives or (foreign and (steps or unproven))):
             return None
         known = plain or parents
         foreign = "" if known else foreign
-        return FlowClass(source, node.name, node.lineno, plain, parents, derives, foreign, steps)
+        return FlowClass(
+            source, node.name, node.lineno, plain, parents, derives, foreign, steps, unproven
+        )
+
+    def hidden_flows(self, source: Source) -> Iterator[str]:
+        """Yield where a function or a condition makes a flow, which stays as it is."""
+        for node, place in classes_with_place(source.tree, ""):
+            if source.classes.get(node.name) is not node:
+                flow = self._flow_class(source, node)
+                if flow and not flow.derives:
+                    yield (
+                        f"{source.place(node.lineno)}: class {node.name} is made"
+                        f" {place or 'twice'}:"
+                        " it stays, and is not proven; let it derive from BaseFlow yourself"
+                    )
 
     def is_step(self, source: Source, function: ast.FunctionDef) -> bool:
         return any(self.is_metaflows(source, each, "step") for each in function.decorator_list)
 
-    def is_metaflows(self, source: Source, expression: ast.expr, name: str) -> bool:
-        """Return whether an expression is a name of Metaflow's, or a call of it."""
-        called = expression.func if isinstance(expression, ast.Call) else expression
-        definition = self.sources.definition(source, called)
-        return bool(definition and not definition.source and definition.name == name)
-
-    def step(self, source: Source, function: ast.FunctionDef) -> Step:
+    def step(self, source: Source, function: ast.FunctionDef, scope: Mapping[str, Any]) -> Step:
+        """Return a step; `scope` are the names of its class."""
         step = Step(function.name)
         for index, expression in enumerate(function.decorator_list):
-            if arguments := self.kubernetes_arguments(source, expression):
-                here = self.is_metaflows(source, expression, "kubernetes")
-                step.kubernetes.append(Decorator(index, expression.lineno, here, arguments[0]))
+            arguments = self.kubernetes_arguments(source, expression, scope)
+            if arguments is not None:
+                text, line = ast.unparse(expression), expression.lineno
+                whole = [argument.text for argument in arguments] == [text]
+                here = not whole and self.is_metaflows(source, expression, "kubernetes")
+                step.kubernetes.append(Decorator(index, line, text, here, arguments))
             elif self.stands_for_batch(source, expression):
                 step.batch = expression.lineno
         return step
 
-    def stands_for_batch(self, source: Source, expression: ast.expr, depth: int = 0) -> bool:
-        """Return whether a decorator is @batch, by a name or a helper that stands for it too."""
-        if self.is_metaflows(source, expression, "batch"):
-            return True
-        called = expression.func if isinstance(expression, ast.Call) else expression
-        definition = self.sources.definition(source, called)
-        if depth > 5 or not definition or not definition.source:
-            return False
-        constant = constant_expression(definition)
-        function = definition.source.functions.get(definition.name)
-        found = [constant] if constant else []
-        for node in ast.walk(function) if function else ():
-            found += [node.value] if isinstance(node, ast.Return) and node.value else []
-        return any(self.stands_for_batch(definition.source, each, depth + 1) for each in found)
 
-    def kubernetes_arguments(
-        self,
-        source: Source,
-        expression: ast.expr,
-        local: Mapping[str, Any] | None = None,
-        depth: int = 0,
-    ) -> tuple[list[Argument]] | None:
-        """Return the arguments of what stands for @kubernetes(…), None for another decorator.
+def classes_with_place(node: ast.AST, place: str) -> Iterator[tuple[ast.ClassDef, str]]:
+    """Yield each class below a node, and what it stands in if that is not the top of a module."""
+    for child in ast.iter_child_nodes(node):
+        inner = place
+        if isinstance(child, ast.ClassDef):
+            yield child, place
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = f"in {child.name}"
+        elif isinstance(child, ast.stmt) and not place:
+            inner = "below a condition"
+        yield from classes_with_place(child, inner)
 
-        A name may stand for it, or a helper: a function whose only statement returns it.
-        """
-        if self.is_metaflows(source, expression, "kubernetes"):
-            keywords = expression.keywords if isinstance(expression, ast.Call) else []
-            return ([self.argument(source, keyword, local or {}) for keyword in keywords],)
-        if depth > 5:
-            return None
-        if isinstance(expression, ast.Call):
-            try:
-                helper = self.values.call_of_helper(source, expression)
-            except Unreadable:  # it stays as it is, if it stands for @kubernetes at all
-                return None
-            if helper:
-                return self.kubernetes_arguments(*helper, depth + 1)
-            return None
-        definition = self.sources.definition(source, expression)
-        constant = definition and constant_expression(definition)
-        if definition and definition.source and constant:
-            return self.kubernetes_arguments(definition.source, constant, {}, depth + 1)
-        return None
 
-    def argument(self, source: Source, keyword: ast.keyword, local: Mapping[str, Any]) -> Argument:
-        text = ast.unparse(keyword.value)
-        text = f"{keyword.arg}={text}" if keyword.arg else f"**{text}"
-        try:
-            value = self.values.evaluate(source, keyword.value, local)
-            values = {keyword.arg: value} if keyword.arg else dict(value)
-        except (Unreadable, TypeError, ValueError):
-            return Argument(text, keyword.arg, {}, readable=False)
-        return Argument(text, keyword.arg, values)
+def hidden_flows(project: Project, files: Sequence[Path]) -> dict[Path, list[str]]:
+    """Return what is to be said of the flows that a function or a condition makes, by file."""
+    reader = FlowReader(project)
+    notes = {file: [*reader.hidden_flows(reader.sources.load(file))] for file in files}
+    return {file: of_file for file, of_file in notes.items() if of_file}
 
 
 def read_flows(
@@ -214,7 +169,10 @@ def read_flows(
             flows |= {id(each): each for each in with_parents(flow)}
     if not flows:
         names = ", ".join(map(shown_path, files))
-        raise CommandError(f"no flow in {names}: no class there derives from FlowSpec")
+        hidden = [note for of_file in hidden_flows(project, files).values() for note in of_file]
+        raise CommandError(
+            "; ".join(hidden) or f"no flow in {names}: no class there derives from FlowSpec"
+        )
     return [flow for flow in flows.values() if flow.file != reader.base_file]
 
 

@@ -13,9 +13,10 @@ from ..errors import CommandError
 from ..project import Project, shown_path
 from .calls import comments, kept_arguments, literal, new_call
 from .imports import add_imports, drop_unused_imports
+from .names import bindings
 from .propose import Rewrite
 from .read_flows import FlowClass
-from .source import Source, bindings, read_imports
+from .source import Source, read_imports
 
 
 @dataclass
@@ -132,6 +133,8 @@ class Adopter(cst.CSTTransformer):
     def rewrite(self, function: cst.FunctionDef, rewrite: Rewrite) -> cst.FunctionDef:
         """Return a step with its @kubernetes changed, or taken off. Comments stay."""
         index = rewrite.usage.decorator.index
+        if rewrite.usage.decorator.stays:
+            return function
         old = function.decorators[index]
         new = self.decorator(old, rewrite)
         kept = comments(new) if new else []

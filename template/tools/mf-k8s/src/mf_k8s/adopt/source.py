@@ -1,7 +1,7 @@
 """One Python file of a project: its imports, and what its names stand for."""
 
 import ast
-from collections import Counter
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +9,7 @@ from typing import NamedTuple
 
 from ..errors import CommandError
 from ..project import Project, shown_path
-
-METAFLOW = "metaflow"
-
-
-class Imported(NamedTuple):
-    """Where an imported name comes from."""
-
-    module: str
-    name: str | None  # None for the module itself
-    level: int  # of a relative import: the number of its dots
+from .names import METAFLOW, Imported, NameUse, imports, modules, name_use, named_in, statements
 
 
 class Definition(NamedTuple):
@@ -36,10 +27,11 @@ class Source:
     content: bytes
     tree: ast.Module
     imported: dict[str, Imported]
-    stars: list[Imported]  # of `from module import *`
+    stars: dict[Imported, int]  # of `from module import *`, with their lines
     constants: dict[str, ast.expr]  # of names that the module binds once, at its top
     functions: dict[str, ast.FunctionDef]
     classes: dict[str, ast.ClassDef]
+    use: NameUse
     # If this is not the file as it is: the number of each line there, and what is there.
     lines: Sequence[int] = ()
     original: ast.Module | None = None
@@ -55,6 +47,7 @@ class Sources:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.read: dict[Path, Source] = {}
+        self.reached: dict[Path, list[Source]] = {}
 
     def load(self, file: Path) -> Source:
         """Return a file; raise CommandError if it cannot be read, or is not Python."""
@@ -74,17 +67,34 @@ class Sources:
         if (source.file, name) in seen:
             return None
         seen |= {(source.file, name)}
+        if name in source.use.rebound and name not in source.classes:
+            return None
         if found := source.imported.get(name):
             names = [*([found.name] if found.name else []), *rest]
             return self.of_module(source, found._replace(name=None), names, seen)
-        if not rest and (
-            name in source.constants or name in source.functions or name in source.classes
-        ):
-            return Definition(source, name)
-        for star in source.stars:
-            if definition := self.of_module(source, star, path, seen):
-                return definition
-        return None
+        candidates = [] if rest else [*self.defined_in(source, name, seen)]
+        of_metaflow, unknown = None, [0]
+        for star, line in source.stars.items():
+            definition = self.of_module(source, star, path, seen)
+            if definition and definition.source:
+                candidates.append((line, definition))
+            elif definition:
+                of_metaflow = definition
+            elif not self.module_file(source, star.module, star.level):
+                unknown.append(line)  # it may define any name
+        if len(candidates) == 1 and max(unknown) < candidates[0][0]:
+            return candidates[0][1]
+        return None if candidates else of_metaflow
+
+    def defined_in(
+        self, source: Source, name: str, seen: frozenset[tuple[Path, str]]
+    ) -> Iterator[tuple[int, Definition]]:
+        """Yield the line in which a file defines a name, and what it stands for."""
+        for defined in (source.constants, source.functions, source.classes):
+            if node := defined.get(name):
+                path = dotted(node) if isinstance(node, ast.expr) else []
+                followed = self.lookup(source, path, seen) if path else None
+                yield node.lineno, followed or Definition(source, name)
 
     def of_module(
         self, source: Source, module: Imported, names: list[str], seen: frozenset[tuple[Path, str]]
@@ -112,6 +122,33 @@ class Sources:
                     return file.resolve()
         return None
 
+    def reachable(self, source: Source) -> list[Source]:
+        """Return a file, and those of this project that it imports."""
+        if source.file not in self.reached:
+            found = {source.file: source}
+            waiting = [source]
+            while waiting:
+                each = waiting.pop()
+                for module, level in dict.fromkeys(modules(each.tree)):
+                    file = self.module_file(each, module, level) if module or level else None
+                    with contextlib.suppress(CommandError):  # a run may not need it
+                        if file and file not in found:
+                            found[file] = self.load(file)
+                            waiting.append(found[file])
+            self.reached[source.file] = [*found.values()]
+        return self.reached[source.file]
+
+    def may_be(self, source: Source, expression: ast.expr, decorator: str) -> bool:
+        """Return whether an expression, or what it names, names a decorator of Metaflow's."""
+        names, waiting = set(), named_in(expression)
+        while waiting:
+            name = waiting.pop()
+            if name not in names:
+                names.add(name)
+                for each in self.reachable(source):
+                    waiting |= each.use.refers.get(name, set())
+        return f"{METAFLOW}.{decorator}" in names
+
 
 def read_source(file: Path) -> Source:
     try:
@@ -129,8 +166,8 @@ def source_of(file: Path, content: bytes) -> Source:
         raise CommandError(f"{where}: not valid Python: {error.msg}") from error
     except ValueError as error:  # a null byte
         raise CommandError(f"{shown_path(file)}: not valid Python: {error}") from error
+    use = name_use(tree)
     imported, stars = read_imports(tree)
-    bound = Counter(bindings(tree.body))
     constants = {}
     for statement in tree.body:
         if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
@@ -139,43 +176,32 @@ def source_of(file: Path, content: bytes) -> Source:
             target, value = statement.target, statement.value
         else:
             continue
-        if isinstance(target, ast.Name) and bound[target.id] == 1 and target.id not in imported:
+        if isinstance(target, ast.Name) and target.id not in use.rebound:
             constants[target.id] = value
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    return Source(file, content, tree, imported, stars, constants, functions, classes)
+    functions = {
+        node.name: node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name not in use.rebound
+    }
+    classes = {
+        node.name: node
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and written_once(tree, node.name)
+    }
+    return Source(file, content, tree, imported, stars, constants, functions, classes, use)
 
 
-def read_imports(tree: ast.Module) -> tuple[dict[str, Imported], list[Imported]]:
+def written_once(tree: ast.Module, name: str) -> bool:
+    """Return whether one class has this name, as far as conditions go; it may be bound again."""
+    found = [each for each in statements(tree) if isinstance(each, ast.ClassDef)]
+    return [each.name for each in found].count(name) == 1
+
+
+def read_imports(tree: ast.Module) -> tuple[dict[str, Imported], dict[Imported, int]]:
     """Return what each imported name of a module stands for, and the modules of `import *`."""
-    imported: dict[str, Imported] = {}
-    stars = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                module = alias.name if alias.asname else alias.name.split(".")[0]
-                imported[alias.asname or module] = Imported(module, None, 0)
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                origin = Imported(node.module or "", alias.name, node.level)
-                if alias.name == "*":
-                    stars.append(origin._replace(name=None))
-                else:
-                    imported[alias.asname or alias.name] = origin
-    return imported, stars
-
-
-def bindings(body: list[ast.stmt]) -> Iterator[str]:
-    """Yield each name that statements bind, as often as they do; not what functions bind inside."""
-    waiting: list[ast.AST] = [*body]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-            continue
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            yield node.id
-        waiting.extend(ast.iter_child_nodes(node))
+    found = [*imports(tree)]
+    imported = {name: origin for name, origin, _ in found if name != "*"}
+    return imported, {origin: line for name, origin, line in found if name == "*"}
 
 
 def dotted(expression: ast.expr) -> list[str]:

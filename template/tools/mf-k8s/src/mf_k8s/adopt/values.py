@@ -1,10 +1,13 @@
 """Evaluates expressions from the source alone: nothing is run."""
 
 import ast
+import contextlib
 import operator
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .names import bindings, last_part
 from .source import Definition, Source, Sources, dotted
 
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -16,6 +19,7 @@ OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.BitOr: operator.or_,
 }
 DEEPEST = 50  # names that refer to names
+UNKNOWN: Any = object()  # the value of a local name that only a run can tell
 
 
 class Unreadable(Exception):
@@ -54,6 +58,8 @@ class Values:
             case ast.Constant():
                 return node.value
             case ast.Name(id=name) if name in local:
+                if local[name] is UNKNOWN:
+                    raise Unreadable
                 return local[name]
             case ast.Name() | ast.Attribute():
                 return self.constant(source, node)
@@ -95,18 +101,42 @@ class Values:
         if definition := self.sources.definition(source, node):
             expression = constant_expression(definition)
             if definition.source and expression:
-                return self.evaluate(definition.source, expression)
+                value = self.evaluate(definition.source, expression)
+                return self.kept(source, {last_part(node), definition.name}, value)
         if isinstance(node, ast.Attribute) and dotted(node.value):
             owner = self.sources.definition(source, node.value)
             if owner and owner.source and owner.name in owner.source.classes:
-                body = owner.source.classes[owner.name].body
-                found = [value for item in body if (value := bound_value(item, node.attr))]
-                if len(found) == 1:
-                    return self.evaluate(owner.source, found[0])
+                expression = attributes(owner.source.classes[owner.name]).get(node.attr)
+                if expression and owner.name not in owner.source.use.rebound:
+                    value = self.evaluate(owner.source, expression)
+                    return self.kept(source, {node.attr}, value)
         raise Unreadable
 
+    def kept(self, source: Source, names: set[str], value: Any) -> Any:
+        """Return the value of a constant; raise Unreadable if what `source` imports may change it.
+
+        `names` are those of the constant.
+        """
+        changeable = isinstance(value, dict | list)
+        for use in (each.use for each in self.sources.reachable(source)):
+            if names & use.stored or (changeable and names & use.handed_on):
+                raise Unreadable
+        return value
+
+    def scope(self, source: Source, node: ast.ClassDef) -> dict[str, Any]:
+        """Return what each name is that a class binds, for the decorators of its functions.
+
+        It is UNKNOWN for all but constants.
+        """
+        found: dict[str, Any] = dict.fromkeys(bindings(node.body), UNKNOWN)
+        for name, expression in attributes(node).items():
+            with contextlib.suppress(Unreadable):
+                value = self.evaluate(source, expression, found)
+                found[name] = self.kept(source, {name}, value)
+        return found
+
     def call_of_helper(
-        self, source: Source, node: ast.Call
+        self, source: Source, node: ast.Call, local: Mapping[str, Any]
     ) -> tuple[Source, ast.expr, dict[str, Any]] | None:
         """Return what a function of one `return` gives back: its file, expression and arguments.
 
@@ -125,11 +155,17 @@ class Values:
         ]
         match body:
             case [ast.Return(value=ast.expr() as returned)]:
-                return definition.source, returned, self.bind(source, node, definition, function)
+                given = [self.evaluate(source, argument, local) for argument in node.args]
+                keywords = self.keywords(source, node, local)
+                return definition.source, returned, self.bind(definition, function, given, keywords)
         return None
 
     def bind(
-        self, source: Source, node: ast.Call, definition: Definition, function: ast.FunctionDef
+        self,
+        definition: Definition,
+        function: ast.FunctionDef,
+        given: list[Any],
+        keywords: dict[str, Any],
     ) -> dict[str, Any]:
         """Return the parameters of a function in a call of it."""
         assert definition.source
@@ -142,14 +178,15 @@ class Values:
             for name, default in zip(names, parameters.kw_defaults, strict=True)
             if default
         }
-        bound = {
+        bound: dict[str, Any] = dict.fromkeys([*positional, *names], UNKNOWN)
+        bound |= {
             name: self.evaluate(definition.source, default) for name, default in defaults.items()
         }
-        given = [self.evaluate(source, argument) for argument in node.args]
         bound |= dict(zip(positional, given, strict=False))
-        keywords = self.keywords(source, node, {})
         known = {*positional, *names}
         bound |= {name: item for name, item in keywords.items() if name in known}
+        if parameters.vararg:
+            bound[parameters.vararg.arg] = UNKNOWN
         if parameters.kwarg:
             rest = {name: item for name, item in keywords.items() if name not in known}
             bound[parameters.kwarg.arg] = rest
@@ -160,9 +197,14 @@ def constant_expression(definition: Definition) -> ast.expr | None:
     return definition.source.constants.get(definition.name) if definition.source else None
 
 
-def bound_value(statement: ast.stmt, name: str) -> ast.expr | None:
-    """Return the value in a statement `name = value`, None for another."""
-    match statement:
-        case ast.Assign(targets=[ast.Name(id=bound)], value=value) if bound == name:
-            return value
-    return None
+def attributes(node: ast.ClassDef) -> dict[str, ast.expr]:
+    """Return the expression of each attribute that a class binds once, by `name = value`."""
+    times = Counter(bindings(node.body))
+    return {
+        statement.targets[0].id: statement.value
+        for statement in node.body
+        if isinstance(statement, ast.Assign)
+        and len(statement.targets) == 1
+        and isinstance(statement.targets[0], ast.Name)
+        and times[statement.targets[0].id] == 1
+    }
