@@ -235,6 +235,13 @@ NOT_FROM_BATCH = {
         "Metaflow refuses a step with @batch and @kubernetes: delete one of them at flows/bad.py:6"
         " (step start)",
     ),
+    "derives already": (
+        plain(
+            "@batch(cpu=1)", "from metaflow import *\nfrom churn_model import BaseFlow\n"
+        ).replace("Flow(FlowSpec)", "Flow(BaseFlow)"),
+        "BaseFlow refuses @batch: flows/bad.py:7 (step start); let the class derive from FlowSpec"
+        " again, and `uv run k8s adopt --from-batch` does the rest",
+    ),
     "a value that has another unit there": (
         plain("@batch(\n        ephemeral_storage=SIZE)", "from metaflow import batch\n"),
         "flows/bad.py:7: only a run knows ephemeral_storage=SIZE, and @kubernetes has another"

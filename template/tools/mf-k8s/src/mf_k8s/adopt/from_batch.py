@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,15 +66,7 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
     flows = [
         each for file in files for flow in reader.flows_of(file) for each in with_parents(flow)
     ]
-    both = [
-        f"{flow.source.place(step.batch)} (step {step.name})"
-        for flow in dict.fromkeys(flows)
-        for step in flow.steps
-        if step.batch and step.kubernetes
-    ]
-    if both:
-        remedy = "Metaflow refuses a step with @batch and @kubernetes: delete one of them at"
-        raise CommandError(f"{remedy} {', '.join(both)}")
+    must_compile_as_they_are(dict.fromkeys(flows))
     settings = {f"METAFLOW_{names[0]}": first_that_is_set(names)[1] for names in (IMAGE, REGISTRY)}
     settings = {name: text for name, text in settings.items() if text}
     conversion = Conversion(settings=settings)
@@ -97,6 +89,24 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
                 new, lines=lines, original=source.tree
             )
     return conversion
+
+
+def must_compile_as_they_are(flows: Iterable[FlowClass]) -> None:
+    """Raise CommandError for steps with @batch that Metaflow or BaseFlow refuses."""
+    on_batch = [
+        (flow, step, f"{flow.source.place(step.batch)} (step {step.name})")
+        for flow in flows
+        for step in flow.steps
+        if step.batch
+    ]
+    if both := [place for _, step, place in on_batch if step.kubernetes]:
+        remedy = "Metaflow refuses a step with @batch and @kubernetes: delete one of them at"
+        raise CommandError(f"{remedy} {', '.join(both)}")
+    if refused := [place for flow, _, place in on_batch if flow.derives]:
+        raise CommandError(
+            f"BaseFlow refuses @batch: {', '.join(refused)}; let the class derive from FlowSpec"
+            " again, and `uv run k8s adopt --from-batch` does the rest"
+        )
 
 
 def uses(
