@@ -40,6 +40,8 @@ SHAPES = [
     *(f"flows/{name}" for name in ("conditional", "gang", "hooked")),
     *(f"kind/{name}" for name in ("parent", "proof", "resumed")),
 ]
+DEAD_PROXY = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9")
+DEAD_PROXY |= {"NO_PROXY": "", "no_proxy": ""}
 MANY_PODS = {"nested": 6, "recursion": 3} if os.environ.get("LONG") else {}  # pods that differ
 
 
@@ -212,9 +214,14 @@ def test_after_a_restart_of_the_machine(seed: Project) -> None:
 
 
 def test_flows(seed: Project) -> None:
-    """Each flow passes both ways, and each of its pods is as the answers say."""
+    """Each flow passes both ways, and each of its pods is as the answers say.
+
+    A proxy that refuses everything is passed by.
+    """
     started = time.monotonic()
-    output = seed.k8s("kind", "test")
+    output = seed.k8s("kind", "test", **DEAD_PROXY)
+    line = "k8s: a proxy is set, which cannot reach the cluster: NO_PROXY=127.0.0.1,localhost\n"
+    assert output.startswith(line)
     FIGURES[f"kind test of {7 + len(MANY_PODS)} flows, both ways"] = (
         f"{time.monotonic() - started:.0f} s"
     )
@@ -294,7 +301,7 @@ def test_deploy_dry_run(seed: Project) -> None:
         "flows/hello.py", "    @step\n    def end", "    @k8s(memory=5000)\n    @step\n    def end"
     )
     seed.edit("flows/hello.py", "import BaseFlow", "import BaseFlow, k8s")
-    output = seed.k8s("deploy", "hello", "--env", "kind", "--dry-run")
+    output = seed.k8s("deploy", "hello", "--env", "kind", "--dry-run", **DEAD_PROXY)
     assert "4096M" in output and "5000M" in output and "unchanged" in output
     (after,) = [item for item in seed.get("workflowtemplates") if "hello" in str(item["metadata"])]
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]

@@ -119,7 +119,12 @@ def test_failing_flow_is_reported_from_the_same_pod(vision: Project) -> None:
     Without them it could not run on the tainted node, the only one that has the labels.
     """
     output = vision.k8s("kind", "test", "failing", code=1)
-    assert output.count("FAILED") == 2 and "on purpose" in output
+    assert output.count("FAILED") == 2 and output.count("on purpose") == 2
+    assert output.count("\nstart: OOMKilled, exit code 137\n") == 2
+    assert (
+        output.count("\nstart: out of memory: it asked for memory 600M, its limit is 600M; give")
+        == 2
+    )
     hooks = []
     for _ in range(60):  # it starts when the workflow has failed
         hooks = [
@@ -153,7 +158,30 @@ def test_changed_image_and_placement(vision: Project, registry: str) -> None:
 
     The image is named by its digest. Nodes cannot pull it: it must be loaded under that name,
     though it was under another.
+
+    What somebody has changed on the cluster is left as it is, and a flow gets what tests/kind.toml
+    and somebody give to its Secret.
     """
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db-password"}}
+    file = vision.folder / ".kind/secret.json"
+    file.write_text(json.dumps({**secret, "stringData": {"password": "sesame"}}))
+    vision.kubectl("apply", "--filename", str(file))
+    vision.kubectl("annotate", "serviceaccount", "trainer.team-a", "role=reader")
+    with open(vision.folder / "tests/kind.toml", "a") as settings:
+        settings.write('\n[secrets.db-password]\nuser = "test-only"\n')
+        settings.write('[variables]\nGREETING = { from = "OF_CI" }\n')
+    vision.edit(
+        "flows/hello.py",
+        "    @step\n    def end(self):\n",
+        "    @environment(vars={'GREETING': os.environ['GREETING']})\n"
+        "    @step\n"
+        "    def end(self):\n"
+        "        found = [os.environ[name] for name in ('user', 'password', 'GREETING')]\n"
+        "        assert found == ['test-only', 'sesame', 'hi'], found\n",
+    )
+    vision.edit(
+        "flows/hello.py", "from metaflow import ", "import os\nfrom metaflow import environment, "
+    )
     tag = f"{registry}/vision:1"
     run("docker", "tag", VISION["image"], tag, cwd=vision.folder)
     pushed = run("docker", "push", tag, cwd=vision.folder)
@@ -163,8 +191,12 @@ def test_changed_image_and_placement(vision: Project, registry: str) -> None:
     vision.edit("k8s.toml", "memory = 6000", "memory = 500000")
     vision.edit("k8s.toml", 'effect = "NoExecute"', 'effect = "NoSchedule"')
     vision.edit("k8s.toml", 'pool = "gpu"', 'pool = "big"')
-    vision.k8s("kind", "up")
-    output = vision.k8s("kind", "test", "hello")
+    vision.k8s("kind", "up", OF_CI="hi")
+    (account,) = [
+        item for item in vision.get("serviceaccounts") if item["metadata"]["name"] != "default"
+    ]
+    assert account["metadata"]["annotations"] == {"role": "reader"}
+    output = vision.k8s("kind", "test", "hello", OF_CI="hi")
 
     assert set(lines(output).values()) == {"2 pods match k8s.toml"}
     assert [seen(pod)["image"] for pod in vision.pods("HelloFlow")] == [f"{tag}@{digest}"] * 4

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from mf_k8s.errors import CommandError
-from mf_k8s.flow_settings import how_to_run
 from mf_k8s.project import find_project
 
 K8S = Path(sys.executable).with_name("k8s")
@@ -202,11 +201,6 @@ def test_pattern_that_no_file_fits(project, monkeypatch):
         find_project().flow_files()
     expected = "no file fits flows = ['jobs/*.py'] of [tool.mf-k8s] in pyproject.toml"
     assert str(raised.value) == expected
-
-
-def test_remedy_for_a_run_that_failed():
-    assert how_to_run("FileNotFoundError: data/a.csv").startswith("pods get a flow's Python files")
-    assert how_to_run("ValueError").endswith("edit tests/kind.toml")
 
 
 def k8s_test(project: Path, *commands: str) -> subprocess.CompletedProcess[str]:

@@ -34,6 +34,7 @@ options know render, for `check --rendered`.
     expected_pods       the pods that a flow must have
     read_pods           the pods that a WorkflowTemplate or a cluster has
     pod_states          in which state pods are, and why they have not started
+    pod_failures        why pods have failed, and what to do
     read_yaml           reads YAML, fast
     rbac                service accounts of pods, and their rights
     cluster_api         asks the Kubernetes API

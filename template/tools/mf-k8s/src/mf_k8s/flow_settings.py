@@ -46,6 +46,7 @@ NOT_OF_FLOWS = {  # tables that are no flow's, unless a flow has this name
         "additionalProperties": VALUES,
     },
 }
+HOW_TO_RUN = "to run it with other options or parameters, or to skip it, edit tests/kind.toml"
 
 Value = str | dict[str, str]
 
@@ -139,13 +140,6 @@ def print_tables_without_flow(project: Project) -> None:
     """Print a note on each table of tests/kind.toml whose flow is gone."""
     for name in sorted(read_flow_settings(project).keys() - flow_names(project)):
         print_error(f"k8s: tests/kind.toml: [{name}] names no flow: delete it")
-
-
-def how_to_run(error: str) -> str:
-    """Return the remedy for a run on a cluster that ended with an error."""
-    if "FileNotFoundError" in error:
-        return "pods get a flow's Python files and no data: README.md says how to send some"
-    return "to run it with other options or parameters, or to skip it, edit tests/kind.toml"
 
 
 def flow_options(settings: dict[str, FlowSettings], file: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,11 +19,13 @@ from ..errors import CommandError
 from ..project import Project
 from ..read_pods import Manifest
 from .cluster import Cluster
+from .failed_pods import explain_failed_pods
 from .run_watch import RunWatch, list_pods, pods_and_jobs
 
 TRIGGERS = 5  # until Argo has seen what was deployed
 TAKEN_UP = 60  # seconds in which Argo gives a new workflow a status
 LOG_LINES = 30
+END_OF_A_POD = re.compile(r"(main: )?\w+ \(exit code \d+\)|child '|No more retries left|omitted: ")
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,9 @@ def run_with_kubernetes(run: FlowRun) -> str:
         delete_jobs(run, watch)
         raise
     if exit_code:
-        raise CommandError(run.last_lines())
+        own = watch.own_objects(pods_and_jobs(run.namespace)).values()
+        failed = explain_failed_pods(run.cluster, run.namespace, own)
+        raise CommandError(failed or run.last_lines())
     return run.id_file.read_text(encoding="utf-8")
 
 
@@ -169,13 +174,13 @@ class WorkflowEnd:
 
 
 def workflow_failure(run: FlowRun, name: str, status: dict[str, Any]) -> str:
-    """Return why a workflow failed: Argo's messages, and the last lines of its failed pods."""
-    nodes = status.get("nodes", {}).values()
-    lines = dict.fromkeys(state.get("message", "") for state in [status, *nodes])
-    for pod in list_pods(run.namespace, f"workflows.argoproj.io/workflow={name}"):
-        if pod["status"]["phase"] == "Failed":
-            pod_name = pod["metadata"]["name"]
-            with contextlib.suppress(CommandError):  # it may have no log
-                logs = run.cluster.kubectl("logs", "-n", run.namespace, "--tail=20", pod_name)
-                lines[logs] = None
-    return "\n".join([f"the workflow {name}: {status['phase']}", *filter(None, lines)])
+    """Return why a workflow failed: what its failed pods printed, and Argo's other messages."""
+    pods = list_pods(run.namespace, f"workflows.argoproj.io/workflow={name}")
+    failed = explain_failed_pods(run.cluster, run.namespace, pods)
+    states = [status, *status.get("nodes", {}).values()]
+    messages = dict.fromkeys(filter(None, (state.get("message") for state in states)))
+    if failed:  # whose ends Argo tells too, once for each node of its graph
+        messages = dict.fromkeys(text for text in messages if not END_OF_A_POD.match(text))
+    return "\n".join(
+        [f"the workflow {name}: {status['phase']}", *messages, *filter(None, [failed])]
+    )

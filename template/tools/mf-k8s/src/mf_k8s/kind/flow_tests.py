@@ -11,8 +11,8 @@ from ..deploy.create import must_match
 from ..environments import read_environment
 from ..errors import CommandError
 from ..flow_settings import (
+    HOW_TO_RUN,
     FlowSettings,
-    how_to_run,
     print_tables_without_flow,
     read_flow_settings,
     variables_of_tests,
@@ -95,7 +95,7 @@ def passes_by(way: str, run: FlowRun) -> bool:
             must_match(reports)
             testing.result = f"{len(reports[-1].pods)} pods match k8s.toml"
         except CommandError as error:
-            print_line(f"{error}\n{run.compiled.file.name}: {how_to_run(str(error))}")
+            print_line(f"{error}\n{run.compiled.file.name}: {HOW_TO_RUN}")
             testing.result = "FAILED"
             return False
     return True
