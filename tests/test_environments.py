@@ -107,6 +107,30 @@ def test_environment_that_is_not_valid(written: Written, settings: Any, message:
     assert str(stopped.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("METAFLOW_SERVICE_AUTH_KEY", "sesame"),
+        ("METAFLOW_SERVICE_HEADERS", '{"x-api-key": "sesame"}'),
+        ("METAFLOW_ARGO_WORKFLOWS_CREATE_NOTIFY_SLACK_WEBHOOK_URL", "https://a/sesame"),
+        ("METAFLOW_SERVICE_URL", "https://ann:sesame@metadata.example.com"),
+        ("METAFLOW_DATATOOLS_SESSION_VARS", '{"aws_secret_access_key": "sesame"}'),
+        ("AWS_SECRET_ACCESS_KEY", "sesame"),
+    ],
+)
+def test_an_environment_holds_no_secret(written: Written, key: str, value: str) -> None:
+    """It is committed. The message does not print the value; an editor marks the known names."""
+    with pytest.raises(CommandError) as stopped:
+        written({key: value})
+    assert str(stopped.value) == (
+        f"environments/dev.json: {key} is a secret, and the file is committed: take it out, and set"
+        " it as a variable where you deploy, in CI as a masked one"
+    )
+    by_name = key not in ("METAFLOW_SERVICE_URL", "METAFLOW_DATATOOLS_SESSION_VARS")
+    schema = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text()))
+    assert schema.is_valid({key: value}) != by_name
+
+
 def test_unknown_environment(project: Project) -> None:
     """A schema that lies there for editors is none."""
     for name in ("dev.json", "prod.json", "environment.schema.json"):

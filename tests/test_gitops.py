@@ -29,6 +29,7 @@ from mf_k8s.render.render_flows import (
 )
 from mf_k8s.render.reproducible import stable_content, stored_gzip
 from mf_k8s.render.secret_values import must_hold_no_secret, must_need_no_secret
+from mf_k8s.secret_forms import is_secret
 from teams import commit, git
 from test_base import s3  # noqa: F401  # a fixture
 
@@ -310,6 +311,10 @@ FRESH = {"a.yaml": with_header("image: a:2\n"), "kustomization.yaml": with_heade
 def test_faults() -> None:
     old = FRESH | {"a.yaml": with_header("image: a:1\n"), "b.yaml": with_header("gone: 1\n")}
     assert faults(FRESH, FRESH) == {}
+    edited = {"a.yaml": FRESH["a.yaml"].replace("image: a:2", "value: sesame")}
+    assert faults(FRESH | edited, FRESH)["a.yaml"] == (
+        "was changed by hand: line 2 has another value"
+    )
     assert faults(old, FRESH) == {
         "a.yaml": "is older than the code: line 2 has `image: a:1`, not `image: a:2`",
         "b.yaml": "is of a flow that no longer exists",
@@ -380,10 +385,6 @@ SLACK = "https://hooks.example.com/services/T000/B000/XXXX"
             {"create_options": (f"--notify-slack-webhook-url={SLACK}",)},
             "--notify-slack-webhook-url: an address",
         ),
-        (
-            {"variables": (("METAFLOW_SERVICE_AUTH_KEY", "sesame"),)},
-            "environments/prod.json: METAFLOW_SERVICE_AUTH_KEY is a secret",
-        ),
     ],
 )
 def test_secrets_of_an_environment_are_refused(changes: Any, says: str) -> None:
@@ -392,7 +393,7 @@ def test_secrets_of_an_environment_are_refused(changes: Any, says: str) -> None:
     message = str(stopped.value)
     assert message.startswith(says)
     assert "put it into a Secret on the cluster, name that in `secrets` of k8s.toml" in message
-    assert SLACK not in message and "sesame" not in message
+    assert SLACK not in message
 
 
 def test_secrets_of_the_machine_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,8 +403,15 @@ def test_secrets_of_the_machine_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CHURN_TOKEN", "open-sesame-1234")
     with pytest.raises(CommandError) as stopped:
         must_hold_no_secret(files)
-    assert str(stopped.value).startswith("the value of the variable CHURN_TOKEN would stand in a.y")
+    assert str(stopped.value).startswith(
+        "the value of the variable CHURN_TOKEN looks like a secret, and would stand in a.yaml in"
+    )
     assert "sesame" not in str(stopped.value)
+    must_hold_no_secret(files, ["CHURN_TOKEN"])
+    monkeypatch.setenv("CHURN_TOKEN", "sunshine")  # a word, so it must be the whole value
+    must_hold_no_secret({"a.yaml": "args: [sunshine-state]\n"})
+    with pytest.raises(CommandError, match="the variable CHURN_TOKEN looks like a secret"):
+        must_hold_no_secret({"a.yaml": "env: [{name: A, value: sunshine}]\n"})
 
 
 KEY = "-----BEGIN KEY-----\nMIIE'vQ==\n-----END KEY-----\n"
@@ -418,8 +426,85 @@ def test_secrets_of_several_lines_are_refused(value: str, monkeypatch: pytest.Mo
     assert KEY not in files["a.yaml"]
     must_hold_no_secret(files)
     monkeypatch.setenv("CHURN_API_KEY", KEY)
-    with pytest.raises(CommandError, match="the value of the variable CHURN_API_KEY would stand"):
+    with pytest.raises(CommandError, match="the value of the variable CHURN_API_KEY looks like"):
         must_hold_no_secret(files)
+
+
+def test_a_secret_in_a_flow_is_refused(first: Path) -> None:
+    """Until [tool.mf-k8s] says that it is none; the value is printed nowhere."""
+    flow, pyproject = first / "flows/login.py", first / "pyproject.toml"
+    text = (first / "flows/hello.py").read_text().replace("HelloFlow", "LoginFlow")
+    login = '    @environment(vars={"DATABASE_URL": "postgres://churn:sesame@db/churn"})\n'
+    text = text.replace("    @step\n", f"{login}    @step\n", 1)
+    flow.write_text(text.replace("import IncludeFile", "import environment, IncludeFile"))
+    settings = pyproject.read_text()
+    command = ("render", "login", "--env", "prod", "-o", "login", "--no-upload")
+    try:
+        code, output = k8s(first, *command)
+        assert code == 2 and "sesame" not in output
+        assert (
+            "the value of DATABASE_URL of the flow looks like a secret, and would stand in"
+            " workflowtemplate-churnmodel.prod.loginflow.yaml in clear text: put it into a Secret"
+            " on the cluster, name that in `secrets` of k8s.toml, and read it there; if it is none,"
+            ' write not-secret = ["DATABASE_URL"] below [tool.mf-k8s] in pyproject.toml\n' in output
+        )
+        own = '[tool.mf-k8s]\nnot-secret = ["DATABASE_URL"]\n'
+        pyproject.write_text(settings.replace("[tool.mf-k8s]\n", own))
+        code, output = k8s(first, *command)
+        assert code == 0, output
+    finally:
+        flow.unlink()
+        pyproject.write_text(settings)
+
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----\n"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N"
+SECRETS = {
+    ("DB_PASS", "sunshine"),
+    ("PGPASS", "sunshine"),
+    ("PGPASSWORD", "sunshine"),
+    ("MYSQL_PWD", "sunshine"),
+    ("db_password", "sunshine"),
+    ("STRIPE_API_KEY", "sunshine"),
+    ("PRIVATE_KEY", "sunshine"),
+    ("SLACK_WEBHOOK_URL", "https://hooks.example.com/T0/B0"),
+    ("DATABASE_URL", "postgres://churn:sunshine@db:5432/churn"),
+    ("HTTPS_PROXY", "http://ann:sunshine@proxy:3128"),
+    ("SENTRY_DSN", "https://abc123@o0.ingest.sentry.io/42"),
+    ("AZURE", "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c3Vu;"),
+    ("CERTIFICATE", PEM),
+    ("BEARER", JWT),
+    ("KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+    ("KEY", "kJ8vQ2mZx7/Lp3RtYw9NbC4sDfG6hT1uEaXoVi5M"),
+    ("GH", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
+    ("OTHER", "tP5x2GkQ9vRj7LmZ4bWc"),
+}
+NO_SECRETS = {
+    ("PWD", "/home/ann/churn"),
+    ("OLDPWD", "/home/ann"),
+    ("PASS_RATE", "0.95"),
+    ("MAX_TOKENS", "4096 tokens"),
+    ("TOKENIZER", "bert-base-uncased"),
+    ("EOS_TOKEN", "<|endoftext|>"),
+    ("DB_PASSWORD_FILE", "/run/secrets/db"),
+    ("API_KEY_SECRET_NAME", "churn-api-key"),
+    ("OAUTH_TOKEN_URL", "https://login.example.com/token"),
+    ("DATABASE_URL", "postgres://db:5432/churn"),
+    ("COMMIT", "9fceb02d0ae598e95dc970b74767f19372d61af8"),
+    ("RUN_ID", "5c256cf3-b566-4295-973e-fa5a3162ac6a"),
+    ("IMAGE", "ghcr.io/acme/churn@sha256:" + "0f" * 32),
+    ("MODEL", "meta-llama/Llama-3.1-8B-Instruct-GPTQ-INT4"),
+    ("DATA", "s3://acme-metaflow/Churn/Data2024/part-00042"),
+    ("FLOW", "HelloFlowWithANameThatIsLongerThanArgoTakes2"),
+    ("METAFLOW_PRODUCTION_TOKEN", "mfprj-churnmodel-0-abcd"),
+    ("METAFLOW_ARGO_EVENTS_WEBHOOK_URL", "http://webhook.argo.svc:12000/metaflow-event"),
+}
+
+
+def test_what_looks_like_a_secret() -> None:
+    """By its name or by its form; not what programs, models, commits and images are called."""
+    assert {pair for pair in SECRETS if not is_secret(*pair)} == set()
+    assert {pair for pair in NO_SECRETS if is_secret(*pair)} == set()
 
 
 def test_null_values_are_left_out() -> None:

@@ -10,11 +10,13 @@ from typing import Any
 from .config import validate
 from .errors import CommandError
 from .project import Project
+from .secret_forms import METAFLOW_SECRETS, has_secret_form
 
 SCHEMA = Path(__file__).with_name("environment.schema.json")
 # Keys that stand for options of Metaflow's, which it also reads from METAFLOW_ and their name.
 PRODUCTION, BRANCH = "METAFLOW_PRODUCTION", "METAFLOW_BRANCH"  # Metaflow joins both to prod.NAME
 VARIABLES = {"production": PRODUCTION, "branch": BRANCH, "user": "METAFLOW_USER"}
+AWS_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 TRUE = ("1", "true", "t", "yes", "y", "on")  # what click reads as true
 
 only_variables = False  # configure Metaflow, and no file; a rendering is the same everywhere
@@ -54,6 +56,7 @@ def read_environment(project: Project, name: str) -> Environment:
         raise CommandError(f"{where} cannot be read: {error}") from None
     except ValueError as error:
         raise CommandError(f"{where} is not JSON: {error}") from None
+    must_hold_no_secret(settings, where)
     validate(settings, json.loads(SCHEMA.read_text(encoding="utf-8")), where)
     return Environment(
         name,
@@ -61,6 +64,16 @@ def read_environment(project: Project, name: str) -> Environment:
         tuple(variables(settings, where).items()),
         tuple(create_options(settings)),
     )
+
+
+def must_hold_no_secret(settings: Any, where: str) -> None:
+    """Raise CommandError for a setting that does not belong in a file that is committed."""
+    for key, value in settings.items() if isinstance(settings, dict) else ():
+        if key in METAFLOW_SECRETS | AWS_KEYS or has_secret_form(str(value)):
+            raise CommandError(
+                f"{where}: {key} is a secret, and the file is committed: take it out, and set it as"
+                " a variable where you deploy, in CI as a masked one"
+            )
 
 
 def environment_names(project: Project) -> Iterable[str]:

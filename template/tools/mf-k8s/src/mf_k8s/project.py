@@ -19,7 +19,7 @@ from .errors import CommandError
 CONTRACT = 1
 TABLE = "mf-k8s"  # [tool.mf-k8s] in the project's pyproject.toml
 FLOWS = ("flows/**/*.py",)
-IDENTITY = re.compile(r"^mf_k8s_identity: (\w+)$", re.MULTILINE)
+IDENTITY = re.compile(r"^mf_k8s_identity: (\w+)", re.MULTILINE)
 UPDATE_TOOL = "run `uv sync --upgrade-package mf-k8s`"
 
 
@@ -45,6 +45,18 @@ class Project:
             if found := IDENTITY.search(file.read_text(encoding="utf-8", errors="replace")):
                 return found[1]
         return ""
+
+    @property
+    def not_secret(self) -> list[str]:
+        """Return the variables and parameters whose values [tool.mf-k8s] says are no secrets."""
+        file = self.root / "pyproject.toml"
+        names = (read_table(file) or {}).get("not-secret", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise CommandError(
+                f"{shown_path(file)}: [tool.{TABLE}] not-secret must be a list of names of"
+                ' variables and parameters, like ["EOS_TOKEN"]'
+            )
+        return names
 
     @property
     def config_file(self) -> Path:

@@ -82,6 +82,8 @@ def first_difference(present: Mapping[str, str], wanted: Mapping[str, str], name
     pairs = zip(present[name].split("\n")[1:], wanted.get(name, "").split("\n")[1:], strict=False)
     for number, (old, new) in enumerate(pairs, start=2):
         if old != new:
+            if "value:" in old + new:  # of a variable: it may be secret
+                return f"line {number} has another value"
             same = len(os.path.commonprefix([old, new]))
             start, end = max(0, same - 30), same + 40
             return f"line {number} has `{old[start:end].strip()}`, not `{new[start:end].strip()}`"

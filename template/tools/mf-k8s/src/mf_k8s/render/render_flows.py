@@ -120,6 +120,6 @@ def render_flows(
             requests = create_requests(project, compiled, environment, script)
             must_be_complete(project, compiled, workflow_templates(requests))
             texts = rendered_files(project, compiled, requests, environment.name, str(rendering))
-            must_hold_no_secret(texts)
+            must_hold_no_secret(texts, project.not_secret)
             rendered.result = f"{len(texts)} files"
     return texts

@@ -4,30 +4,21 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..environments import Environment
 from ..errors import CommandError
 from ..progress import print_line
 from ..read_yaml import read_yaml
+from ..secret_forms import ADDRESSES, METAFLOW, is_secret
 
-ADDRESSES = ("slack-webhook-url", "pager-duty-integration-key", "incident-io-api-key")
 NOTIFY_ON = "--notify-on-"
 OPTION = re.compile(rf"--notify-({'|'.join(ADDRESSES)})\b")
-VARIABLES = {
-    "METAFLOW_SERVICE_AUTH_KEY",
-    "METAFLOW_SERVICE_HEADERS",
-    *(
-        f"METAFLOW_ARGO_WORKFLOWS_CREATE_NOTIFY_{name.upper().replace('-', '_')}"
-        for name in ADDRESSES
-    ),
-}
 INSTEAD = (
     "put it into a Secret on the cluster, name that in `secrets` of k8s.toml, and read it there"
 )
 NOTIFY_INSTEAD = f"{INSTEAD}, like in a function of @exit_hook that sends the message"
-NAMES_SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|WEBHOOK|CREDENTIAL")
 SHORTEST = 12  # characters of a value that is hardly a word
 
 
@@ -48,35 +39,52 @@ def must_need_no_secret(environment: Environment) -> None:
                 f"{name}: an address of notifications is a secret, and would stand in the files in"
                 f" clear text: {NOTIFY_INSTEAD}; `notify` of {environment.file} is for k8s deploy"
             )
-    for variable, _ in environment.variables:
-        if variable in VARIABLES:
-            raise CommandError(
-                f"{environment.file}: {variable} is a secret, and would stand in the files in clear"
-                f" text: {INSTEAD}"
-            )
 
 
-def must_hold_no_secret(files: Mapping[str, str]) -> None:
-    """Raise CommandError if a file has the value of a variable that is named like a secret's.
+def must_hold_no_secret(files: Mapping[str, str], exceptions: Collection[str] = ()) -> None:
+    """Raise CommandError if a file holds a secret in clear text.
 
-    A flow whose code reads the variable while it is compiled, as in @environment, puts it there.
+    It is the value of a pod's own variable or of a parameter, or of a variable of this machine,
+    which code like @environment reads while it is compiled. `exceptions` are names of variables
+    and parameters whose values are no secrets, whatever they look like.
     """
-    secrets = {
+    on_machine = {
         variable: spellings(value.strip())
         for variable, value in sorted(os.environ.items())
-        if NAMES_SECRET.search(variable.upper()) and len(value.strip()) >= SHORTEST
+        if variable not in exceptions and is_secret(variable, value)
     }
-    if not secrets:
-        return
-    # YAML breaks a text of several lines, like a key, so each text is searched, not the file
-    texts = {name: "\n".join([text, *texts_in(read_yaml(text))]) for name, text in files.items()}
-    for variable, values in secrets.items():
-        for name, text in texts.items():
-            if any(value in text for value in values):
-                raise CommandError(
-                    f"the value of the variable {variable} would stand in {name} in clear text,"
-                    f" because the flow's code reads it: {INSTEAD}"
-                )
+    for file, text in files.items():
+        manifest = read_yaml(text)
+        values = dict(named_values(manifest))
+        # YAML breaks a text of several lines, like a key, so each text is searched, not the file
+        whole = "\n".join([text, *texts_in(manifest)])
+        for variable, spelled in on_machine.items():
+            long = len(spelled[0]) >= SHORTEST and any(value in whole for value in spelled)
+            if long or spelled[0] in values.values():
+                raise CommandError(clear_text(f"the variable {variable}", variable, file))
+        for name, value in values.items():
+            if name not in exceptions and is_secret(name, value.strip('"')):
+                raise CommandError(clear_text(f"{name} of the flow", name, file))
+
+
+def clear_text(what: str, name: str, file: str) -> str:
+    """Return what is wrong with a value that a file would hold, and both ways out."""
+    return (
+        f"the value of {what} looks like a secret, and would stand in {file} in clear text:"
+        f' {INSTEAD}; if it is none, write not-secret = ["{name}"] below [tool.mf-k8s] in'
+        " pyproject.toml"
+    )
+
+
+def named_values(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the name and value of each variable and parameter of a manifest but Metaflow's own."""
+    if isinstance(value, Mapping):
+        name, text = value.get("name"), value.get("value")
+        if isinstance(name, str) and isinstance(text, str) and not name.startswith(METAFLOW):
+            yield name, text
+        yield from (found for item in value.values() for found in named_values(item))
+    elif isinstance(value, list):
+        yield from (found for item in value for found in named_values(item))
 
 
 def spellings(value: str) -> list[str]:
