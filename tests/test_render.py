@@ -544,6 +544,38 @@ def test_other_files_of_a_folder_are_kept(copy, tmp_path):
     assert (tmp_path / "flows/hello.py").exists()
 
 
+@pytest.mark.parametrize("autocrlf", ["true", "false"])
+def test_same_bytes_on_every_machine(example: Path, template: Path, tmp_path: Path, autocrlf: str):
+    """Code packages, and what `k8s render` has written, are compared byte by byte.
+
+    Of the template too, which Copier clones.
+    """
+    project = tmp_path / "project"
+    leave = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache", ".metaflow")
+    shutil.copytree(example, project, ignore=leave)
+    (project / "data.bin").write_bytes(b"\0\r\n\n")
+    (project / "deploy/prod").mkdir(parents=True)
+    (project / "deploy/prod/trainflow.yaml").write_text("kind: WorkflowTemplate\n")
+    git("init", "-q", "-b", "main", cwd=project)
+    git("add", "-A", cwd=project)
+    git("commit", "-q", "-m", "work", cwd=project)
+    for repository in (project, template):
+        clone = tmp_path / f"clone-of-{repository.name}"
+        git(
+            "clone",
+            "-q",
+            "-c",
+            f"core.autocrlf={autocrlf}",
+            str(repository),
+            str(clone),
+            cwd=tmp_path,
+        )
+        names = git("ls-files", "-z", cwd=repository).split("\0")[:-1]
+        assert {"README.md", ".gitattributes"} <= {*names}
+        different = [n for n in names if (clone / n).read_bytes() != (repository / n).read_bytes()]
+        assert different == []
+
+
 def workflows(case: Case) -> list[Path]:
     """Give GitHub's workflows, of this repository and of a project."""
     return [*ROOT.glob(".github/workflows/*"), *case.path.glob(".github/workflows/*")]
