@@ -247,6 +247,9 @@ def test_no_cluster(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     config["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:9"
     (tmp_path / "kubeconfig").write_text(json.dumps(config))
     assert stopped_by(api).startswith("no cluster answers: ")
+    cluster_api.api_client.cache_clear()
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert stopped_by(api).endswith("not behind that proxy, add its host to NO_PROXY")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     cluster_api.api_client.cache_clear()
     assert stopped_by(api).startswith("kubectl has no context: choose one with")

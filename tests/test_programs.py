@@ -7,6 +7,7 @@ What the programs print was copied from them, or from their issues and sources.
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any
 import pytest
 from mf_k8s import programs
 from mf_k8s.errors import CommandError
-from mf_k8s.kind import up
+from mf_k8s.kind import flow_runs, up
+from mf_k8s.project import Project
 from mf_k8s.remedies import reason_of_failure
 
 PULL = ("docker", "pull", "ghcr.io/acme/churn:1")
@@ -168,7 +170,9 @@ def test_podman_is_not_an_old_docker(
 STUBBORN = "trap '' TERM; sleep 20 & wait; wait"  # what it starts holds its pipes
 
 
-def test_a_signal_ends_what_other_threads_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_ends_what_other_threads_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The nodes are made and an image is being loaded, by a program that ignores SIGTERM."""
     monkeypatch.setattr(programs, "_stopped", threading.Event())
     monkeypatch.setattr(programs, "GRACE", 0.5)
@@ -176,14 +180,25 @@ def test_a_signal_ends_what_other_threads_run(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(up, "load_images", lambda *_: programs.run_program("sh", "-c", STUBBORN))
     monkeypatch.setattr(up, "bring_up_nodes", lambda *_: up.Needs([], []))
     cluster: Any = SimpleNamespace(make_folders=lambda: None)
-    project: Any = None
     started = time.monotonic()
-    threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        up.bring_up(project, cluster)
+    control_c = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    control_c.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            up.bring_up(Project(tmp_path, "churn"), cluster)
+    finally:
+        control_c.cancel()
     assert time.monotonic() - started < 10
     with pytest.raises(CommandError, match="interrupted"):
         programs.run_program("true")
+
+
+def test_a_run_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow_runs, "ENDED", 0.5)
+    process = subprocess.Popen(["sh", "-c", STUBBORN], start_new_session=True)
+    time.sleep(0.2)
+    flow_runs.end_with_tasks(process)
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_long_output_and_input_arrive() -> None:

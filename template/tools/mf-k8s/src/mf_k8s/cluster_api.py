@@ -105,6 +105,7 @@ def explain_errors(action: str) -> Iterator[None]:
             f"cannot {action}: {error.status} {error.reason}{reason and f': {reason}'}"
         ) from error
     except (config.ConfigException, HTTPError) as error:
-        raise CommandError(
-            f"no cluster answers: {error}; check the network, and the server of kubectl's context"
-        ) from error
+        remedy = "check the network, and the server of kubectl's context"
+        if "proxy" in str(error).lower():  # which the variables of the shell name
+            remedy = "if the cluster is not behind that proxy, add its host to NO_PROXY"
+        raise CommandError(f"no cluster answers: {error}; {remedy}") from error

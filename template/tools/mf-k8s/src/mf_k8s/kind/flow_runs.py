@@ -24,6 +24,7 @@ from .run_watch import RunWatch, list_pods, pods_and_jobs
 
 TRIGGERS = 5  # until Argo has seen what was deployed
 TAKEN_UP = 60  # seconds in which Argo gives a new workflow a status
+ENDED = 20  # seconds in which a run that is given up ends
 LOG_LINES = 30
 END_OF_A_POD = re.compile(r"(main: )?\w+ \(exit code \d+\)|child '|No more retries left|omitted: ")
 
@@ -83,9 +84,7 @@ def run_with_kubernetes(run: FlowRun) -> str:
     try:
         exit_code = watch.until_end(process.poll)
     except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)  # its tasks too, which wait for their pods
-        process.wait()
+        end_with_tasks(process)
         delete_jobs(run, watch)
         raise
     if exit_code:
@@ -93,6 +92,15 @@ def run_with_kubernetes(run: FlowRun) -> str:
         failed = explain_failed_pods(run.cluster, run.namespace, own)
         raise CommandError(failed or run.last_lines())
     return run.id_file.read_text(encoding="utf-8")
+
+
+def end_with_tasks(process: "subprocess.Popen[bytes]") -> None:
+    """End a run and its tasks, which wait for their pods."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, how)
+            process.wait(ENDED)
+            return
 
 
 def delete_jobs(run: FlowRun, watch: RunWatch) -> None:
@@ -117,7 +125,8 @@ def run_on_argo(run: FlowRun) -> str:
             status = watch.until_end(WorkflowEnd(run.namespace, name))
         except BaseException:
             terminate = ["argo-workflows", "terminate", f"argo-{name}"]
-            subprocess.run([*run.flow_command, *terminate], cwd=run.project.root)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run([*run.flow_command, *terminate], cwd=run.project.root, timeout=60)
             raise
         # Argo may not have seen yet what was deployed: argoproj/argo-workflows#14615
         if "workflowtemplates.argoproj.io" not in status.get("message", ""):
