@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -659,12 +661,26 @@ def test_a_deploy_without_credentials_ends(api: type[Api], deploy: Deploy) -> No
     assert api.tried == []
 
 
+class Overloaded(BaseHTTPRequestHandler):
+    """An S3 server that has too much to do."""
+
+    def do_GET(self) -> None:
+        body = b"<Error><Code>SlowDown</Code><Message>Later</Message></Error>"
+        self.send_response(503)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
 def test_why_a_bucket_cannot_be_used(
     s3: dict[str, str],  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """One that is there, one that is not, nobody at the address, and a server that is silent."""
+    """One that is there, one that is not, nobody at the address, a silent server, a busy one."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setitem(ask_datastore.BRIEFLY, "read_timeout", 0.3)
@@ -690,6 +706,11 @@ def test_why_a_bucket_cannot_be_used(
         assert ask_datastore.ask("s3", "s3://bucket/metaflow") == (
             f'Read timeout on endpoint URL: "{address}/bucket"{by_profile}'
         )
+    with HTTPServer(("127.0.0.1", 0), Overloaded) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+        assert ask_datastore.ask("s3", "s3://bucket") == f"SlowDown: Later{by_profile}"
+        server.shutdown()
     monkeypatch.setenv("AWS_PROFILE", "gone")
     assert ask_datastore.ask("s3", "s3://bucket") == "The config profile (gone) could not be found"
 
@@ -749,7 +770,11 @@ def test_environments_of_one_namespace_need_a_project(project: Path, deploy: Dep
 
 
 def test_environments_of_one_branch_are_refused(project: Path, deploy: Deploy) -> None:
-    """A copy of prod.json that is still production would replace production's flows."""
+    """A copy of prod.json that is still production would replace production's flows.
+
+    An environment that is wrong does not stop the others.
+    """
+    (project / "environments/dev.json").write_text('{"contxt": "dev"}')
     prod = json.loads((project / "environments/prod.json").read_text())
     (project / "environments/staging.json").write_text(json.dumps(prod | {"production": True}))
     (project / "environments/prod.json").write_text(json.dumps(prod | {"production": True}))
@@ -761,6 +786,10 @@ def test_environments_of_one_branch_are_refused(project: Path, deploy: Deploy) -
     )
     code, output = deploy("--env", "staging", "--dry-run", "--", "--branch", "next")
     assert code == 0, output  # prod.next
+    assert (
+        "\nenvironments/staging.json is not compared with an environment that is wrong:"
+        " environments/dev.json: no key contxt; did you mean context?\n" in output
+    )
 
 
 def test_two_flows_of_one_name_are_refused(project: Path, api: type[Api], deploy: Deploy) -> None:

@@ -25,6 +25,7 @@ FATAL = {
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 }
+NOT_IMPLEMENTED = 501  # by a server that can do little more than S3's objects
 LOG_IN = "log in, name a profile in AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 CLIENTS = ("azure.", "google.", "requests.")  # whose errors say why there is no answer
 
@@ -48,7 +49,8 @@ def ask_s3(bucket: str, folder: str) -> str:
         return re.sub(r'\?[^"]*', "", str(error)) + credentials()  # without a URL's query
     except ClientError as error:
         details = error.response["Error"]
-        if details["Code"] in FATAL:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if details["Code"] in FATAL or status >= 500 and status != NOT_IMPLEMENTED:
             return f"{details['Code']}: {details.get('Message', '')}{credentials()}"
     return ""
 

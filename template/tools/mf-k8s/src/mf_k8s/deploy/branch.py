@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..compile_flows import ENVIRONMENT, CompiledFile
 from ..environments import (
@@ -15,6 +15,7 @@ from ..environments import (
 )
 from ..errors import CommandError
 from ..ownership import annotation
+from ..progress import print_line
 from ..project import Project, shown_path
 
 # Metaflow's branch for a flow with no choice (format_name in plugins/project_decorator.py).
@@ -73,6 +74,17 @@ def must_choose_branch(compiled: Iterable[CompiledFile], environment: Environmen
             )
 
 
+def other_environments(project: Project, environment: Environment) -> Iterator[Environment]:
+    """Yield the others; of one that is wrong, by which nothing is deployed, print a line."""
+    for name in sorted({*environment_names(project)} - {environment.name, "kind"}):
+        try:
+            yield read_environment(project, name)
+        except CommandError as error:
+            print_line(
+                f"{environment.file} is not compared with an environment that is wrong: {error}"
+            )
+
+
 def must_keep_apart(
     project: Project, compiled: Iterable[CompiledFile], environment: Environment
 ) -> None:
@@ -84,8 +96,7 @@ def must_keep_apart(
     if not environment.name:
         return
     branch = branch_of(os.environ)
-    for name in sorted({*environment_names(project)} - {environment.name, "kind"}):
-        other = read_environment(project, name)
+    for other in other_environments(project, environment):
         if (other.context, other.namespace) != (environment.context, environment.namespace):
             continue
         same_branch = branch and branch == branch_of(dict(other.variables))
