@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import FIGURES, ROOT, run
 from kubernetes.utils import parse_quantity as kubernetes_quantity
-from mf_k8s.read_pods import parse_quantity, quantity
+from mf_k8s.quantities import parse_quantity, quantity
 
 SOURCE = ROOT / "template/tools/mf-k8s/src"
 MODULES = {

@@ -32,6 +32,7 @@ options know render, for `check --rendered`.
     run_create          runs Metaflow's create, and keeps what it would write
     complete_template   adds to a compiled WorkflowTemplate what Metaflow leaves out
     expected_pods       the pods that a flow must have
+    quantities          cores and memory, in one spelling
     read_pods           the pods that a WorkflowTemplate or a cluster has
     pod_states          in which state pods are, and why they have not started
     pod_failures        why pods have failed, and what to do

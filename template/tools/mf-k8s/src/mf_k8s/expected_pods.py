@@ -12,7 +12,8 @@ from typing import Any
 from .compile_flows import FlowFacts, StepFacts
 from .config import camel_case, shared_settings, step_settings
 from .metaflow_defaults import PYTHON_IMAGE, MetaflowDefault, with_defaults
-from .read_pods import GPU, INHERITED, Pod, normalized, quantity
+from .quantities import quantity
+from .read_pods import GPU, INHERITED, Pod, normalized
 
 DEADLINE = 5 * 24 * 60 * 60  # seconds; DEFAULT_RUNTIME_LIMIT in plugins/timeout_decorator.py
 FROM_FIRST_STEP = ("image", "service_account", "secrets")  # all that Metaflow gives to hooks

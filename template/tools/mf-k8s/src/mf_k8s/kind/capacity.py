@@ -8,7 +8,8 @@ from typing import Any
 
 from ..errors import CommandError
 from ..programs import run_program
-from ..read_pods import Pod, parse_quantity
+from ..quantities import parse_quantity
+from ..read_pods import Pod
 from .cluster import Cluster
 
 AT_ONCE = 4  # pods of the largest size that a node takes, so that a foreach does not queue
