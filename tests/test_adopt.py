@@ -375,6 +375,12 @@ SPELT = {
         "@batch(**TABLE)\n    @resources(gpu=2)",
         "@kubernetes(gpu=2, memory=9000)",
     ),
+    "names of the class and of a function": (
+        f"{HEAD}GIB = 20\n\ndef job(memory, GIB):\n    return batch(memory=memory)\n",
+        f"{READ}GIB = 20\n\ndef job(memory, GIB):\n    return kubernetes(memory=memory)\n",
+        "GIB = 50\n    @batch(ephemeral_storage=GIB)",
+        "GIB = 50\n    @kubernetes(disk=53688)",
+    ),
     "only a run knows what is larger": (
         HEAD,
         READ,

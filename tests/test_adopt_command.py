@@ -247,6 +247,15 @@ NOT_FROM_BATCH = {
         "flows/bad.py:7: only a run knows ephemeral_storage=SIZE, and @kubernetes has another"
         " parameter for it: write its value",
     ),
+    "a value of a function": (
+        plain(
+            "@job(30)",
+            "from metaflow import *\nGIB = 1\ndef job(GIB):\n    return batch("
+            "ephemeral_storage=GIB)\n",
+        ),
+        "flows/bad.py:5: only a run knows ephemeral_storage=GIB, and @kubernetes has another"
+        " parameter for it: write its value",
+    ),
     "from elsewhere": (
         plain("@batch(cpu=1)", "from exports import batch\n"),
         "flows/bad.py:6: batch is Metaflow's batch, imported from exports: import it from metaflow"

@@ -1,6 +1,7 @@
 """`k8s adopt`: turns existing flows into flows of BaseFlow, and compares their pods.
 
-from_batch      @batch read as @kubernetes (batch_parameters, convert_call, text_edits, batch_pods)
+from_batch      @batch read as @kubernetes (batch_parameters, convert_call, find_uses,
+                text_edits, batch_pods)
 names           which names of a file may stand for something else than is written
 source          one file: its imports, and what its names stand for
 values          the value of an expression, from the source alone

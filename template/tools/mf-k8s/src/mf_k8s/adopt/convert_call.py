@@ -2,18 +2,18 @@
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..errors import CommandError
 from ..metaflow_defaults import names_registry
 from .batch_parameters import CONVERTED, DROPPED, SAME, SIZES, converted, larger
 from .calls import literal
+from .find_uses import Use
 from .names import METAFLOW
 from .read_flows import FlowReader
 from .source import Source
 from .text_edits import TextEdits
-from .values import Unreadable
+from .values import UNKNOWN, Unreadable
 
 BATCH, KUBERNETES = "batch", "kubernetes"
 # Settings of Metaflow that give @batch an image, and one without a registry a registry.
@@ -21,15 +21,6 @@ IMAGE = ("BATCH_CONTAINER_IMAGE", "DEFAULT_CONTAINER_IMAGE")
 REGISTRY = ("BATCH_CONTAINER_REGISTRY", "DEFAULT_CONTAINER_REGISTRY")
 UNREADABLE = object()
 TABLE = "**"  # the name of an unpacked table that stays as it is
-
-
-@dataclass
-class Use:
-    """A place that names Metaflow's batch."""
-
-    node: ast.Name | ast.Attribute
-    call: ast.Call | None  # of it
-    function: ast.FunctionDef | None  # that it decorates
 
 
 class Given(NamedTuple):
@@ -57,6 +48,11 @@ class CallConverter:
         self.is_imported = bool(found and found.module == METAFLOW and found.name == KUBERNETES)
         taken = found and not self.is_imported
         self.name = "metaflow_kubernetes" if taken else KUBERNETES
+
+    def local(self, use: Use) -> dict[str, Any]:
+        """Return what names stand for where a use is."""
+        scope = self.reader.values.scope(self.source, use.owner) if use.owner else {}
+        return scope | dict.fromkeys(use.hidden, UNKNOWN)
 
     def convert(self, use: Use) -> None:
         node = use.node
@@ -90,7 +86,7 @@ class CallConverter:
         text = self.edits.source(argument.value)
         name = argument.arg
         try:
-            value = self.reader.values.evaluate(self.source, argument.value)
+            value = self.reader.values.evaluate(self.source, argument.value, self.local(use))
         except Unreadable:
             if name in CONVERTED:
                 raise CommandError(
@@ -145,7 +141,7 @@ class CallConverter:
         if len(found) != 1:
             return {}
         try:
-            own = self.reader.values.keywords(self.source, found[0], {})
+            own = self.reader.values.keywords(self.source, found[0], self.local(use))
         except Unreadable:
             return {}
         tables = {index: parts.pop(TABLE) for index, parts in arguments.items() if TABLE in parts}

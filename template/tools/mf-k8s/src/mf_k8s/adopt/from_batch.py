@@ -11,7 +11,8 @@ from ..config import validate
 from ..errors import CommandError
 from ..metaflow_defaults import first_that_is_set
 from ..project import Project, shown_path
-from .convert_call import BATCH, IMAGE, REGISTRY, CallConverter, Use
+from .convert_call import BATCH, IMAGE, REGISTRY, CallConverter
+from .find_uses import find_uses
 from .read_flows import FlowClass, FlowReader, with_parents
 from .source import Source, Sources, source_of
 
@@ -72,7 +73,7 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
     conversion = Conversion(settings=settings)
     for source in [*reader.sources.read.values()]:
         converter = CallConverter(reader, source, settings)
-        for use in uses(source.tree):
+        for use in find_uses(source.tree):
             if reader.is_metaflows(source, use.node, BATCH):
                 converter.convert(use)
         converter.convert_imports()
@@ -107,52 +108,3 @@ def must_compile_as_they_are(flows: Iterable[FlowClass]) -> None:
             f"BaseFlow refuses @batch: {', '.join(refused)}; let the class derive from FlowSpec"
             " again, and `uv run k8s adopt --from-batch` does the rest"
         )
-
-
-def uses(
-    node: ast.AST,
-    hidden: frozenset[str] = frozenset(),
-    call: ast.Call | None = None,
-    function: ast.FunctionDef | None = None,
-) -> Iterator[Use]:
-    """Yield each name that is read below a node, but for those that functions bind for themselves.
-
-    `hidden` are the latter: a step may have a variable `batch`.
-    """
-    if isinstance(node, ast.Name | ast.Attribute):
-        if not (isinstance(node, ast.Name) and node.id in hidden):
-            yield Use(node, call, function)
-    if isinstance(node, ast.Name):
-        return
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        for decorator in node.decorator_list:
-            called = decorator.func if isinstance(decorator, ast.Call) else decorator
-            of_step = node if isinstance(node, ast.FunctionDef) else None
-            if isinstance(called, ast.Name | ast.Attribute):
-                of_call = decorator if isinstance(decorator, ast.Call) else None
-                yield from uses(called, hidden, of_call, of_step)
-                parts: list[ast.AST] = [*of_call.args, *of_call.keywords] if of_call else []
-            else:
-                parts = [decorator]
-            for part in parts:
-                yield from uses(part, hidden)
-        yield from uses(node.args, hidden)  # the defaults
-        hidden |= bound_in(node)
-        for statement in node.body:
-            yield from uses(statement, hidden)
-        return
-    if isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-        hidden |= bound_in(node)
-    for child in ast.iter_child_nodes(node):
-        of_child = node if isinstance(node, ast.Call) and child is node.func else None
-        yield from uses(child, hidden, of_child)
-
-
-def bound_in(node: ast.AST) -> frozenset[str]:
-    """Return the names that a function binds, its parameters among them."""
-    return frozenset(
-        each.arg if isinstance(each, ast.arg) else each.id
-        for each in ast.walk(node)
-        if isinstance(each, ast.arg)
-        or (isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load))
-    )
