@@ -282,7 +282,12 @@ RUNS = {
         {"claims": {"metaflow-training": "/cache", "scratch": "/scratch"}},
     ),
     "with null": (("run", "--with", "kubernetes:gpu=null"), {}, {"gpu": {}}),
-    "top-level with": (("--with", "kubernetes:cpu=2", "run"), {}, {"cpu": 2}),
+    # Metaflow attaches the first of several, and ignores the others in silence
+    "several": (
+        ("--with", "kubernetes:cpu=2", "run", "--with", "kubernetes:memory=9000"),
+        {"METAFLOW_DEFAULT_DECOSPECS": "kubernetes:cpu=3,gpu=2"},
+        {"cpu": 2, "memory": 9000, "gpu": {"nvidia.com/gpu": 2}},
+    ),
     "default decospecs": (("run",), {"METAFLOW_DEFAULT_DECOSPECS": "kubernetes:cpu=2"}, {"cpu": 2}),
 }
 
@@ -434,6 +439,10 @@ def test_bad_step_stops_in_one_line(decorator: str, metaflow: Metaflow, project:
         (["run", "--with", "batch"], ["@batch"]),
         (["run", "--with", "kubernetes:gpuu=1"], ["gpuu", "gpu"]),
         (["run", "--with", "kubernetes:memory=16"], ["memory = 16", "16000 for 16 GB"]),
+        (
+            ["run", "--with", "kubernetes:cpu=1", "--with", "kubernetes:cpu=2"],
+            ["step end: cpu is set twice, to 1 and to 2: keep one"],
+        ),
         (["run", "--with", "kubernetes:tmpfs_path=/fast"], ["tmpfs_path", "use @k8s"]),
     ],
 )

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from conftest import UV, run
-from mf_k8s.compile_flows import compile_flows
+from mf_k8s.check.compare import check_flows
+from mf_k8s.compile_flows import CompiledFile, compile_flows
 from mf_k8s.config import step_settings
 from mf_k8s.project import Project
 from pods import variables
@@ -194,27 +195,119 @@ def test_a_mutator_given_on_the_command_line(
     (project / "flows/stamps.py").unlink()
 
 
-@BASES
-def test_text_is_taken_where_metaflow_takes_it(
-    base: str, compiled: Callable[..., Any], write: Any
-) -> None:
-    values = 'memory="12000", cpu="2", gpu="2", disk=2e4, qos="burstable"'
-    pod = compiled(write(base, decorators=f"@kubernetes({values})"))["start"]
-    assert (pod["memory"], pod["cpu"], pod["gpu"]) == (12000, 2, {"nvidia.com/gpu": 2})
+# What @kubernetes is given, and what that is in the pod.
+REQUESTS, LIMITS = ("container", "resources", "requests"), ("container", "resources", "limits")
+SPELLINGS: dict[str, tuple[tuple[Any, ...], Any]] = {
+    'cpu=".5"': ((*REQUESTS, "cpu"), "0.5"),
+    'cpu="1e1"': ((*REQUESTS, "cpu"), "10"),
+    'cpu=" 4 "': ((*REQUESTS, "cpu"), "4"),
+    "cpu=2.0": ((*REQUESTS, "cpu"), "2"),
+    'memory="12000"': ((*REQUESTS, "memory"), "12000M"),
+    'memory="4000.0"': ((*REQUESTS, "memory"), "4000M"),
+    "memory=2e4": ((*REQUESTS, "memory"), "20000M"),
+    'disk="2e4"': ((*REQUESTS, "ephemeral-storage"), "20000M"),
+    'gpu="2"': ((*LIMITS, "nvidia.com/gpu"), "2"),
+    'gpu="0"': ((*LIMITS, "nvidia.com/gpu"), "0"),
+    'gpu_vendor="AMD"': ((*LIMITS, "amd.com/gpu"), "1"),
+    'qos="guaranteed"': ((*LIMITS, "memory"), "4096M"),
+    'port="8080"': (("container", "ports", 0, "containerPort"), 8080),
+    'tmpfs_size="512"': (("volumes", "tmpfs-ephemeral-volume", "emptyDir", "sizeLimit"), "512Mi"),
+    'node_selector="a=b,c=d"': (("nodeSelector",), {"a": "b", "c": "d"}),
+    'node_selector="a="': (("nodeSelector",), {"a": ""}),
+    'secrets="db"': (("container", "envFrom", 0, "secretRef", "name"), "db"),
+    'secrets=("db",)': (("container", "envFrom", 0, "secretRef", "name"), "db"),
+    'tolerations=({"key": "a"},)': (("tolerations",), [{"key": "a"}]),
+}
+# What Metaflow does not take, and BaseFlow stops at with a line that names the key.
+NO_SPELLINGS = (
+    'cpu=""',
+    'memory="12GB"',
+    'gpu="0.5"',
+    'shared_memory="64"',
+    'node_selector="a"',
+    'node_selector="a=b,a=c"',
+    'tolerations="a"',
+)
 
 
-@BASES
-def test_text_is_refused_where_metaflow_refuses_it(
-    base: str, metaflow: Metaflow, s3: dict[str, str], write: Any
+@pytest.fixture
+def compile_texts(project: Path, tmp_path: Path) -> Callable[..., list[CompiledFile]]:
+    """Return a function that compiles flows."""
+
+    def compile_texts(*texts: str) -> list[CompiledFile]:
+        files = [tmp_path / f"{number}.py" for number in range(len(texts))]
+        for file, text in zip(files, texts, strict=True):
+            file.write_text(text)
+        return list(compile_flows(Project(project, "churn_model"), files))
+
+    return compile_texts
+
+
+def spelled(base: str, *spellings: str) -> str:
+    """Return a flow with a step for each spelling of a value, between start and end."""
+    head = f"from churn_model import BaseFlow\nfrom metaflow import *\nclass Spelled({base}):"
+    names = ["start", *(f"s{number}" for number in range(len(spellings))), "end"]
+    steps = []
+    for name, after, spelling in zip(names, [*names[1:], ""], ["", *spellings, ""], strict=True):
+        decorator = f"    @kubernetes({spelling})\n" if spelling else ""
+        body = f"self.next(self.{after})" if after else "pass"
+        steps.append(f"{decorator}    @step\n    def {name}(self):\n        {body}")
+    return "\n".join([head, *steps, "Spelled()"])
+
+
+def test_every_spelling_that_metaflow_takes(
+    project: Path, compile_texts: Callable[..., list[CompiledFile]]
 ) -> None:
-    for value in ('memory="12GB"', 'shared_memory="64"', 'gpu="0.5"'):
-        flow = write(base, decorators=f"@kubernetes({value})")
-        done = metaflow(flow, "argo-workflows", "create", "--only-json", **s3)
-        assert done.returncode != 0, value
+    """BaseFlow takes it too, and `k8s check` reads it."""
+    plain, ours = compile_texts(*(spelled(base, *SPELLINGS) for base in ("FlowSpec", "BaseFlow")))
+    assert plain.template, plain.error
+    assert ours.template, ours.error
+    pods = {template["name"]: template for template in ours.template["spec"]["templates"]}
+    found = {}
+    for number, (spelling, (path, _)) in enumerate(SPELLINGS.items()):
+        pod = pods[f"s{number}"]
+        value: Any = pod | {"volumes": {volume["name"]: volume for volume in pod["volumes"]}}
+        for key in path:
+            value = value[key]
+        found[spelling] = value
+    assert found == {spelling: value for spelling, (_, value) in SPELLINGS.items()}
+    (report,) = check_flows(Project(project, "churn_model"), [ours])
+    assert report.matches, report
+
+
+def test_no_spelling_that_metaflow_does_not_take(
+    compile_texts: Callable[..., list[CompiledFile]],
+) -> None:
+    cases = [(base, spelling) for base in ("FlowSpec", "BaseFlow") for spelling in NO_SPELLINGS]
+    results = compile_texts(*(spelled(base, spelling) for base, spelling in cases))
+    for (base, spelling), result in zip(cases, results, strict=True):
+        key = spelling.partition("=")[0]
+        assert result.error, (base, spelling)
+        assert base == "FlowSpec" or f"step s0: @kubernetes: {key} = " in result.error
 
 
 CHILD = "with Runner(__file__.replace('triedflow', 'childflow'){how}).run({run}) as running: "
 STATUS = "assert running.status == 'successful', running.stderr"
+
+
+NOBODY = dict.fromkeys(("METAFLOW_USER", "SUDO_USER", "USER", "USERNAME"), "")
+
+
+@BASES
+def test_without_a_user_only_a_command_stops(
+    base: str, metaflow: Metaflow, project: Path, write: Any
+) -> None:
+    """As root in a container: a flow can be constructed, and its help printed."""
+    flow = write(base)
+    file = project / "flows" / flow
+    file.write_text(
+        file.read_text().replace("    TriedFlow()", "    TriedFlow(False)\n    TriedFlow()")
+    )
+    assert "Usage:" in must_end(metaflow(flow, "--help", **NOBODY))
+    done = metaflow(flow, "show", **NOBODY)
+    assert done.returncode == 1
+    remedy = "$USER is not set, or is root: type export METAFLOW_USER=your-name"
+    assert (remedy in done.stderr) == (base == "BaseFlow")
 
 
 @BASES

@@ -13,14 +13,20 @@ from conftest import K8S
 from kubernetes_api import Api
 from metaflow.plugins.aws.aws_utils import get_docker_registry
 from metaflow.plugins.kubernetes import kubernetes_decorator
+from mf_k8s.check.compare import check_flows
+from mf_k8s.compile_flows import compile_flows
 from mf_k8s.errors import CommandError
+from mf_k8s.expected_pods import expected_pods
 from mf_k8s.metaflow_defaults import (
     MetaflowDefault,
     names_registry,
     origins,
     read_metaflow_defaults,
+    sources,
+    with_default_decorators,
     with_defaults,
 )
+from mf_k8s.project import Project
 from test_base import s3  # noqa: F401  # a fixture
 
 PYTHON = f"python:{sys.version_info[0]}.{sys.version_info[1]}"
@@ -187,6 +193,8 @@ def test_deploy_expects_and_names_all_of_it(
     texts["METAFLOW_KUBERNETES_CONTAINER_REGISTRY"] = "registry.hers:5000"
     texts["METAFLOW_KUBERNETES_SECRETS"] = "s3,more"
     texts["METAFLOW_ARGO_WORKFLOWS_KUBERNETES_SECRETS"] = "argo"
+    texts["METAFLOW_DEFAULT_DECOSPECS"] = "retry kubernetes:tmpfs_size=512"
+    texts["METAFLOW_DECOSPECS"] = "kubernetes:compute_pool=hers"
     del texts["METAFLOW_KUBERNETES_SHARED_MEMORY"]  # crashes Metaflow as a variable
     config = {"METAFLOW_KUBERNETES_SHARED_MEMORY": 64}
     (home / "config.json").write_text(json.dumps(config))
@@ -214,6 +222,8 @@ def test_deploy_expects_and_names_all_of_it(
         "image: from METAFLOW_KUBERNETES_CONTAINER_REGISTRY",
         "secrets: from METAFLOW_KUBERNETES_SECRETS",
         "secrets: from METAFLOW_ARGO_WORKFLOWS_KUBERNETES_SECRETS",
+        "tmpfs_size: from METAFLOW_DEFAULT_DECOSPECS",
+        "compute_pool: from METAFLOW_DECOSPECS",
     }
     (created,) = api.tried
     assert created["metadata"]["labels"]["mf-k8s/project"] == "churn-model"
@@ -226,3 +236,38 @@ def test_deploy_expects_and_names_all_of_it(
     assert start["container"]["image"] == "registry.hers:5000/hers:1"
     assert start["container"]["resources"]["limits"]["amd.com/gpu"] == "1"
     assert start["metadata"]["labels"]["team"] == "hers"
+    assert start["nodeSelector"]["outerbounds.co/compute-pool"] == "hers"
+    assert "512Mi" in [volume.get("emptyDir", {}).get("sizeLimit") for volume in start["volumes"]]
+
+
+def test_check_expects_and_names_what_the_options_of_a_flow_give(
+    example: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check` ignores METAFLOW_DEFAULT_DECOSPECS. `check --live` expects it, below the options."""
+    folder = home / "project"
+    shutil.copytree(example, folder, ignore=shutil.ignore_patterns(".venv", ".metaflow"))
+    options = ["--with", "kubernetes:cpu=2", "--with=kubernetes:memory=9000"]
+    (folder / "tests/kind.toml").write_text(f"[train]\noptions = {json.dumps(options)}\n")
+    monkeypatch.setenv("METAFLOW_DEFAULT_DECOSPECS", "kubernetes:cpu=3,disk=20000 retry")
+    monkeypatch.setenv("METAFLOW_DECOSPECS", "kubernetes:disk=30000")
+    project = Project(folder, "churn_model")
+    (result,) = compile_flows(project, [folder / "flows/train.py"])
+    assert result.template and result.flow, result.error
+    pods = {
+        template["name"]: template["container"]["resources"]["requests"]
+        for template in result.template["spec"]["templates"]
+        if template["name"] in ("start", "train")  # which has @k8s(memory=8192)
+    }
+    requests = {"cpu": "2", "memory": "9000M", "ephemeral-storage": "10240M"}
+    assert pods == {"start": requests, "train": requests}
+    (report,) = check_flows(project, [result])
+    assert report.matches
+    source = "--with in options of tests/kind.toml"
+    assert {f"cpu: from {source}", f"memory: from {source}"} <= {*report.notes}
+    live = with_default_decorators(result.flow, result.options)
+    pod = expected_pods({}, live)["train"]
+    assert (pod["cpu"], pod["memory"], pod["disk"]) == ("2", "9000M", "20000M")
+    assert "disk: from METAFLOW_DEFAULT_DECOSPECS" in sources(live)
+    monkeypatch.setenv("METAFLOW_DEFAULT_DECOSPECS", "kubernetes:cpu=many")
+    with pytest.raises(CommandError, match='@kubernetes: cpu = "many" cannot be read'):
+        expected_pods({}, with_default_decorators(result.flow, []))

@@ -13,41 +13,32 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from metaflow import FlowMutator, FlowSpec, StepMutator, kubernetes
-from metaflow._vendor.click import get_current_context  # type: ignore  # not in its stubs
+from metaflow.decorators import StepDecorator
 from metaflow.flowspec import FlowStateItems
 from metaflow.user_configs.config_parameters import ConfigValue
 from metaflow.util import get_username
 
-from .settings import PACKAGE, SHIPPED, ConfigurationError, Override, read_config, step_settings
-
-LOCAL_RUN = "K8S_LOCAL_RUN"  # set by a local run, for the processes of its steps
-OTHER_BACKENDS = ("airflow", "batch", "step-functions")
+from .settings import (
+    LOCAL_RUN,
+    PACKAGE,
+    SHIPPED,
+    ConfigurationError,
+    Override,
+    current_command,
+    read_config,
+    step_settings,
+)
 
 Step = TypeVar("Step", bound=Callable[..., Any])
-
-
-class Command(NamedTuple):
-    """What Metaflow was asked to do."""
-
-    name: str
-    creates_on_argo: bool
-    package_suffixes: list[str]  # of the files beside a flow that travel with it
-
-    @property
-    def needs_kubernetes(self) -> bool:
-        """Return whether steps must carry @kubernetes: it makes their pods, or runs in one."""
-        in_pod = "METAFLOW_KUBERNETES_WORKLOAD" in os.environ and LOCAL_RUN not in os.environ
-        runs_step = self.name in ("init", "step")
-        return self.creates_on_argo or self.name == "kubernetes" or (in_pod and runs_step)
 
 
 class SharedConfiguration(FlowMutator):
     """Gives every step its @kubernetes, in each command that makes pods of the steps."""
 
-    command = Command("", False, [])  # until `mutate`, which `spin --skip-decorators` leaves out
+    package_suffixes: list[str] = []  # until `mutate`, which `spin --skip-decorators` leaves out
 
     def add_to_package(self) -> Any:
         """Ship this package beside Metaflow's own code, wherever the flow's file is.
@@ -56,7 +47,7 @@ class SharedConfiguration(FlowMutator):
         METAFLOW_DEFAULT_PACKAGE_SUFFIXES or --package-suffixes adds; never hidden ones. And the
         configuration, as JSON, which Python 3.9 can read.
         """
-        suffixes = (".py", ".schema.json", *self.command.package_suffixes)
+        suffixes = (".py", ".schema.json", *self.package_suffixes)
         for path in PACKAGE.rglob("*"):
             parts = path.relative_to(PACKAGE.parent).parts
             hidden = any(part.startswith(".") for part in parts)
@@ -74,6 +65,8 @@ class SharedConfiguration(FlowMutator):
             attributes = getattr(value, "__dict__", ())
             if "k8s_overrides" in attributes and "is_step" not in attributes:
                 raise ConfigurationError(f"{name} has @k8s but no @step: write @step below @k8s")
+        if hasattr(mutable_flow._flow_cls, "k8s_config"):
+            raise ConfigurationError("k8s_config is BaseFlow's: give this attribute another name")
         mutators = mutable_flow._flow_cls._flow_state[FlowStateItems["FLOW_MUTATORS"]]
         if ensure_last(self, mutators):
             for _, step in mutable_flow.steps:
@@ -81,21 +74,23 @@ class SharedConfiguration(FlowMutator):
             mutators.insert(0, mutators.pop())
 
     def mutate(self, mutable_flow: Any) -> None:
-        """Note the command and `--with`; put back the @kubernetes that `pre_mutate` set aside."""
-        self.command = current_command()
-        if self.command.name in ("run", "resume", "spin"):
+        """Note the command and `--with`; put back the @kubernetes that `pre_mutate` set aside.
+
+        It is called again where an extension initializes a flow's decorators a second time.
+        """
+        command = current_command()
+        self.package_suffixes = command.package_suffixes
+        if command.name in ("run", "resume", "spin"):
             os.environ[LOCAL_RUN] = "1"  # a flow that a pod starts runs its steps in that pod
-        if hasattr(mutable_flow._flow_cls, "k8s_config"):
-            raise ConfigurationError("k8s_config is BaseFlow's: give this attribute another name")
         mutable_flow._flow_cls.k8s_config = ConfigValue(read_config())
         for _, step in mutable_flow.steps:
             function = step._my_step
-            mutators = function.config_decorators
-            (configuration,) = (each for each in mutators if isinstance(each, StepConfiguration))
-            mutators.append(mutators.pop(mutators.index(configuration)))
-            configuration.command = self.command
-            configuration.with_options = take_kubernetes(function)
-            function.decorators += configuration.own
+            function.config_decorators.sort(key=lambda each: isinstance(each, StepConfiguration))
+            configuration = function.config_decorators[-1]
+            configuration.command = command
+            if configuration.attached not in function.decorators:
+                configuration.of_command = take_kubernetes(function)
+                function.decorators += configuration.own
 
 
 class StepConfiguration(StepMutator):
@@ -106,8 +101,8 @@ class StepConfiguration(StepMutator):
 
     # Metaflow mutates once, and too early in a flow with @pypi_base: this lets it mutate again.
     _mutate_called = property(lambda _: False, lambda *_: None)
-    command: Command | None = None
-    with_options: list[Any] = []
+    command: Any = None
+    of_command: list[Any] = []  # by `--with`, or by a command that makes pods
     own: list[Any] = []
     attached: Any = None
 
@@ -133,20 +128,25 @@ class StepConfiguration(StepMutator):
             self.own = take_kubernetes(function) or self.own
             return
         where = f"{Path(function.__code__.co_filename).name}: step {function.__name__}"
-        if any(decorator.name == "batch" for decorator in function.decorators):
-            raise ConfigurationError(f"{where}: remove @batch: BaseFlow configures @kubernetes")
+        for name in (each.name for each in function.decorators if is_backend(each, self.command)):
+            raise ConfigurationError(f"{where}: remove @{name}: BaseFlow configures @kubernetes")
+        if [each for each in function.decorators if each.name == "kubernetes"] == [self.attached]:
+            return  # as it is, because other decorators may have written into it
         found = [each for each in take_kubernetes(function) if each is not self.attached]
-        if found or not self.attached:
+        if found and not (found[0].statically_defined or found[0].inserted_by):
+            self.of_command = found
+        else:
             self.own = found
         overrides = [Override("@kubernetes", None, decorator) for decorator in self.own]
         overrides += getattr(function, "k8s_overrides", [])
-        settings = step_settings(read_config(), overrides, self.with_options, where)
+        overrides += self.command.options(self.of_command)
+        settings = step_settings(read_config(), overrides, where)
         if self.command.creates_on_argo and "executable" in settings:
             raise ConfigurationError(
                 f"{where}: executable: Argo Workflows runs `python` whatever this says; "
                 "put the right one first on the image's PATH"
             )
-        if self.with_options or self.command.needs_kubernetes:
+        if self.of_command or self.command.needs_kubernetes:
             mutable_step.add_decorator(kubernetes, deco_kwargs=settings)
             self.attached = function.decorators[-1]
         elif self.command.name == "run" and self.own:
@@ -172,9 +172,11 @@ class BaseFlow(FlowSpec):
             cls.__init__ = initialize  # type: ignore
 
     def __init__(self, use_cli: bool = True) -> None:
-        if not get_username():  # Metaflow would stop too, without naming the variable
+        use_cli = self.__dict__.pop("_use_cli", use_cli)
+        anonymous = not (get_username() or os.environ.get("METAFLOW_PRODUCTION_TOKEN"))
+        if use_cli and anonymous and "--help" not in sys.argv:  # Metaflow stops without a remedy
             sys.exit("$USER is not set, or is root: type export METAFLOW_USER=your-name")
-        super().__init__(self.__dict__.pop("_use_cli", use_cli))
+        super().__init__(use_cli)
 
 
 SharedConfiguration()(BaseFlow)  # not as @SharedConfiguration(), whose type hides the class
@@ -221,17 +223,7 @@ def take_kubernetes(function: Any) -> list[Any]:
     return found
 
 
-def current_command() -> Command:
-    """Return what Metaflow was asked to do; raise ConfigurationError for another back end.
-
-    Its arguments are private to Metaflow: without them stop, rather than run without configuration.
-    """
-    context = get_current_context(silent=True)
-    arguments = context and getattr(context.find_root(), "saved_args", None)
-    if not arguments:
-        raise ConfigurationError("this Metaflow is too new for BaseFlow: install an older one")
-    name = arguments[0]
-    if name in OTHER_BACKENDS:
-        raise ConfigurationError(f"{name}: BaseFlow configures Kubernetes and Argo only")
-    suffixes = filter(None, context.find_root().params["package_suffixes"].split(","))
-    return Command(name, name == "argo-workflows" and "create" in arguments, list(suffixes))
+def is_backend(decorator: Any, command: Any) -> bool:
+    """Return whether a decorator, like @batch, runs its step by a command of its own name."""
+    starts_step = type(decorator).runtime_step_cli is not StepDecorator.runtime_step_cli
+    return starts_step and decorator.name in command.known and decorator.name != "kubernetes"

@@ -1,4 +1,4 @@
-"""Reads k8s.toml, and merges what a step overrides; in pods too, with Python 3.9 and no library."""
+"""Reads k8s.toml and the command line; in pods too, with Python 3.9 and no library."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from metaflow._vendor.click import get_current_context  # type: ignore  # not in its stubs
+from metaflow.decorators import extract_step_decorator_from_decospec
 from metaflow.exception import MetaflowException
+from metaflow.metaflow_config import DEFAULT_DECOSPECS
 from metaflow.user_configs import config_parameters as configs
 
 # `k8s` refuses a project whose number is not its own (CONTRACT in project.py of mf_k8s).
@@ -24,20 +26,44 @@ SHIPPED = "k8s.json"  # what a run sends to its pods, beside this file
 SCHEMA = "k8s.schema.json"
 NOT_OF_STEPS = ("pools", "workflow")  # tables of k8s.toml
 # Metaflow reads these in the pod too, and a pod does not know the options of `run --with`.
-LOST_BY_WITH = ("hostname_resolution_timeout", "tmpfs_path", "tmpfs_tempdir")
+LOST_BY_OPTIONS = ("hostname_resolution_timeout", "tmpfs_path", "tmpfs_tempdir")
 # Of these Metaflow takes text, too (step_init in plugins/kubernetes/kubernetes_decorator.py).
-NUMBERS = {"cpu", "memory", "disk", "gpu", "tmpfs_size"}
+NUMBERS = {"cpu", "memory", "disk", "gpu", "port", "tmpfs_size"}
+LOCAL_RUN = "K8S_LOCAL_RUN"  # set by a local run, for the processes of its steps
+OTHER_BACKENDS = ("airflow", "batch", "step-functions")
+# Metaflow's own commands that make no pods of steps. Any other, like an extension's, may make them.
+LOCAL_COMMANDS = (
+    "argo-workflows card check dump help init logs output-dot output-raw package resume run show"
+    " spin spin-step spot-metadata step tag version"
+).split()
+OF_PODS = ("azure", "gs", "s3")  # the datastores that @kubernetes accepts
 # JSON Schema's names of types.
 TYPES: dict[str, Any] = {"array": list, "boolean": bool, "object": dict, "string": str}
 TYPES |= {"integer": int, "number": (int, float)}
 
 
 class Override(NamedTuple):
-    """What one decorator on a step overrides."""
+    """What one decorator on a step, or an option, overrides."""
 
-    source: str  # @k8s or @kubernetes
+    source: str  # @k8s or @kubernetes, or the option
     pool: Any  # a name, which a Config may hold, or None
     values: Any  # a dictionary of @k8s, or the decorator of @kubernetes
+
+
+class Command(NamedTuple):
+    """What Metaflow was asked to do."""
+
+    name: str
+    known: list[str]  # the commands that Metaflow and its extensions have
+    creates_on_argo: bool
+    needs_kubernetes: bool  # on every step: the command makes their pods, or runs in one
+    with_options: list[Override]  # all `--with kubernetes:…`; Metaflow attaches the first alone
+    package_suffixes: list[str]  # of the files beside a flow that travel with it
+
+    def options(self, attached: list[Any]) -> list[Override]:
+        """Return what overrides a step's own values, if the command has `attached` @kubernetes."""
+        own = [Override("--with kubernetes", None, decorator) for decorator in attached]
+        return own and self.with_options + own
 
 
 class ConfigurationError(MetaflowException):
@@ -47,6 +73,37 @@ class ConfigurationError(MetaflowException):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))  # a key may hold a line break
+
+
+def current_command() -> Command:
+    """Return what Metaflow was asked to do; raise ConfigurationError for another back end.
+
+    Its arguments are private to Metaflow: without them stop, rather than run without configuration.
+    """
+    context = get_current_context(silent=True)
+    root = context and context.find_root()
+    arguments = getattr(root, "saved_args", None)
+    if not arguments:
+        raise ConfigurationError("this Metaflow is too new for BaseFlow: install an older one")
+    name, options = arguments[0], root.params
+    if name in OTHER_BACKENDS:
+        raise ConfigurationError(f"{name}: BaseFlow configures Kubernetes and Argo only")
+    creates = name == "argo-workflows" and "create" in arguments
+    makes_pods = creates or (name not in LOCAL_COMMANDS and options["datastore"] in OF_PODS)
+    in_pod = "METAFLOW_KUBERNETES_WORKLOAD" in os.environ and LOCAL_RUN not in os.environ
+    needs = makes_pods or (in_pod and name in ("init", "step"))
+    default, given = DEFAULT_DECOSPECS.split(), context.params.get("decospecs") or ()
+    with_options = [
+        Override(
+            "METAFLOW_DEFAULT_DECOSPECS" if spec in default else "--with kubernetes",
+            None,
+            extract_step_decorator_from_decospec(spec)[0],
+        )
+        for spec in dict.fromkeys([*default, *given, *(options["decospecs"] or ())])
+        if spec.partition(":")[0] == "kubernetes"
+    ]
+    suffixes = list(filter(None, options["package_suffixes"].split(",")))
+    return Command(name, root.command.list_commands(root), creates, needs, with_options, suffixes)
 
 
 def config_file() -> Path:
@@ -165,10 +222,8 @@ def merge(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def step_settings(
-    config: dict[str, Any], overrides: list[Override], with_options: Iterable[Any], where: str
-) -> dict[str, Any]:
-    """Return k8s.toml, a step's pool, its own values and `--with`, each laid over the last.
+def step_settings(config: dict[str, Any], overrides: list[Override], where: str) -> dict[str, Any]:
+    """Return k8s.toml, a step's pools and what overrides them, each laid over the last.
 
     Raise ConfigurationError, which begins with `where`, for a value that is not valid.
     """
@@ -180,21 +235,18 @@ def step_settings(
             known = f"its pools: {', '.join(pools)}" if pools else "it has no pools"
             raise ConfigurationError(f"{where}: no pool {pool} in {config_file().name}; {known}")
         settings = merge(settings, pools.get(pool, {}))
-    own: dict[str, Any] = {}
-    for override in overrides:
-        values = explicit_values(override.values)
-        validate(values, f"{where}: {override.source}")
-        for key in own.keys() & values.keys():
-            if own[key] != values[key] and not isinstance(values[key], (dict, list)):
-                raise ConfigurationError(
-                    f"{where}: {key} is set twice, to {own[key]} and to {values[key]}: keep one"
-                )
-        own.update(values)
-        settings = merge(settings, values)
-    for values in map(explicit_values, with_options):
-        validate(values, f"{where}: --with kubernetes")
-        for key in values.keys() & set(LOST_BY_WITH):
-            raise ConfigurationError(f"{where}: --with kubernetes:{key} is lost in pods; use @k8s")
+    given: dict[tuple[str, str], Any] = {}
+    for source, _, written in overrides:
+        values = explicit_values(written)
+        validate(values, f"{where}: {source}")
+        level = "@" if source.startswith("@") else source
+        for key, value in values.items():
+            earlier = given.setdefault((level, key), value)
+            if earlier != value and not isinstance(value, (dict, list)):
+                both = f"{earlier} and to {value}"
+                raise ConfigurationError(f"{where}: {key} is set twice, to {both}: keep one")
+            if key in LOST_BY_OPTIONS and level != "@":
+                raise ConfigurationError(f"{where}: {source}:{key} is lost in pods; use @k8s")
         settings = merge(settings, values)
     paths = sorted(settings.get("persistent_volume_claims", {}).values())
     if len(set(paths)) < len(paths):
@@ -225,10 +277,13 @@ def explicit_values(values_or_decorator: Any) -> dict[str, Any]:
         elif isinstance(value, str) and name in ("qos", "gpu_vendor"):
             values[name] = value.capitalize() if name == "qos" else value.lower()
         elif isinstance(value, str) and name == "node_selector":
-            pairs = [pair.partition("=") for pair in value.split(",")]
-            values[name] = {label: wanted for label, _, wanted in pairs}
+            pairs = [pair.split("=", 1) for pair in value.split(",")]
+            if all(len(pair) == 2 for pair in pairs) and len(dict(pairs)) == len(pairs):
+                values[name] = dict(pairs)
         elif isinstance(value, str) and name == "secrets":
             values[name] = [value]
+        elif isinstance(value, tuple):
+            values[name] = list(value)
     return values
 
 

@@ -41,10 +41,11 @@ WRITTEN_TO = ("TMPDIR", "METAFLOW_HOME", "METAFLOW_DATASTORE_SYSROOT_LOCAL")
 
 
 class Override(TypedDict):
-    """What one @k8s or @kubernetes of a step says."""
+    """What one @k8s or @kubernetes of a step says, or what something else lays over it."""
 
     pool: str | None
     values: dict[str, Any]
+    source: NotRequired[str]  # of what does not stand on the step: an option, another decorator
 
 
 class StepFacts(TypedDict):

@@ -25,6 +25,7 @@ from typing import Any
 TIME_LIMIT = 300  # seconds for one flow: its imports may be slow, but not this slow
 CAN_FORK = sys.platform != "darwin"  # whose libraries do not survive a fork
 SIDE_BY_SIDE = 2
+OPTIONS = "--with in options of tests/kind.toml"
 
 Job = dict[str, Any]  # what compile_flows sends: package, folder, and the options of each file
 Result = dict[str, Any]  # a CompiledFile, without its file
@@ -181,6 +182,7 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
     if not derives:
         flow_facts.record_written_attributes()
     written = flow_facts.watch_overrides(flow)
+    by_others = flow_facts.watch_other_decorators()
     if any(argument.startswith("--environment") for argument in sys.argv):
         resolve_offline()
     with parameters.flow_context(type(flow)):
@@ -195,6 +197,11 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
     with parameters.flow_context(type(final)):
         names = final._graph.sorted_nodes
         steps = {name: flow_facts.step_facts(final, name, written[name]) for name in names}
+    options = flow_facts.overrides_by(flow_facts.with_options(sys.argv), OPTIONS)
+    for name, step in steps.items() if derives else ():
+        others = by_others.get(name, {}).items()
+        more = [{"pool": None, "values": v, "source": f"@{by}"} for by, v in others]
+        step["overrides"] += options + more
     return {
         "name": flow.name,
         "derives": derives,

@@ -112,17 +112,24 @@ def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> Settings:
 
 
 def from_text(key: str, text: str) -> Any:
-    """Return what a text stands for that @kubernetes takes: `a`, `label=value,…` or `16000`."""
+    """Return what a text stands for that @kubernetes takes: `a`, `label=value,…` or `16000`.
+
+    A number is what Python's float reads, as for Metaflow.
+    """
     if key == "secrets":
         return [text]
-    if key == "node_selector":
-        return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
-    if key in ("cpu", "memory", "disk", "gpu", "tmpfs_size"):
-        return json.loads(text)
     if key == "qos":
         return text.capitalize()
     if key == "gpu_vendor":
         return text.lower()
+    try:
+        if key == "node_selector":
+            return dict(pair.split("=", 1) for pair in text.split(","))
+        if key in ("cpu", "memory", "disk", "gpu", "port", "tmpfs_size"):
+            number = float(text)
+            return int(number) if number.is_integer() else number
+    except ValueError:
+        raise CommandError(f'@kubernetes: {key} = "{text}" cannot be read') from None
     return text
 
 

@@ -3,9 +3,10 @@
 Loaded by compile_worker, whose interpreter may be another revision's: it imports Metaflow only.
 """
 
+import copy
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 BASE_FLOW = ".StepConfiguration"  # the mutator of base.py that attaches @kubernetes
@@ -101,6 +102,59 @@ def record_written_attributes() -> None:
         initialize(decorator)
 
     KubernetesDecorator.init = init
+
+
+def watch_other_decorators() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what other decorators write into @kubernetes, by step and by their names.
+
+    The dictionary fills while the flow is compiled. @deepspeed, for one, writes a port.
+    """
+    from metaflow.plugins import STEP_DECORATORS
+
+    written: dict[str, dict[str, dict[str, Any]]] = {}
+
+    def watched(initialize: Any) -> Any:
+        def step_init(
+            writer: Any, flow: Any, graph: Any, step: str, on_step: Any, *rest: Any
+        ) -> None:
+            found = [each.attributes for each in on_step if each.name == "kubernetes"]
+            before = copy.deepcopy(found)
+            initialize(writer, flow, graph, step, on_step, *rest)
+            for old, new in zip(before, found, strict=True):
+                if values := {key: value for key, value in new.items() if value != old.get(key)}:
+                    written.setdefault(step, {}).setdefault(writer.name, {}).update(values)
+
+        return step_init
+
+    for kind in STEP_DECORATORS:
+        if kind.name != "kubernetes" and "step_init" in vars(kind):
+            kind.step_init = watched(kind.step_init)
+    return written
+
+
+def with_options(options: Sequence[str]) -> Iterator[str]:
+    """Yield what each `--with` of a command line gives to every step, like `kubernetes:cpu=2`."""
+    for index, option in enumerate(options):
+        if option == "--with":
+            yield from options[index + 1 : index + 2]
+        elif option.startswith("--with="):
+            yield option.removeprefix("--with=")
+
+
+def overrides_by(decospecs: Iterable[str], source: str) -> list[Any]:
+    """Return the overrides in the `kubernetes:…` among decorators that `source` gives to steps.
+
+    Metaflow attaches the first and ignores the others; BaseFlow lays the first over the others.
+    """
+    from metaflow.decorators import StepDecorator
+
+    named = [spec.partition(":") for spec in decospecs]
+    read = StepDecorator.extract_args_kwargs_from_decorator_spec
+    return [
+        {"pool": None, "values": read(values)[1], "source": source}
+        for name, _, values in reversed(named)
+        if name == "kubernetes"
+    ]
 
 
 def overrides_on(step: Any) -> list[tuple[Any, Any]]:

@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .compile_flows import FlowFacts
 from .config import Settings
 from .environments import metaflow_setting
 from .errors import CommandError
+from .flow_facts import overrides_by, with_options
 
 PYTHON_IMAGE = f"python:{sys.version_info[0]}.{sys.version_info[1]}"  # where nothing names an image
 TABLES = ("labels", "annotations")  # merged by key, below the step's own
+WITH = "METAFLOW_DECOSPECS"  # click's variable for Metaflow's `--with`
 REGISTRY = "registry"  # is put before the image; it is no parameter of @kubernetes
 
 
@@ -87,6 +90,36 @@ def read_metaflow_defaults(on_argo: bool) -> tuple[MetaflowDefault, ...]:
                     f"{variable} of Metaflow's configuration is not valid: {error}"
                 ) from None
     return tuple(defaults)
+
+
+def with_default_decorators(flow: FlowFacts, options: Sequence[str]) -> FlowFacts:
+    """Return a flow whose steps have the `kubernetes:…` of Metaflow's configuration, too.
+
+    It lies over what stands on a step, and below a `--with` of the flow's options.
+    """
+    default = metaflow_setting("DEFAULT_DECOSPECS")
+    given = overrides_by(default.split(), "METAFLOW_DEFAULT_DECOSPECS")
+    if not any(with_options(options)):  # for which click ignores its variable
+        given += overrides_by(os.environ.get(WITH, "").split(), WITH)
+    steps = dict(flow["steps"])
+    for name, step in steps.items():
+        on_step = [override for override in step["overrides"] if "source" not in override]
+        others = [override for override in step["overrides"] if "source" in override]
+        steps[name] = {**step, "overrides": [*on_step, *given, *others]}
+    return {**flow, "steps": steps}
+
+
+def sources(flow: FlowFacts) -> list[str]:
+    """Return a line for each setting that something else than its step's own code gives a step."""
+    return sorted(
+        {
+            f"{key}: from {override['source']}"
+            for step in flow["steps"].values()
+            for override in step["overrides"]
+            if "source" in override
+            for key in override["values"]
+        }
+    )
 
 
 def first_that_is_set(settings: Iterable[str]) -> tuple[str, str]:

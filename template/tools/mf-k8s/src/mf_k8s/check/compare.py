@@ -11,7 +11,7 @@ from ..config import Config, argo_spelling, read_config, shared_settings
 from ..expected_pods import expected_pods, plain_step_pod
 from ..flow_imports import unlisted_imports
 from ..image_content import stale_image_notes
-from ..metaflow_defaults import MetaflowDefault
+from ..metaflow_defaults import MetaflowDefault, sources
 from ..ownership import annotation
 from ..project import Project
 from ..read_pods import (
@@ -101,6 +101,7 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
     if len(project_flow) > NAME_LIMIT:
         report.notes.append(f"Metaflow shortens {project_flow} to {name} on Argo Workflows")
     report.release_problems.extend(release_problems(template, completed))
+    report.notes.extend(sources(flow))
     report.failures.extend(schema_errors(completed))
     pods = compare_pods(expected_pods(config, flow), found, config)
     if whole := compare_workflow(config, completed):

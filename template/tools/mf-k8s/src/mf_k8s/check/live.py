@@ -10,7 +10,13 @@ from ..compile_flows import CompiledFile, FlowFacts
 from ..config import Config, read_config, step_settings
 from ..environments import metaflow_setting
 from ..expected_pods import expected_pods
-from ..metaflow_defaults import MetaflowDefault, origins, read_metaflow_defaults
+from ..metaflow_defaults import (
+    MetaflowDefault,
+    origins,
+    read_metaflow_defaults,
+    sources,
+    with_default_decorators,
+)
 from ..ownership import annotation, is_own, marks
 from ..project import Project
 from ..read_pods import (
@@ -70,6 +76,7 @@ def check_live(
         if start.error or start.failures or not flow:
             yield start
             continue
+        flow = with_default_decorators(flow, result.options)
         for_run = expectation(config, flow, run_defaults)
         for_argo = expectation(config, flow, argo_defaults)
         own = own_objects(cluster, project, result)
@@ -130,7 +137,7 @@ def expectation(
     """Return what the pods of a flow must have, with Metaflow's defaults under k8s.toml."""
     steps = [step_settings(config, step) for step in flow["steps"].values()]
     pods = expected_pods(config, flow, defaults)
-    return Expectation(pods, defaults, origins(steps, defaults))
+    return Expectation(pods, defaults, [*origins(steps, defaults), *sources(flow)])
 
 
 def own_objects(cluster: OnCluster, project: Project, result: CompiledFile) -> OnCluster:
