@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from ..compile_flows import EVENTS
 from ..environments import read_environment
 from ..errors import CommandError
+from ..flow_settings import variables_of_tests
 from ..programs import run_program
 from ..progress import print_error
 from ..project import Project
@@ -75,5 +76,5 @@ def use_cluster(project: Project) -> Cluster:
     say_what_passes_the_proxy(variables)
     for name in metaflow_and_aws_variables():
         del os.environ[name]
-    os.environ.update(variables)
+    os.environ.update(variables_of_tests(project) | variables)
     return cluster

@@ -1,6 +1,5 @@
 """Runs each flow both ways on the development cluster, and compares the pods that were made."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +14,6 @@ from ..flow_settings import (
     FlowSettings,
     print_tables_without_flow,
     read_flow_settings,
-    variables_of_tests,
 )
 from ..progress import print_line, stage
 from ..project import Project
@@ -36,7 +34,6 @@ def test_flows(
     `parameters` are used instead of those of tests/kind.toml.
     """
     settings = read_flow_settings(project)
-    os.environ.update(variables_of_tests(project))
     print_tables_without_flow(project)
     files = project.flow_files(names)
     if not names:
