@@ -1251,6 +1251,24 @@ def test_waiting_for_nodes_ends(
         images.await_nodes(Cluster("churn", tmp_path), 2)
 
 
+@pytest.mark.parametrize(("present", "kept"), [("churn-worker", False), ("a b", True)])
+def test_a_node_that_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, present: str, kept: bool
+) -> None:
+    """As by `docker rm`: the cluster is made again, and not given up in the middle."""
+    kind = f'case "$2" in clusters) echo churn;; nodes) echo {present};; esac'
+    for name, body in {"kind": kind, "docker": "echo true"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    cluster = Cluster("churn", tmp_path)
+    config = cluster_config(cluster, 2)
+    cluster.config_file.write_text(config)
+    cluster.kubeconfig.touch()
+    assert nodes.reuse_or_delete(cluster, config) == kept
+    assert cluster.config_file.exists() == kept
+
+
 @pytest.mark.parametrize(
     ("memory", "count", "limits"),
     [
