@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from conftest import BIN, K8S, ROOT, run
-from mf_k8s.adopt import adoption, write_files
+from mf_k8s.adopt import adoption, which_flows, write_files
 from mf_k8s.adopt.adoption import Adoption, must_be_adoptable, must_compile, propose_change
 from mf_k8s.adopt.batch_parameters import DROPPED
 from mf_k8s.adopt.command import answers
 from mf_k8s.adopt.from_batch import convert_batch
-from mf_k8s.adopt.prove import Proof, flows_to_compile
+from mf_k8s.adopt.prove import Proof
 from mf_k8s.adopt.read_flows import read_flows
 from mf_k8s.adopt.working_copy import Copy, copied
 from mf_k8s.cli import app
@@ -476,7 +476,7 @@ assert all(line.startswith(" M") for line in git("status", "--porcelain").splitl
 """
 
 
-def test_only_apply_writes(project: Path, tmp_path: Path) -> None:
+def test_only_apply_writes(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flows that git ignores, behind links and in a submodule; one asks git, as in a work tree."""
     library, outside = tmp_path / "library", tmp_path / "outside"
     for folder in (library, outside, project / "flows/scratch", project / "shared"):
@@ -515,11 +515,13 @@ def test_only_apply_writes(project: Path, tmp_path: Path) -> None:
         assert f"\n+class {name}Flow(BaseFlow):\n" in printed
     assert "\n--- a/shared/linked.py\n" in printed and "class OutFlow" not in printed
     assert errors == "k8s: nothing is written; --apply writes it\n"
+    monkeypatch.chdir(project)
     for name in ("out", "flows/folder/out.py"):
-        _, errors = adopt(project, name, "--apply", code=2)
-        assert errors == (
-            f"k8s: ../outside/out.py is outside the project {project}, whose git could not undo a"
-            " change of it: move it there first\n"
+        with pytest.raises(CommandError) as stopped:
+            CliRunner().invoke(app, ["adopt", name, "--apply"], catch_exceptions=False)
+        assert str(stopped.value) == (
+            f"../outside/out.py is outside the project {project}, whose git could not undo a change"
+            " of it: move it there first"
         )
     assert entries(project, library, outside) == before
 
@@ -867,14 +869,33 @@ def test_a_folder_of_a_larger_repository(repository: Callable[..., Path]) -> Non
     ]
 
 
-def test_other_flows_are_where_the_project_says(tmp_path: Path) -> None:
-    """They are compiled too, because a change of k8s.toml reaches them."""
-    for name in ("train.py", "score.py", "flows/old.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(plain())
-    project = Project(tmp_path, "churn_model", ("*.py",))
-    copy = Copy(project, tmp_path / "copy")
-    own, others = flows_to_compile(copy, [], [tmp_path / "train.py"])
-    assert own == [tmp_path / "copy/project/train.py"]
-    assert others == [tmp_path / "copy/project/score.py"]
-    assert copy.project.flows == ("*.py",)
+def test_only_flows_that_may_change_are_compiled(project: Path) -> None:
+    """Of those in the project: what k8s.toml reaches, if it changes, and what imports a change."""
+    imported = "from metaflow import FlowSpec"
+    files = {
+        "adopted.py": plain("@kubernetes(memory=9000)"),
+        "team.py": f"{imported}\n\n\nclass TeamFlow(FlowSpec):\n    pass\n",
+        "of_team.py": plain()
+        .replace(imported, "from team import TeamFlow")
+        .replace("(FlowSpec)", "(TeamFlow)"),
+        "plain_one.py": plain(),
+        "shared.py": plain()
+        .replace(imported, "from churn_model import BaseFlow")
+        .replace("(FlowSpec)", "(BaseFlow)"),
+        "runner.py": "from shared import PlainFlow\n\nPlainFlow()\n",
+        "broken.py": "def :\n",
+        "flows/old.py": plain(),
+    }
+    for name, text in files.items():
+        (project / name).write_text(text)
+    copy = Copy(Project(project, "churn_model", ("*.py",)), project.parent / "copy")
+    named = [project / "adopted.py", project / "team.py"]
+    flows = read_flows(copy.original, named)
+    own = which_flows.own_files(copy, flows, named)
+    assert own == [copy.file(project / "adopted.py")]
+    for changes, expected in {
+        False: ["of_team.py"],
+        True: ["broken.py", "of_team.py", "runner.py", "shared.py"],
+    }.items():
+        others = which_flows.other_files(copy, own, named, named, changes)
+        assert [file.name for file in others] == expected

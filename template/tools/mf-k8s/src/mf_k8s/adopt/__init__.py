@@ -10,6 +10,7 @@ read_flows      the flows of files
 propose         which values go to k8s.toml, into a pool, or stay with their step
 rewrite         the source with that change, and no other
 write_config    k8s.toml with the new values
+which_flows     those that are compiled, because they may change
 working_copy    a copy of the project in which flows are compiled
 prove           the pods before and after, and how they differ
 write_files     refuses uncommitted files, and writes all files or none

@@ -13,10 +13,11 @@ from ..errors import CommandError
 from ..project import Project, shown_path
 from .from_batch import Conversion, convert_batch
 from .propose import Ask, Usage, normal_values, propose
-from .prove import Proof, flows_to_compile, prove
+from .prove import Proof, prove
 from .read_flows import FlowClass, hidden_flows, read_flows
 from .rewrite import edits_of, rewritten
-from .working_copy import Copy, copied
+from .which_flows import other_files, own_files
+from .working_copy import copied
 from .write_config import write_config
 
 
@@ -57,10 +58,16 @@ def adopt_flows(
     text = content.decode("utf-8-sig")
     with copied(project) as copy:
         copy.batch = conversion.settings
-        compiling, before, problems = compile_before(copy, flows, files, text)
+        own = own_files(copy, flows, files)
+        before = copy.compile(own, text)
+        must_compile(before, "before")
         change = propose_change(project, flows, before, text, ask)
         contents = conversion.contents(project, flows, change.contents)
+        others = other_files(copy, own, files, contents.keys(), change.config_text != text)
+        compiled, problems = comparable(copy.compile(others, text))
         copy.write(contents)
+        compiling = [*own, *(copy.file(result.file) for result in compiled)]
+        before += compiled
         after = copy.compile(compiling, change.config_text)
         must_compile(after, "after")
         must_derive(flows, after)
@@ -71,25 +78,14 @@ def adopt_flows(
     return Adoption(contents, proof, [*notes, *problems, *conversion.notes, *change.notes])
 
 
-def compile_before(
-    copy: Copy, flows: Sequence[FlowClass], named: Sequence[Path], config_text: str
-) -> tuple[list[Path], list[CompiledFile], list[str]]:
-    """Return the files of the copy that compile, what came of them, and why others do not.
-
-    Raise CommandError if a flow that is to be adopted does not.
-    """
-    own, others = flows_to_compile(copy, flows, named)
-    own += starters(copy, flows, own)
-    files = [*own, *others]
-    results = copy.compile(files, config_text)
-    must_compile(results[: len(own)], "before")
+def comparable(results: Sequence[CompiledFile]) -> tuple[list[CompiledFile], list[str]]:
+    """Return what compiles of flows that are not adopted, and why the rest is not compared."""
     problems = [
         f"{shown_path(result.file)} does not compile, so it is not compared: {result.error}"
         for result in results
         if result.error
     ]
-    compiling = [file for file, result in zip(files, results, strict=True) if not result.error]
-    return compiling, [result for result in results if not result.error], problems
+    return [result for result in results if not result.error], problems
 
 
 @dataclass(frozen=True)
@@ -122,25 +118,6 @@ def propose_change(
         contents,
         [*unreadable_notes(usages), *unproven_notes(flows)],
     )
-
-
-def starters(copy: Copy, flows: Sequence[FlowClass], own: Sequence[Path]) -> list[Path]:
-    """Return files that start the flows that their own file does not start.
-
-    Not those that others derive from: they may be no whole flows.
-    """
-    parents = {id(parent) for flow in flows for parent in flow.parents}
-    found = []
-    for flow in flows:
-        alone = sum(each.file == flow.file for each in flows if id(each) not in parents) == 1
-        started = copy.file(flow.file) in own and alone
-        if id(flow) not in parents and not started and has_steps(flow):
-            found.append(copy.starter(flow))
-    return found
-
-
-def has_steps(flow: FlowClass) -> bool:
-    return bool(flow.steps) or any(map(has_steps, flow.parents))
 
 
 def must_be_adoptable(flows: Sequence[FlowClass]) -> None:

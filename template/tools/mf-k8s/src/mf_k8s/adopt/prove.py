@@ -2,21 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..compile_flows import CompiledFile, FlowFacts
 from ..complete_template import complete_template
 from ..config import Config, shared_settings
 from ..expected_pods import FROM_FIRST_STEP, PLAIN_STEP, step_pod
-from ..flow_files import starts_flow
 from ..metaflow_defaults import PYTHON_IMAGE
 from ..plan.differences import Change, differences, planned_settings
 from ..project import shown_path
 from ..read_pods import WORKFLOW, normalized
 from .batch_pods import with_batch
-from .read_flows import FlowClass
-from .working_copy import Copy
 
 
 @dataclass(frozen=True)
@@ -87,21 +83,3 @@ def only_adds(change: Change, flow: FlowFacts) -> bool:
         first = flow["steps"][flow["start"]]["overrides"]
         overridden = {key for override in first for key in override["values"]}
     return setting not in overridden and old == usual.get(setting)
-
-
-def flows_to_compile(
-    copy: Copy, flows: Sequence[FlowClass], named: Sequence[Path]
-) -> tuple[list[Path], list[Path]]:
-    """Return the files, in the copy, that start a flow: those of adoption, and the project's other.
-
-    Every flow of the project is compiled, because a change of k8s.toml reaches each of them.
-    """
-    files = {flow.file for flow in flows} | {*named}
-    own = [copy.file(file) for file in sorted(files) if starts_flow(file)]
-    root = copy.original.root
-    others = [
-        real if (real := file.resolve()).is_relative_to(root) else file
-        for file in copy.original.flow_files()
-    ]
-    others = [file for file in dict.fromkeys(others) if file not in files]
-    return own, [copy.file(file) for file in others if starts_flow(file)]
