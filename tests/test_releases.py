@@ -127,7 +127,7 @@ def test_released_version_to_this_one(history, tmp_path, version, answers):
     """
     project = project_of(history, version, tmp_path / "old", answers)
     older = {PROD: (project / PROD).read_bytes()}
-    update(project)
+    update(project, **teams.SAME)
     fresh = make(history, tmp_path / "fresh", **answers | ASKED_SINCE)
     assert answers_of(project)["_commit"] == NEXT
     assert tree(project) == tree(fresh) | older
