@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import ADVANCED, EXAMPLE, K8S, write_kubeconfig
-from mf_k8s.check.compare import compare_workflow
+from mf_k8s.check.compare import check_flows, compare_workflow
 from mf_k8s.check.live import check_live
 from mf_k8s.check.show import show_reports
 from mf_k8s.compile_flows import compile_flows
@@ -273,7 +273,13 @@ pool = "gpu"
 """
 
 
-def test_what_is_said_once(k8s: Run, project: Path, history: Callable[..., str]) -> None:
+def test_what_is_said_once(
+    k8s: Run,
+    project: Path,
+    history: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
     """Of the project on its first flow; what only users of `create` need, by --strict and in JSON.
 
     Copier's answers are not compared: an edit of k8s.toml is no fault.
@@ -287,32 +293,36 @@ def test_what_is_said_once(k8s: Run, project: Path, history: Callable[..., str])
     replace(project / "Dockerfile", "WORKDIR", "ENV A=1\nWORKDIR")
     replace(project / "flows/hello.py", "import Parameter", "import schedule, Parameter")
     replace(project / "flows/hello.py", "class Hello", "@schedule(daily=True)\nclass Hello")
-    done = k8s("check", "--format=json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    hello, train = json.loads(done.stdout)["flows"]
-    assert hello["notes"] == [
+    monkeypatch.chdir(project)
+    one = Project(project, "churn_model")
+    hello, train = reports = list(check_flows(one, compile_flows(one, one.flow_files())))
+    assert hello.matches and train.matches
+    assert hello.notes == [
         "what the image is built of changed (Dockerfile), but the tag of ghcr.io/acme/churn:1.2.3"
         " did not: run `uv run k8s image --bump`",
         "Metaflow gives these to steps only, not to its other pods: labels",
     ]
-    assert (train["notes"], train["release_problems"]) == ([], [])
-    (problem,) = hello["release_problems"]
+    assert (train.notes, train.release_problems) == ([], [])
+    (problem,) = hello.release_problems
     assert problem.startswith("Argo 4 refuses the schedule that a plain `argo-workflows create`")
-    assert hello["by_deploy"] == {"error-msg-capture-hook": ["node_selector"]}
-    for options in ((), ("--format=markdown",)):
-        done = k8s("check", *options)
-        assert done.returncode == 0
-        assert done.stdout.count("error-msg-capture-hook †") == 2
+    assert hello.by_deploy == {"error-msg-capture-hook": ["node_selector"]}
+    monkeypatch.setenv("COLUMNS", "200")
+    for markdown in (False, True):
+        show_reports(reports, markdown)
+        output = capsys.readouterr().out
+        assert output.count("error-msg-capture-hook †") == 2
         by_deploy = "† set by `k8s deploy`, not by a plain `argo-workflows create`: node_selector"
-        assert done.stdout.splitlines().count(by_deploy) == 1
-        assert "Argo 4" not in done.stdout
-        assert "start †" not in done.stdout and "end †" not in done.stdout
-    strict = k8s("check", "hello", "--strict")
-    assert strict.returncode == 1
-    hooks = "- --strict: only `k8s deploy` configures these pods: error-msg-capture-hook\n"
-    assert hooks in strict.stdout and f"- --strict: {problem}" in strict.stdout
-    as_json = k8s("check", "hello", "--strict", "--format=json")
-    assert (as_json.returncode, json.loads(as_json.stdout)["equal"]) == (1, False)
+        assert output.splitlines().count(by_deploy) == 1
+        assert "Argo 4" not in output
+        assert "start †" not in output and "end †" not in output
+    strict = k8s("check", "hello", "--strict", "--format=json")
+    (report,) = json.loads(strict.stdout)["flows"]
+    assert (strict.returncode, json.loads(strict.stdout)["equal"]) == (1, False)
+    assert report["release_problems"] == [problem]
+    assert report["failures"] == [
+        "--strict: only `k8s deploy` configures these pods: error-msg-capture-hook",
+        f"--strict: {problem}",
+    ]
 
 
 def test_strict_passes_where_create_gives_all(k8s: Run) -> None:
@@ -918,13 +928,9 @@ def test_live_pods_are_as_the_code_says(k8s: Run, recorded: Any) -> None:
     assert "HelloFlow (run 1795460926675445): every pod matches k8s.toml" in by_hand.stdout
 
 
-def test_live_says_in_which_state_pods_are(k8s: Run, recorded: Any, cluster: Any) -> None:
-    """With the reason of a pod that cannot start, even if events may not be listed."""
+def test_live_pod_that_cannot_start(k8s: Run, recorded: Any, cluster: Any) -> None:
+    """Its run does not pass, though what was made of it matches; events may be forbidden."""
     pods, env = recorded
-    succeeded = k8s("check", "one", "--live", **env)
-    assert succeeded.returncode == 0
-    assert "OneFlow (run argo-oneflow-wfq5v): every pod matches k8s.toml" in succeeded.stdout
-    assert "- pods since 2026-11-23T19:06:23Z: 1 succeeded\n" in succeeded.stdout
     (pod,) = [item for item in pods if item["metadata"]["name"].startswith("oneflow-wfq5v-start")]
     waiting = {"reason": "ErrImagePull", "message": "ghcr.io/acme/churn:1.2.3: not found"}
     pod["status"] = {"phase": "Pending", "containerStatuses": [{"state": {"waiting": waiting}}]}
@@ -935,37 +941,32 @@ def test_live_says_in_which_state_pods_are(k8s: Run, recorded: Any, cluster: Any
     assert "- pods since 2026-11-23T19:06:23Z: 1 pending\n" in pending.stdout
     reason = "cannot start: ErrImagePull: ghcr.io/acme/churn:1.2.3: not found"
     assert f"- oneflow-wfq5v-start-3370577347 {reason}\n" in pending.stdout
-    cluster[0].forbidden = ""
-    pod["status"] = {"phase": "Pending"}
-    event = {"involvedObject": {"name": pod["metadata"]["name"]}, "message": "no volume data"}
-    cluster[0].events = [event]
-    done = k8s("check", "one", "--live", "--format=json", **env)
-    (report,) = json.loads(done.stdout)["flows"]
-    assert (done.returncode, json.loads(done.stdout)["equal"]) == (1, False)
-    assert report["phases"] == {"pending": 1}
-    assert report["cannot_start"] == {"oneflow-wfq5v-start-3370577347": "no volume data"}
 
 
-def test_live_run_of_an_older_deployment(
+def test_live_state_and_deployment_of_a_run(
     project: Path, recorded: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    """It is compared, and may differ: what is deployed now is what counts."""
+    """A run of an older deployment may differ: what is deployed now is what counts."""
     pods, _ = recorded
+    (pod,) = [item for item in pods if item["metadata"]["name"].startswith("oneflow-wfq5v-start")]
     monkeypatch.chdir(project)
     one = Project(project, "churn_model")
-    config = read_config(one.config_file)
     (compiled,) = compile_flows(one, [project / "flows/one.py"])
     assert compiled.template
+    config = read_config(one.config_file)
     template = complete_template(compiled.template, shared_settings(config), {})
     monkeypatch.setattr("mf_k8s.check.live.list_objects", lambda *_, **__: pods)
-    reports = list(check_live(one, [compiled], templates=[template]))
-    by_hand, deployed = reports[1], template["metadata"]["annotations"]
-    assert by_hand.older_deployment == (
-        "deployed at 2026-11-23T19:05:27, now "
-        + deployed["metaflow/deployment_timestamp"].partition(".")[0]
-    )
+    event = {"involvedObject": {"name": pod["metadata"]["name"]}, "message": "no volume data"}
+    monkeypatch.setattr("mf_k8s.pod_states.list_objects", lambda *_, **__: [event])
+
+    pod["status"] = {"phase": "Pending"}
+    (report,) = check_live(one, [compiled], templates=[])
+    assert (report.matches, report.phases, report.older_deployment) == (False, {"pending": 1}, "")
+    assert report.cannot_start == {"oneflow-wfq5v-start-3370577347": "no volume data"}
+    pod["status"] = {"phase": "Succeeded"}
+
+    deployed = template["metadata"]["annotations"]
     deployed["metaflow/deployment_timestamp"] = "2026-11-29T13:46:30.858961+00:00"
-    (pod,) = [item for item in pods if item["metadata"]["name"].startswith("oneflow-wfq5v-start")]
     container = next(each for each in pod["spec"]["containers"] if each["name"] == "main")
     container["image"] = "ghcr.io/acme/churn:1.2.2"
     container["env"].append({"name": "METAFLOW_CODE_SHA", "value": "a1b2c3d4e5f6"})
@@ -980,6 +981,7 @@ def test_live_run_of_an_older_deployment(
     assert "OneFlow (WorkflowTemplate oneflow): every pod matches k8s.toml" in output
     title = "OneFlow (run argo-oneflow-wfq5v)"
     assert f"{title}: differs from k8s.toml, as an older deployment may" in output
+    assert "- pods since 2026-11-23T19:06:23Z: 1 succeeded\n" in output
     assert (
         "- started from an older deployment (code package a1b2c3d, now 0f9e8d7; deployed at"
         " 2026-11-23T19:05:27, now 2026-11-29T13:46:30)" in output
