@@ -1,22 +1,26 @@
 """Surroundings unlike a clean machine: none changes a result, and none is changed."""
 
 import ast
+import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import K8S, ROOT, run
+from kubernetes_api import Api
 from mf_k8s.environments import metaflow_setting
 from mf_k8s.errors import CommandError
 from mf_k8s.programs import OF_A_HOOK, run_program
 from mf_k8s.repository import branching_point, commit_of
 from teams import commit, git
+from test_base import s3  # noqa: F401  # a fixture
 
 
 class Server(BaseHTTPRequestHandler):
@@ -220,3 +224,182 @@ def test_every_text_has_its_encoding_named() -> None:
                 if (in_locale and "encoding" not in keywords) or keywords & {"text"}:
                     found.append(f"{file.relative_to(ROOT)}:{call.lineno}")
     assert [place for place in found if "template/tests/" not in place] == []
+
+
+LEGACY = '''"""A flow from before."""
+
+from metaflow import FlowSpec, kubernetes, step
+
+
+class LegacyFlow(FlowSpec):
+    @kubernetes(memory=8000)
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    LegacyFlow()
+'''
+LOOKING = (
+    "check hello",
+    "plan",
+    "adopt flows/legacy.py --prefer config",
+    "render hello --env prod --no-upload -o {out}",
+    "deploy hello --env prod --dry-run",
+    "image --help",
+)
+NOBODY = """
+import pwd
+
+def nobody(*_):
+    raise KeyError("no such user")
+
+pwd.getpwuid = pwd.getpwnam = nobody
+"""
+Variables = dict[str, str | None]  # None for one that is not set
+
+
+def git_hook(project: Path, home: Path) -> Variables:
+    """In a hook of `git commit -a`, which has an index of its own."""
+    folder = Path(git("rev-parse", "--absolute-git-dir", cwd=project).strip())
+    shutil.copy(folder / "index", folder / "next-index")
+    hook = {"GIT_DIR": folder, "GIT_INDEX_FILE": folder / "next-index", "GIT_WORK_TREE": project}
+    return {name: str(path) for name, path in hook.items()} | {"GIT_PREFIX": ""}
+
+
+def profiles(project: Path, home: Path) -> Variables:
+    """Of AWS, with a server that answers nobody, and of Metaflow."""
+    (home / ".aws").mkdir()
+    (home / ".aws/config").write_text("[profile a]\nendpoint_url = http://127.0.0.1:9\n")
+    (home / ".metaflowconfig").mkdir()
+    own = {"METAFLOW_KUBERNETES_NODE_SELECTOR": "pool=a", "METAFLOW_KUBERNETES_CPU": "3"}
+    (home / ".metaflowconfig/config_a.json").write_text(json.dumps(own))
+    return {"AWS_PROFILE": "a", "METAFLOW_PROFILE": "a"}
+
+
+def nobody(project: Path, home: Path) -> Variables:
+    """No home, and a user without a name, as in many containers."""
+    (home / "sitecustomize.py").write_text(NOBODY)
+    names = ("HOME", "USER", "LOGNAME", "USERNAME", "METAFLOW_USER")
+    return {**dict.fromkeys(names), "PYTHONPATH": str(home)}
+
+
+def ascii_locale(project: Path, home: Path) -> Variables:
+    return {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def latin_1(project: Path, home: Path) -> Variables:
+    return {"PYTHONIOENCODING": "latin-1"}
+
+
+def no_home(project: Path, home: Path) -> Variables:
+    """Not one that can be written to, not even by root."""
+    return {"HOME": "/dev/null/home"}
+
+
+def symlink(origin: Path, folder: Path) -> Path:
+    clone(origin, folder / "real")
+    (folder / "link").symlink_to("real")
+    return folder / "link"
+
+
+def worktree(origin: Path, folder: Path) -> Path:
+    main = clone(origin, folder / "main")
+    git("worktree", "add", "-q", "-b", "work", "../tree", cwd=main)
+    return folder / "tree"
+
+
+def submodule(origin: Path, folder: Path) -> Path:
+    git("init", "-q", "-b", "main", "outer", cwd=folder)
+    allowed = ("-c", "protocol.file.allow=always")
+    git(*allowed, "submodule", "--quiet", "add", origin.as_uri(), "inner", cwd=folder / "outer")
+    commit(folder / "outer")
+    return folder / "outer/inner"
+
+
+def shallow_and_autocrlf(origin: Path, folder: Path) -> Path:
+    return clone(origin, folder / "clone", "--depth=1", "--config=core.autocrlf=true")
+
+
+# Several at a time, and each below a folder with blanks and letters that ASCII and globs lack.
+STRANGE = "Größe und Maß [1]"
+SURROUNDINGS: list[tuple[Callable[..., Path], list[Callable[..., Variables]]]] = [
+    (worktree, [git_hook, latin_1]),
+    (symlink, [profiles, ascii_locale]),
+    (shallow_and_autocrlf, [nobody]),
+    (submodule, [no_home]),
+]
+
+
+@pytest.fixture
+def origin(repository: Path, s3: dict[str, str]) -> Path:  # noqa: F811
+    """Return a committed project with a flow of BaseFlow, and one of a plain FlowSpec."""
+    (repository / "flows/legacy.py").write_text(LEGACY)
+    prod = {
+        name: value for name, value in s3.items() if name.startswith(("METAFLOW_S", "METAFLOW_D"))
+    }
+    prod |= {"METAFLOW_KUBERNETES_NAMESPACE": "team-a", "production": True, "user": "churn-ci"}
+    (repository / "environments/prod.json").write_text(json.dumps(prod))
+    commit(repository)
+    return repository
+
+
+@pytest.fixture(scope="module")
+def renderings() -> list[dict[str, bytes]]:
+    """Return what was rendered so far: the same everywhere."""
+    return []
+
+
+def everything(folder: Path) -> dict[str, Any]:
+    """Return mode and content of all that is in a folder, git's own files included."""
+    return {
+        str(path): (
+            path.lstat().st_mode,
+            path.readlink() if path.is_symlink() else path.is_file() and path.read_bytes(),
+        )
+        for path in folder.rglob("*")
+        if "__pycache__" not in path.parts  # which Python writes itself
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "settings"), SURROUNDINGS, ids=[place.__name__ for place, _ in SURROUNDINGS]
+)
+def test_who_only_looks_changes_nothing(
+    place: Any,
+    settings: Any,
+    origin: Path,
+    tmp_path: Path,
+    api: type[Api],
+    s3: dict[str, str],  # noqa: F811
+    renderings: list[dict[str, bytes]],
+) -> None:
+    """Each byte, mode and link stays, of git's files, too; and what is rendered is the same."""
+    folder, home = tmp_path / STRANGE, tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    project = place(origin, folder)
+    keys = {name: value for name, value in s3.items() if name.startswith("AWS_")}
+    variables = {**keys, "HOME": str(home), "PWD": str(project)}
+    for setting in settings:
+        variables |= setting(project, home)
+    path = os.pathsep.join(filter(None, (str(project / "src"), variables.get("PYTHONPATH"))))
+    env = {**os.environ, **variables, "PYTHONPATH": path}
+    env = {name: value for name, value in env.items() if value is not None}
+    before = everything(folder) | everything(home)
+    for command in LOOKING:
+        words = command.format(out=tmp_path / "out").split()
+        done = subprocess.run([K8S, *words], cwd=project, env=env, capture_output=True)
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        assert done.returncode == 0, f"{command}: {output}"
+        assert "Traceback" not in output
+        after = everything(folder) | everything(home)
+        changed = [name for name in before | after if before.get(name) != after.get(name)]
+        assert changed == [], f"{command}: {output}"
+    renderings.append({file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()})
+    assert renderings[0] == renderings[-1]

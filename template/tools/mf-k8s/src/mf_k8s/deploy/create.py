@@ -51,7 +51,8 @@ def deploy_flows(
     succeeds and the server accepts all of it in a dry run. With `dry_run` that is all, except that
     Metaflow uploads the code packages. Raise CommandError with the reason.
     """
-    requests = create_requests(project, compiled, environment, ["mf_k8s.deploy.dry_run"])
+    script = ["mf_k8s.deploy.dry_run", *([] if dry_run else ["keep-token"])]
+    requests = create_requests(project, compiled, environment, script)
     templates = workflow_templates(requests)
     must_be_own(project, templates)
     must_be_complete(project, compiled, templates)
