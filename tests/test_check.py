@@ -293,11 +293,15 @@ def test_what_is_said_once(
     replace(project / "Dockerfile", "WORKDIR", "ENV A=1\nWORKDIR")
     replace(project / "flows/hello.py", "import Parameter", "import schedule, Parameter")
     replace(project / "flows/hello.py", "class Hello", "@schedule(daily=True)\nclass Hello")
+    shutil.copy(Path(__file__).parent / "flows/conditional.py", project / "flows")
     monkeypatch.chdir(project)
     one = Project(project, "churn_model")
-    hello, train = reports = list(check_flows(one, compile_flows(one, one.flow_files())))
-    assert hello.matches and train.matches
-    assert hello.notes == [
+    joining, hello, train = reports = list(check_flows(one, compile_flows(one, one.flow_files())))
+    assert joining.matches and hello.matches and train.matches
+    (waiting,) = joining.release_problems
+    assert waiting.startswith("meet: by a plain `argo-workflows create`, this join waits forever")
+    assert hello.notes == []
+    assert joining.notes == [
         "what the image is built of changed (Dockerfile), but the tag of ghcr.io/acme/churn:1.2.3"
         " did not: run `uv run k8s image --bump`",
         "Metaflow gives these to steps only, not to its other pods: labels",
@@ -306,6 +310,7 @@ def test_what_is_said_once(
     (problem,) = hello.release_problems
     assert problem.startswith("Argo 4 refuses the schedule that a plain `argo-workflows create`")
     assert hello.by_deploy == {"error-msg-capture-hook": ["node_selector"]}
+    reports = [hello, train]
     monkeypatch.setenv("COLUMNS", "200")
     for markdown in (False, True):
         show_reports(reports, markdown)

@@ -54,6 +54,11 @@ IMPORTS: dict[str, tuple[str, dict[str, list[str] | None], list[str]]] = {
         {"start": OWN, "end": []},
         ["numpy"],
     ),
+    "a step with the image's packages beside one without": (
+        IN_STEPS.format("requests", "requests"),
+        {"start": [], "end": None},
+        ["requests"],
+    ),
     "a module of its own": ("import pexpect\n", IN_IMAGE, []),
     "sent by a decorator": ("import sent_along\n", IN_IMAGE, []),
     "not Python": ("import yaml as\n", IN_IMAGE, []),

@@ -26,7 +26,7 @@ options know render, for `check --rendered`.
                         Batch would give them
     compile_remedies    what to do about a flow that does not compile
     no_upload           lets Metaflow create flows without a datastore
-    flow_imports        what flows import that the image lacks
+    flow_imports        what flows import that their pods lack
     image_content       whether the image is built of something else than its tag says
     uv_lock             where the project's uv.lock is
     run_create          runs Metaflow's create, and keeps what it would write

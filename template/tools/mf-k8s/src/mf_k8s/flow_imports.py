@@ -50,10 +50,11 @@ def unlisted_imports(project: Project, file: Path, flow: FlowFacts) -> list[str]
         others = flow["packages"].keys() - steps
         for importer, name in imports(project, file, others) if steps else ():
             module = name.partition(".")[0]
-            if module not in present and module not in lines:
-                reason = absence(project, module, requirements)
-                lines[module] = reason and f"{shown_path(importer)} imports {module}, {reason}"
-    return [line for line in lines.values() if line]
+            if module in present or module in lines:
+                continue
+            if reason := absence(project, module, requirements):
+                lines[module] = f"{shown_path(importer)} imports {module}, {reason}"
+    return [*lines.values()]
 
 
 def absence(project: Project, module: str, requirements: tuple[str, ...]) -> str:
