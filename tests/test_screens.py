@@ -310,6 +310,7 @@ def test_errors_of_the_command(
             patch.setattr("mf_k8s.deploy.create.compile_flows", lambda *_: [])
             if "KUBECONFIG" not in variables:
                 patch.setattr("mf_k8s.deploy.command.find_place", lambda: "")
+                patch.setattr("mf_k8s.deploy.command.must_be_allowed", lambda *_: None)
             with pytest.raises(SystemExit) as end:
                 main()
         assert end.value.code == 2
