@@ -305,6 +305,7 @@ def test_a_floating_image_of_the_configuration(
     assert convert_batch(found, [project / "flows/good.py"]).sources
 
 
+MIB = "numbers of memory stay: AWS Batch takes them for MiB, a pod for MB, which is 4.6 % less"
 TEAM_JOBS = """import os
 
 from metaflow import batch
@@ -339,6 +340,7 @@ def test_a_helper_that_only_a_run_can_read(project: Path, monkeypatch: pytest.Mo
     queue = "choose nodes by node_selector and tolerations, or a pool of k8s.toml"
     assert conversion.notes == [
         f'src/churn_model/jobs.py:10: queue=f"{{PRIORITY}}-queue" is dropped: {queue}',
+        MIB,
         "src/churn_model/jobs.py: its @batch is @kubernetes now, for other flows that use it too",
     ]
 
@@ -406,6 +408,7 @@ def test_a_flow_of_aws_batch(project: Path, monkeypatch: pytest.MonkeyPatch) -> 
     printed, _ = adopt(project, *arguments, **settings)
     assert "Changes:" not in printed
     assert (project / "flows/train.py").read_text() == FROM_BATCH
+    assert printed.endswith(f"{MIB}\n")
     shared = tomllib.loads((project / "k8s.toml").read_text())
     assert shared["image"] == "registry.acme.com/team/base:4"
     assert shared["memory"] == 9000
