@@ -41,8 +41,8 @@ from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
 from mf_k8s.kind.objects import (
     needed_objects,
-    secrets_with_values,
     what_is_missing,
+    with_values,
     workflow_objects,
 )
 from mf_k8s.progress import stage
@@ -156,13 +156,16 @@ def test_what_is_there_is_left_alone() -> None:
         present("ConfigMap", "limits", data={"a": "1"}),
         present("ConfigMap", "other"),
     ]
-    missing = [item for item in what_is_missing(needed, there) if "Role" not in item["kind"]]
-    assert [(item["kind"], item["metadata"]["name"]) for item in missing] == [
-        ("ServiceAccount", "other"),
-        ("Secret", "both"),
-        ("ConfigMap", "limits"),
-    ]
-    assert missing[-1]["data"] == {"b": "100"}
+    missing, lacking = what_is_missing(needed, there, {"db": {"user": "ann"}})
+    assert [
+        (item["kind"], item["metadata"]["name"]) for item in missing if "Role" not in item["kind"]
+    ] == [("ServiceAccount", "other"), ("Secret", "both")]
+    assert {item["metadata"]["name"]: item["data"] for item in lacking} == {
+        "limits": {"b": "100"},
+        "db": {"user": "YW5u"},
+    }
+    _, lacking = what_is_missing(needed, there, {"db": {"password": "sesame"}})  # as it is there
+    assert [item["metadata"]["name"] for item in lacking] == ["limits"]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,10 @@ def test_what_is_there_is_left_alone() -> None:
     ],
 )
 def test_missing_objects_are_made(tmp_path: Path, answer: str, made: list[str]) -> None:
-    """Kubectl prints nothing, an object or a list, by how many there are."""
+    """Kubectl prints nothing, an object or a list, by how many there are.
+
+    What is there is not applied, which would take away what somebody has applied.
+    """
     calls: list[tuple[tuple[str, ...], list[Any]]] = []
 
     class Recorded(Cluster):
@@ -184,12 +190,15 @@ def test_missing_objects_are_made(tmp_path: Path, answer: str, made: list[str]) 
 
     names = {"Secret": "db", "ConfigMap": "limits"}
     objects = [{"kind": kind, "metadata": {"name": name}} for kind, name in names.items()]
-    assert installs.apply_missing(Recorded("c", tmp_path), objects, "team-a") == len(made)
-    (got, asked), (applied, items) = calls
+    cluster = Recorded("c", tmp_path)
+    count = installs.apply_missing(cluster, objects, "team-a", {"db": {"user": "ann"}})
+    assert count == len(made)
+    (got, asked), (applied, items), *patched = calls
     assert got[0] == "get" and [item["metadata"]["name"] for item in asked] == ["db", "limits"]
     assert applied[0] == "apply" and [item["metadata"]["name"] for item in items] == made
-    # under kubectl's own name, what `kubectl apply` has written before would be taken away
-    assert "--field-manager=mf-k8s" in applied and "team-a" in applied
+    patch = '{"data": {"user": "YW5u"}}'
+    which = ("patch", "Secret", "db", "--namespace", "team-a", "--type=merge", "--patch", patch)
+    assert [command for command, _ in patched] == ([which] if answer else [])
 
 
 VALUES = """
@@ -227,13 +236,18 @@ def test_values_for_tests(
     }
     assert flow_settings.read_flow_settings(project) == {"hello": {"parameters": ["--who=me"]}}
     secrets = flow_settings.secrets_of_tests(project)
-    db, both = secrets_with_values(PODS, secrets)
-    assert db["data"] == {"password": "dGVzdC1vbmx5", "user": "ZnJvbSBDSQ=="}
-    assert both["data"] == {".dockerconfigjson": "e30="}
-    assert (db.get("type"), both["type"]) == (None, "kubernetes.io/dockerconfigjson")
+    objects = {
+        item["metadata"]["name"]: item
+        for item in with_values(needed_objects(PODS, "team-a", parallel=False), secrets)
+        if item["kind"] == "Secret"
+    }
+    assert objects["db"]["data"] == {"password": "dGVzdC1vbmx5", "user": "ZnJvbSBDSQ=="}
+    assert objects["both"]["data"] == {".dockerconfigjson": "e30="}
+    assert objects["both"]["type"] == "kubernetes.io/dockerconfigjson"
+    assert "type" not in objects["db"]
     assert capsys.readouterr().err == ""
     flow_settings.print_missing_values(project)
-    secrets_with_values(PODS, {"dbb": {}})
+    assert [item["metadata"]["name"] for item in with_values([], {"dbb": {}})] == ["dbb"]
     assert capsys.readouterr().err.splitlines() == [
         "k8s: tests/kind.toml: the variable NOWHERE is not set, so the Secret db gets no other",
         "k8s: tests/kind.toml: no flow's pods name the Secret dbb",

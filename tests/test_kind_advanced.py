@@ -173,7 +173,7 @@ def test_changed_image_and_placement(vision: Project, registry: str) -> None:
     vision.edit(
         "flows/hello.py",
         "    @step\n    def end(self):\n",
-        "    @environment(vars={'GREETING': os.environ['GREETING']})\n"
+        "    @environment(vars={'GREETING': os.environ.get('GREETING')})\n"
         "    @step\n"
         "    def end(self):\n"
         "        found = [os.environ[name] for name in ('user', 'password', 'GREETING')]\n"

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ INSTALLS = {  # on github.com, and the namespace in which each runs
     "EVENTS": ("argoproj/argo-events/releases/download/v1.9.7/install.yaml", "argo-events"),
 }
 EXPECTED = {"CustomResourceDefinition", "Deployment"}  # at least one of them is in each
-OWN_MANAGER = TABLE  # of fields, on objects that others write too
 INSTALLED = "mf-k8s/manifest"  # an annotation of the namespace
 # How long Argo waits after a pod's end before it starts the next step. The default is 10 s; for
 # short steps its authors advise down to 2 s (workflow/controller/rate_limiters.go).
@@ -100,27 +99,34 @@ def kind_yaml() -> list[dict[str, Any]]:
     return read_documents(text)
 
 
-def apply(
-    cluster: Cluster, manifests: Iterable[Any], namespace: str, manager: str = "kubectl"
-) -> None:
-    """Apply manifests, except Argo's server and user interface, which nothing here uses.
-
-    Under the name of kubectl, applying also takes away what `kubectl apply` wrote before. Under
-    another `manager` it does not.
-    """
+def apply(cluster: Cluster, manifests: Iterable[Any], namespace: str) -> None:
+    """Apply manifests, except Argo's server and user interface, which nothing here uses."""
     items = [item for item in manifests if "argo-server" not in item["metadata"]["name"]]
-    how = ("--server-side", "--force-conflicts", f"--field-manager={manager}")
-    cluster.kubectl("apply", *how, *from_stdin(namespace), stdin=as_list(items))
+    how = ("--server-side", "--force-conflicts", *from_stdin(namespace))
+    cluster.kubectl("apply", *how, stdin=as_list(items))
 
 
-def apply_missing(cluster: Cluster, manifests: Sequence[Any], namespace: str) -> int:
-    """Make what is not there, leave what is, and return how many objects were made."""
+def apply_missing(
+    cluster: Cluster,
+    manifests: Sequence[Any],
+    namespace: str,
+    values: Mapping[str, Mapping[str, str]],
+) -> int:
+    """Make what is not there, leave what is, and return how many objects were made.
+
+    `values` are those of Secrets, which are set where they differ. Only a patch leaves the others
+    alone: `kubectl apply` takes away what somebody has applied before, under any field manager.
+    """
     options = ("--ignore-not-found", "--output=json", *from_stdin(namespace))
     answer = json.loads(cluster.kubectl("get", *options, stdin=as_list(manifests)) or "{}")
     present = answer.get("items", [answer] if answer else [])
-    missing = what_is_missing(manifests, present)
+    missing, lacking = what_is_missing(manifests, present, values)
     if missing:
-        apply(cluster, missing, namespace, OWN_MANAGER)
+        apply(cluster, missing, namespace)
+    for item in lacking:
+        which = (item["kind"], item["metadata"]["name"], "--namespace", namespace)
+        data = json.dumps({"data": item["data"]})
+        cluster.kubectl("patch", *which, "--type=merge", "--patch", data)
     return len(missing)
 
 

@@ -69,23 +69,25 @@ def pull_secret(name: str) -> Manifest:
     return manifest("v1", "Secret", name, type="kubernetes.io/dockerconfigjson", data=data)
 
 
-def secrets_with_values(
-    pods: Iterable[Pod], values: Mapping[str, Mapping[str, str]]
+def with_values(
+    objects: Iterable[Manifest], values: Mapping[str, Mapping[str, str]]
 ) -> list[Manifest]:
-    """Return manifests of the Secrets that tests/kind.toml fills; `values` are by their names.
+    """Return the objects with the values that tests/kind.toml gives to Secrets, by their names.
 
-    Print which of them no pod names: the name may be misspelt.
+    A Secret that no pod names is added, and that is printed: the name may be misspelt.
     """
-    pull_secrets = {name for pod in pods for name in pod.get("image_pull_secrets", ())}
-    named = pull_secrets | {name for pod in pods for name in pod.get("secrets", ())}
-    for name in sorted(values.keys() - named):
-        print_error(f"k8s: tests/kind.toml: no flow's pods name the Secret {name}")
-    manifests: list[Manifest] = []
+    by_name = {(item["kind"], item["metadata"]["name"]): item for item in objects}
     for name, own in values.items():
-        secret = pull_secret(name) if name in pull_secrets else manifest("v1", "Secret", name)
-        data = {key: base64.b64encode(text.encode()).decode() for key, text in own.items()}
-        manifests.append({**secret, "data": data})
-    return manifests
+        if ("Secret", name) not in by_name:
+            print_error(f"k8s: tests/kind.toml: no flow's pods name the Secret {name}")
+        secret = by_name.get(("Secret", name), manifest("v1", "Secret", name))
+        by_name["Secret", name] = {**secret, "data": {**secret.get("data", {}), **encoded(own)}}
+    return [*by_name.values()]
+
+
+def encoded(values: Mapping[str, str]) -> dict[str, str]:
+    """Return values as a Secret has them."""
+    return {key: base64.b64encode(text.encode()).decode() for key, text in values.items()}
 
 
 def is_rule_of_accounts(item: Manifest) -> bool:
@@ -93,18 +95,30 @@ def is_rule_of_accounts(item: Manifest) -> bool:
     return item["kind"] in ("Role", "RoleBinding")
 
 
-def what_is_missing(needed: Iterable[Manifest], present: Iterable[Manifest]) -> list[Manifest]:
-    """Return what has to be made: objects that are not there, and missing keys of ConfigMaps.
+def what_is_missing(
+    needed: Iterable[Manifest],
+    present: Iterable[Manifest],
+    values: Mapping[str, Mapping[str, str]],
+) -> tuple[list[Manifest], list[Manifest]]:
+    """Return the objects that are not there, and those with data that the present ones lack.
 
-    Whatever is there may have been filled or changed by somebody.
+    Whatever is there may have been filled or changed by somebody. A ConfigMap gets the keys that
+    it lacks, and a Secret the values that tests/kind.toml gives.
     """
     found = {(item["kind"], item["metadata"]["name"]): item for item in present}
-    missing = []
+    missing: list[Manifest] = []
+    lacking: list[Manifest] = []
     for item in needed:
-        there = found.get((item["kind"], item["metadata"]["name"]))
-        if there is None:
+        kind, name = key = item["kind"], item["metadata"]["name"]
+        if key not in found:
             missing.append(item)
-        elif item["kind"] == "ConfigMap":
-            data = {key: item["data"][key] for key in item["data"].keys() - there.get("data", {})}
-            missing += [{**item, "data": data}] if data else []
-    return missing
+            continue
+        there = found[key].get("data") or {}
+        wanted = {"ConfigMap": item.get("data", {}), "Secret": encoded(values.get(name, {}))}
+        data = {
+            field: text
+            for field, text in wanted.get(kind, {}).items()
+            if field not in there or (kind == "Secret" and there[field] != text)
+        }
+        lacking += [{**item, "data": data}] if data else []
+    return missing, lacking

@@ -21,7 +21,6 @@ from .cluster import Cluster, read_json
 from .compilation_stamp import compilation_stamp
 from .images import LoadRequest, load_images
 from .installs import (
-    OWN_MANAGER,
     apply,
     apply_missing,
     argo_release,
@@ -36,7 +35,7 @@ from .nodes import (
     inotify_advice,
     reuse_or_delete,
 )
-from .objects import is_rule_of_accounts, needed_objects, secrets_with_values, workflow_objects
+from .objects import is_rule_of_accounts, needed_objects, with_values, workflow_objects
 
 
 @dataclass(frozen=True)
@@ -139,11 +138,10 @@ def apply_objects(project: Project, cluster: Cluster, needs: Needs) -> str:
     objects = needed_objects(needs.pods, namespace, "JOBSET" in needs.installs)
     rules = [item for item in objects if is_rule_of_accounts(item)]
     named = [item for item in objects if not is_rule_of_accounts(item)]
-    named += workflow_objects(workflow)
-    made = apply_missing(cluster, named, namespace)
+    values = secrets_of_tests(project)
+    named = with_values([*named, *workflow_objects(workflow)], values)
+    made = apply_missing(cluster, named, namespace, values)
     apply(cluster, [*rules, *s3_server], namespace)
-    if secrets := secrets_with_values(needs.pods, secrets_of_tests(project)):
-        apply(cluster, secrets, namespace, OWN_MANAGER)
     make_claim_folders(cluster, needs.pods)
     for name in needs.installs:
         install(project, cluster, name)
