@@ -507,6 +507,30 @@ def test_what_looks_like_a_secret() -> None:
     assert {pair for pair in NO_SECRETS if is_secret(*pair)} == set()
 
 
+JOBSET = """
+spec:
+  replicatedJobs:
+  - name: worker
+    template:
+      spec:
+        parallelism: {{=asInt(inputs.parameters.n)}}
+        template:
+          metadata: {annotations: {metaflow/step_name: train}}
+          spec:
+            containers:
+            - {name: train, image: a, env: [{name: PGPASSWORD, value: sunshine}]}
+"""
+
+
+def test_a_secret_of_a_parallel_step_is_refused() -> None:
+    """Whose pods stand in the template as a text."""
+    template = {"name": "train", "resource": {"action": "create", "manifest": JOBSET}}
+    files = {"a.yaml": dump({"kind": "WorkflowTemplate", "spec": {"templates": [template]}})}
+    with pytest.raises(CommandError, match="the value of PGPASSWORD of the flow looks like"):
+        must_hold_no_secret(files)
+    must_hold_no_secret(files, ["PGPASSWORD"])
+
+
 def test_null_values_are_left_out() -> None:
     """But not those that are text: a null in a podSpecPatch takes a field away."""
     patch = '{"nodeSelector":null}'

@@ -10,6 +10,7 @@ from typing import Any
 from ..environments import Environment
 from ..errors import CommandError
 from ..progress import print_line
+from ..read_pods import raw_pods
 from ..read_yaml import read_yaml
 from ..secret_forms import ADDRESSES, METAFLOW, is_secret
 
@@ -55,7 +56,10 @@ def must_hold_no_secret(files: Mapping[str, str], exceptions: Collection[str] = 
     }
     for file, text in files.items():
         manifest = read_yaml(text)
-        values = dict(named_values(manifest))
+        # the manifest of a JobSet is a text in the template
+        is_template = isinstance(manifest, dict) and manifest.get("kind") == "WorkflowTemplate"
+        pods = raw_pods(manifest).values() if is_template else ()
+        values = dict(named_values([manifest, *(pod.container for pod in pods)]))
         # YAML breaks a text of several lines, like a key, so each text is searched, not the file
         whole = "\n".join([text, *texts_in(manifest)])
         for variable, spelled in on_machine.items():
