@@ -185,7 +185,7 @@ def test_a_bug_of_base_flow_is_a_difference(
     k8s: Run, project: Path, setting: str, bug: str
 ) -> None:
     base = project / "src/churn_model/base.py"
-    line = "        settings = step_settings(read_config(), overrides, self.with_options, where)\n"
+    line = "        settings = step_settings(read_config(), overrides, where)\n"
     assert line in base.read_text()
     base.write_text(base.read_text().replace(line, f"{line}        {bug}\n"))
     done = k8s("check", "train", "--format=json")

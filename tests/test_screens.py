@@ -181,7 +181,7 @@ def project(example: Path, tmp_path: Path) -> Project:
     (root / "k8s.toml").write_text(SHARED)
     (root / "flows/score.py").write_text(SCORE)
     base = root / "src/churn_model/base.py"
-    line = "        settings = step_settings(read_config(), overrides, self.with_options, where)\n"
+    line = "        settings = step_settings(read_config(), overrides, where)\n"
     assert line in base.read_text()
     base.write_text(base.read_text().replace(line, line + BUG))
     return Project(root, "churn_model")
