@@ -477,6 +477,8 @@ SECRETS = {
     ("KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
     ("KEY", "kJ8vQ2mZx7/Lp3RtYw9NbC4sDfG6hT1uEaXoVi5M"),
     ("GH", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
+    ("HUB", "hf_aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH"),
+    ("LLM", "sk-proj-a8Fq2LmX9_pR4tYw7NbC3sDfG"),
     ("OTHER", "tP5x2GkQ9vRj7LmZ4bWc"),
 }
 NO_SECRETS = {
@@ -494,6 +496,10 @@ NO_SECRETS = {
     ("RUN_ID", "5c256cf3-b566-4295-973e-fa5a3162ac6a"),
     ("IMAGE", "ghcr.io/acme/churn@sha256:" + "0f" * 32),
     ("MODEL", "meta-llama/Llama-3.1-8B-Instruct-GPTQ-INT4"),
+    ("LIBRARY", "sk-learn-random-forest-v2"),
+    ("HUB", "hf_transformers_bert_base_uncased"),
+    ("PASS_THROUGH", "all-of-them"),
+    ("ROLE", "arn:aws:iam::123456789012:role/ChurnDeployer2024"),
     ("DATA", "s3://acme-metaflow/Churn/Data2024/part-00042"),
     ("FLOW", "HelloFlowWithANameThatIsLongerThanArgoTakes2"),
     ("METAFLOW_PRODUCTION_TOKEN", "mfprj-churnmodel-0-abcd"),

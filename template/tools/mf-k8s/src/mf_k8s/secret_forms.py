@@ -18,7 +18,7 @@ METAFLOW_SECRETS = {
 }
 NAMES = re.compile(
     r"SECRET|TOKEN(?!S|IZ)|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|WEBHOOK|API_?KEY"
-    r"|(ACCESS|AUTH|ENCRYPTION|PRIVATE|SIGNING)_?KEY|(^|_)(PG)?PASS(_|$)|\w_PWD(_|$)"
+    r"|(ACCESS|AUTH|ENCRYPTION|PRIVATE|SIGNING)_?KEY|(^|_)(PG)?PASS$|\w_PWD$"
 )
 # What such a name is followed by where the value is none: DB_PASSWORD_FILE, OAUTH_TOKEN_URL.
 OTHER_ENDS = re.compile(
@@ -33,7 +33,8 @@ FORMS = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY",
     r"\bey[\w-]{8,}\.ey[\w-]{8,}\.[\w-]+",  # JWT
     r"\b(AKIA|ASIA)[A-Z2-7]{16}\b",  # of AWS
-    r"\b(gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk-|sk_live_|AIza|hf_)[\w-]{16,}",  # of services
+    r"\b(gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk_live_|AIza)[\w-]{16,}",  # of services
+    r"\b(hf_[A-Za-z0-9]{30}|sk-(?=[\w-]*[A-Z])(?=[\w-]*\d)[\w-]{20})",  # not sk-learn-…, hf_model_…
     r"https://hooks\.slack\.com/services/\w",
 )
 DSN = re.compile(r"://[^/\s@]+@")  # as of Sentry, whose key is the user
