@@ -23,13 +23,14 @@ LATER = "# Released later.\n"
 
 GH = """#!/bin/sh
 echo "$*" >> "$PLAYED/calls"
-case "$*" in *--body-file*) cp "$RUNNER_TEMP/update/body.md" "$PLAYED/body";; esac
+case "$*" in *--body-file*) cp "$RUNNER_TEMP/report/body.md" "$PLAYED/body";; esac
 case "$*" in
     "pr list"*) cat "$PLAYED/open";;
-    "run download"*) mkdir -p "$RUNNER_TEMP" && cp -r "$PLAYED/artifact" "$RUNNER_TEMP/update";;
+    "run download"*) cp -r "$PLAYED/artifacts/." "$RUNNER_TEMP";;
 esac
 """
 UV = """#!/bin/sh
+test "$*" != sync || echo "of the new code" > "$RUNNER_TEMP/patch"
 test "$*" != "lock --check" || exit "$(cat "$PLAYED/lock")"
 test "$*" = "run k8s check --format markdown" || exit 0
 cat "$PLAYED/report"
@@ -43,6 +44,9 @@ case $UV_EXCLUDE_NEWER,$1 in
     *) echo "not pinned: $1" >&2; exit 1;;
 esac
 """
+
+
+RUNNER_TEMP = "${{ runner.temp }}"
 
 
 class Place:
@@ -123,8 +127,9 @@ class Machine:
             if step.get("if") == "steps.look.outputs.newer" and not newer:
                 continue
             if "upload-artifact" in step.get("uses", ""):
-                artifact = self.place.played / "artifact"
-                shutil.copytree(self.temp / "update", artifact, dirs_exist_ok=True)
+                artifact = self.place.played / "artifacts" / step["with"]["name"]
+                artifact.mkdir(parents=True, exist_ok=True)
+                shutil.copy(step["with"]["path"].replace(RUNNER_TEMP, str(self.temp)), artifact)
             if "run" in step:
                 done = self.shell(step["run"], shared | step.get("env", {}))
                 output += done.stdout + done.stderr
