@@ -145,7 +145,7 @@ def apply_objects(project: Project, cluster: Cluster, needs: Needs) -> str:
     make_claim_folders(cluster, needs.pods)
     for name in needs.installs:
         install(project, cluster, name)
-    return f"{made} made, {len(named) - made} left as they are"
+    return f"{made} made, {len(named) - made} already there"
 
 
 def make_claim_folders(cluster: Cluster, pods: Iterable[Pod]) -> None:
