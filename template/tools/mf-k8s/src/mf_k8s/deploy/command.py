@@ -50,7 +50,7 @@ def deploy(
     environment = apply_environment(project, env)
     files = files_to_deploy(project, flows or ())
     environment = with_options(environment, context.obj or ())
-    with datastore_asked(project.root):
+    with datastore_asked(project, files, project.root):
         place = find_place()
         print(f"{'cluster':<16} {place}", flush=True)
         must_be_allowed(place, OF_EACH_DEPLOY)

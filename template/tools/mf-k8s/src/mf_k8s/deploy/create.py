@@ -84,13 +84,13 @@ def compile_to_deploy(
     Raise CommandError if the environment does not say to which branch they go, lets another
     environment's flows be replaced, or has no datastore that pods can reach.
     """
+    must_have_datastore(project, files, environment)
     with stage("compile") as compiling:
         compiled = list(compile_flows(project, files))
         compiling.result = ", ".join(shown_path(flow.file) for flow in compiled)
     if environment.name != "kind":  # whose only user is kind
         must_choose_branch(compiled, environment)
         must_keep_apart(project, compiled, environment)
-    must_have_datastore(environment, compiled)
     return compiled
 
 

@@ -4,26 +4,32 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..compile_flows import CompiledFile
 from ..environments import Environment, metaflow_setting
 from ..errors import CommandError
+from ..flow_settings import flow_options, read_flow_settings
 from ..programs import UTF_8
+from ..project import Project
 from .ask_datastore import CANNOT_BE_USED
 
 LIMIT = 40  # seconds, in which Metaflow is imported, too
 ROOTS = {"s3": "s3://bucket/folder", "gs": "gs://bucket/folder", "azure": "container/folder"}
 
 
-def must_have_datastore(environment: Environment, compiled: Iterable[CompiledFile]) -> None:
+def names_datastore(project: Project, files: Iterable[Path]) -> bool:
+    """Return whether an option of one of the flows, in tests/kind.toml, names a datastore."""
+    settings = read_flow_settings(project)
+    return any("--datastore" in option for file in files for option in flow_options(settings, file))
+
+
+def must_have_datastore(project: Project, files: Sequence[Path], environment: Environment) -> None:
     """Raise CommandError unless Metaflow is configured with a datastore that pods can reach."""
     where = environment.file if environment.name else "Metaflow's configuration"
     kind = metaflow_setting("DEFAULT_DATASTORE")
     root = f"METAFLOW_DATASTORE_SYSROOT_{kind.upper()}"
-    by_option = any("--datastore" in option for flow in compiled for option in flow.options)
-    if kind not in ROOTS and not by_option:
+    if kind not in ROOTS and not names_datastore(project, files):
         raise CommandError(
             f"{where} has no datastore that pods can reach: set METAFLOW_DEFAULT_DATASTORE to s3,"
             " gs or azure, and METAFLOW_DATASTORE_SYSROOT_S3, _GS or _AZURE to its folder"
@@ -34,15 +40,16 @@ def must_have_datastore(environment: Environment, compiled: Iterable[CompiledFil
 
 
 @contextlib.contextmanager
-def datastore_asked(folder: Path) -> Iterator[None]:
+def datastore_asked(project: Project, files: Sequence[Path], folder: Path) -> Iterator[None]:
     """Ask the datastore while the body runs; then raise CommandError if it cannot be used.
 
-    `folder` is where Metaflow starts to look for a project's own configuration.
+    `files` are those of the flows. `folder` is where Metaflow starts to look for a project's own
+    configuration.
     """
     kind = metaflow_setting("DEFAULT_DATASTORE")
     root = metaflow_setting(f"DATASTORE_SYSROOT_{kind.upper()}")
-    if kind not in ROOTS or not root:
-        yield  # must_have_datastore says it, or a flow's options name another
+    if kind not in ROOTS or not root or names_datastore(project, files):
+        yield
         return
     command = [sys.executable, "-P", "-m", "mf_k8s.deploy.ask_datastore", kind, root]
     with subprocess.Popen(

@@ -111,7 +111,7 @@ def render_flows(
         must_need_no_secret(environment)
         files = files_to_deploy(project, [str(project.root / flow) for flow in rendering.flows])
         if upload:
-            with datastore_asked(Path(folder)):
+            with datastore_asked(project, files, Path(folder)):
                 pass
         compiled = compile_to_deploy(project, files, environment)
         with stage("render") as rendered:
