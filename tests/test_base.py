@@ -383,6 +383,7 @@ BAD_FILES = {
     "[pools.big]\nmemmory = 1": ("pools.big.memmory", "memory"),
     "[pools.big.pools.small]\nmemory = 1000": ("pools.big.pools",),
     "memory = = 1": ("is not TOML", "line 1"),
+    "<<<<<<< before updating\nmemory = 1\n": ("line 1", "; resolve the conflict there"),
 }
 
 

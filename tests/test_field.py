@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from conftest import K8S, ROOT, run
 from kubernetes_api import Api
+from mf_k8s.deploy.dry_run import store_token_where_possible
 from mf_k8s.environments import metaflow_setting
 from mf_k8s.errors import CommandError
 from mf_k8s.programs import OF_A_HOOK, run_program
@@ -209,6 +210,27 @@ def test_a_broken_configuration_of_metaflow_is_named(
     monkeypatch.setenv("METAFLOW_PROFILE", "gone")
     with pytest.raises(CommandError, match=rf"^METAFLOW_PROFILE is gone, .* {tmp_path}/config_gon"):
         metaflow_setting("USER")
+
+
+@pytest.mark.parametrize(
+    ("is_deployed", "home", "kept"),
+    [(True, "home", True), (False, "home", False), (True, "~", False), (True, "/dev/null", False)],
+    ids=["deployed", "dry run", "no home", "read-only home"],
+)
+def test_where_a_production_token_is_kept(
+    is_deployed: bool, home: str, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Metaflow's folder, and in no folder `~` of the project."""
+    from metaflow.plugins.argo import argo_workflows_cli as cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os.path, "expanduser", str)  # as for a user without a home
+    monkeypatch.setattr(cli, "store_token", cli.store_token)  # so that it is put back
+    monkeypatch.setenv("METAFLOW_HOME", f"{home}/metaflow")
+    monkeypatch.delenv("METAFLOW_TOKEN_HOME", raising=False)
+    store_token_where_possible(is_deployed)
+    cli.store_token("flow", "token")
+    assert [path.name for path in tmp_path.iterdir()] == (["home"] if kept else [])
 
 
 def test_every_text_has_its_encoding_named() -> None:

@@ -235,6 +235,13 @@ def test_tag_that_did_not_change(
     assert stale_image_notes(built) == expected
 
 
+def test_a_dockerfile_in_latin_1(built: Project) -> None:
+    (built.root / "Dockerfile").write_bytes(b"FROM python:3.13\n# Gr\xf6\xdfe\n")
+    assert stale_image_notes(built) == [NOTE.format("Dockerfile")]
+    commit(built.root)
+    assert stale_image_notes(built, "HEAD") == []
+
+
 def test_without_history(built: Project) -> None:
     shutil.rmtree(built.root / ".git")
     (built.root / "uv.lock").write_text(FIRST.replace("2.0", "2.1"))

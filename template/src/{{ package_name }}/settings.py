@@ -141,7 +141,8 @@ def parse(file: Path) -> dict[str, Any]:
 
             config = tomllib.loads(text)
     except ValueError as error:
-        raise ConfigurationError(f"{where} is not {language}: {error}") from None
+        remedy = "; resolve the conflict there" if "<<<<<<< " in text else ""
+        raise ConfigurationError(f"{where} is not {language}: {error}{remedy}") from None
     refuse_keys_below_tables(config, where)
     validate(config, where, schema())
     return {key: value for key, value in config.items() if value is not None}  # JSON has null
