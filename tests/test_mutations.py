@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import FIGURES, how_many
+from argo_schema import schema_errors
+from conftest import FIGURES, ROOT, how_many
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 from mf_k8s.check import compare
@@ -100,6 +101,17 @@ PLACES = {
     ],
     "port": [("container", "ports")],
     "timeout": [("spec", "activeDeadlineSeconds")],
+}
+OF_WORKFLOW = {
+    "ttl": {
+        "seconds_after_completion": 300,
+        "seconds_after_success": 0,
+        "seconds_after_failure": 86400,
+    },
+    "pod_gc": {"strategy": "OnPodCompletion", "delete_delay_duration": "60s"},
+    "parallelism": 5,
+    "priority_class": "batch-low",
+    "synchronization": {"semaphores": [{"config_map_key_ref": {"name": "limits", "key": "train"}}]},
 }
 HOOKS = ("error-msg-capture-hook", "success-tell", "error-tell")
 ALSO_ON_HOOKS = {"image", "service_account", "secrets", "node_selector", "tolerations"} | {
@@ -310,6 +322,36 @@ def test_a_step_without_a_pod_and_a_pod_without_a_step(
         report = compare.compare_pods(expected, found, config)
         assert report[step] == {"pod": {"expected": "a pod", "found": None} | BAD}
         assert report["stranger"] == {"pod": {"expected": None, "found": "a pod"} | BAD}
+
+
+def test_argo_takes_what_is_compiled(
+    rich: tuple[Config, list[CompiledFile]], project: Project, tmp_path: Path
+) -> None:
+    """Every shape of flow, and the example's, with all that [workflow] can say.
+
+    Metaflow compiles an image of @exit_hook that is no text, and Argo cannot read it.
+    """
+    config, flows = rich
+    shared = shared_settings(config)
+    hooked = (ROOT / "tests/flows/hooked.py").read_text()
+    image = "on_success=[tell], options={'image': 5})"
+    (tmp_path / "hooked.py").write_text(
+        hooked.replace("on_success=[tell], on_error=[tell])", image)
+    )
+    *examples, wrong = compiled(project, [*project.flow_files(), tmp_path / "hooked.py"])
+    (report,) = compare.check_flows(project, [wrong])
+    assert report.failures == [
+        "success-tell: @exit_hook has the image 5: write text, like ghcr.io/acme/tell:1.2.3"
+    ]
+    (place,) = schema_errors(wrong.template)
+    assert place.endswith(".container.image")
+    for result in [*flows, *examples]:
+        assert result.template
+        whole = complete_template(result.template, shared, OF_WORKFLOW)
+        assert schema_errors(whole) == []
+        assert whole["spec"].keys() >= {"ttlStrategy", "podGC", "parallelism", "synchronization"}
+    whole["spec"]["ttlStrategy"]["secondsAfterSuccess"] = "soon"
+    assert schema_errors(whole) == ["spec.ttlStrategy.secondsAfterSuccess"]
 
 
 def names(pattern: str) -> Any:

@@ -9,9 +9,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from argo_schema import schema_errors
 from hypothesis import example as also
 from hypothesis import given
 from hypothesis import strategies as st
+from mf_k8s.complete_template import complete_template
 
 SCHEMA = Path(__file__).parent.parent / "template/src/{{ package_name }}/k8s.schema.json"
 RULES = json.loads(SCHEMA.read_text())["properties"]
@@ -61,6 +63,50 @@ def test_each_parameter_of_kubernetes_has_a_rule() -> None:
     assert RULES.keys() - {"pools", "workflow"} == decorator.KubernetesDecorator.defaults.keys()
 
 
+WORKFLOWS = [
+    {"ttl": {"seconds_after_completion": 300}},
+    {"ttl": {"seconds_after_success": 0}},
+    {"ttl": {"seconds_after_failure": 86400}},
+    {"ttl": {}},
+    {"pod_gc": {"strategy": "OnWorkflowSuccess"}},
+    {"pod_gc": {"delete_delay_duration": "60s"}},
+    {"parallelism": 1},
+    {"priority_class": "batch-low"},
+    {"synchronization": {}},
+    {"synchronization": {"semaphores": []}},
+    {"synchronization": {"semaphores": [{"config_map_key_ref": {"name": "a", "key": "b"}}]}},
+]
+KEY = ["spec.synchronization.semaphores.0.configMapKeyRef.key"]
+# Half a semaphore, what Argo's schema refuses of it, and the message.
+SEMAPHORES: list[Any] = [
+    ({"config_map_key_ref": {"name": "limits"}}, KEY, "Table of name and key, of a ConfigMap"),
+    ({"config_map_key_ref": {"key": "train"}}, [], "Table of name and key, of a ConfigMap"),
+    ({}, [], "Table of config_map_key_ref"),
+]
+
+
+def completed(workflow: dict[str, Any]) -> Any:
+    """Return a WorkflowTemplate without pods, with [workflow]."""
+    return complete_template({"metadata": {}, "spec": {"templates": []}}, {}, workflow)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=json.dumps)
+def test_a_valid_workflow_is_one_for_argo(settings: ModuleType, workflow: Any) -> None:
+    settings.validate({"workflow": workflow}, "k8s.toml", settings.schema())
+    assert schema_errors(completed(workflow)) == []
+
+
+@pytest.mark.parametrize(("semaphore", "errors", "message"), SEMAPHORES)
+def test_half_a_semaphore_is_refused(
+    settings: ModuleType, semaphore: Any, errors: list[str], message: str
+) -> None:
+    """A cluster may store it, whose Argo then starts no workflow."""
+    workflow = {"synchronization": {"semaphores": [semaphore]}}
+    assert schema_errors(completed(workflow)) == errors
+    with pytest.raises(settings.ConfigurationError, match=message):
+        settings.validate({"workflow": workflow}, "k8s.toml", settings.schema())
+
+
 @given(config=CONFIGS)
 @also(config={"memory": 1, "pools": {"big": {"gpu": 1}}})
 @also(config={"pools": {"big": {"pools": {}}}})
@@ -68,6 +114,8 @@ def test_each_parameter_of_kubernetes_has_a_rule() -> None:
 @also(config={"workflow": {"ttl": {"seconds_after_success": 60}, "parallelism": 0}})
 @also(config={"workflow": {"pod_gc": {"delete_delay_duration": "1d"}}})
 @also(config={"workflow": {"memory": 1}})
+@also(config={"workflow": {"synchronization": {"semaphores": [{}]}}})
+@also(config={"workflow": {"synchronization": {"semaphores": [{"config_map_key_ref": {}}]}}})
 def test_both_accept_and_refuse_the_same(settings: ModuleType, config: dict[str, Any]) -> None:
     accepted = True
     try:

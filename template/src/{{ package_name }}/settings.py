@@ -202,6 +202,7 @@ def fits(value: Any, rule: dict[str, Any]) -> bool:
         isinstance(value, kind)
         and isinstance(value, bool) == (kind is bool)  # True is an int in Python
         and value in rule.get("enum", [value])
+        and all(name in value for name in rule.get("required", ()))
         and ("minimum" not in rule or value >= rule["minimum"])
         and ("maximum" not in rule or value <= rule["maximum"])
         and not ("not" in rule and fits(value, rule["not"]))

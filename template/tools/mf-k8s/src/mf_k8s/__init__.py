@@ -44,6 +44,6 @@ options know render, for `check --rendered`.
     repository          the git repository that a project is in
     progress, tables    what is printed on the way and at the end
 
-Imports that are slow (metaflow, kubernetes, hera, …) stand in the functions that need them, so that
+Imports that are slow (metaflow, kubernetes, …) stand in the functions that need them, so that
 `k8s --help` answers at once.
 """
