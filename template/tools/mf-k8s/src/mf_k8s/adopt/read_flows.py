@@ -77,18 +77,16 @@ class FlowReader(DecoratorReader):
                 parents += [parent] if parent else []
             elif not definition and dotted(base) != ["object"]:
                 foreign = ast.unparse(base)
-        scope = self.values.scope(source, node)
+        functions = [item for item in statements(node) if isinstance(item, ast.FunctionDef)]
+        functions = [item for item in functions if self.is_step(source, item)]
+        scope = self.values.scope(source, node) if functions else {}
         steps, unproven = [], []
-        for item in statements(node):
-            if isinstance(item, ast.FunctionDef) and self.is_step(source, item):
-                if (
-                    names[item.name] == 1
-                    and item in node.body
-                    and item.name not in source.use.stored
-                ):
-                    steps.append(self.step(source, item, scope))
-                else:
-                    unproven.append((item.lineno, item.name))
+        for item in functions:
+            once = names[item.name] == 1 and item.name not in source.use.stored
+            if once and item in node.body:
+                steps.append(self.step(source, item, scope))
+            else:
+                unproven.append((item.lineno, item.name))
         derives = derives or any(parent.derives for parent in parents)
         if not (plain or parents or derives or (foreign and (steps or unproven))):
             return None

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,6 +158,7 @@ def read_source(file: Path) -> Source:
         raise CommandError(f"{shown_path(file)} cannot be read: {error.strerror}") from error
 
 
+@functools.cache  # a command reads a project's files more than once
 def source_of(file: Path, content: bytes) -> Source:
     """Return a file that has this content; raise CommandError if it is not Python."""
     try:
