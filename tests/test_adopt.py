@@ -708,6 +708,7 @@ READ = {
     ),
     "imported twice": ("from metaflow import kubernetes, step", "@kubernetes(memory=9000)"),
     "of another name": ("pod = kubernetes", "@pod(memory=9000)"),
+    "beside other steps": ("for step in ():\n    print(step)", "@kubernetes(memory=9000)"),
     "of a module": ("import usual", "@kubernetes(memory=usual.M + 4904)"),
     "all of a module": ("from usual import *\nN = M + 4904", "@kubernetes(memory=N)"),
     "all of a package": ("from numpy import *\nM = 9000", "@kubernetes(memory=M)"),

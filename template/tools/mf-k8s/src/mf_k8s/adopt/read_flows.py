@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import CommandError
 from ..project import Project, shown_path
-from .names import bindings, statements
+from .names import METAFLOW, bindings, statements
 from .read_decorators import Decorator, DecoratorReader
 from .source import Source, dotted
 
@@ -70,7 +70,9 @@ class FlowReader(DecoratorReader):
         derives = (source.file, node.name) == (self.base_file, "BaseFlow")
         for index, base in enumerate(node.bases):
             definition = self.sources.definition(source, base)
-            if definition and not definition.source:
+            if is_imported(source, base, "FlowSpec"):
+                plain.append(index)
+            elif definition and not definition.source:
                 plain += [index] if definition.name == "FlowSpec" else []
             elif definition and definition.source and definition.name in definition.source.classes:
                 parent = self.flow_class(definition.source, definition.name)
@@ -109,7 +111,10 @@ class FlowReader(DecoratorReader):
                     )
 
     def is_step(self, source: Source, function: ast.FunctionDef) -> bool:
-        return any(self.is_metaflows(source, each, "step") for each in function.decorator_list)
+        return any(
+            self.is_metaflows(source, each, "step") or is_imported(source, each, "step")
+            for each in function.decorator_list
+        )
 
     def step(self, source: Source, function: ast.FunctionDef, scope: Mapping[str, Any]) -> Step:
         """Return a step; `scope` are the names of its class."""
@@ -124,6 +129,13 @@ class FlowReader(DecoratorReader):
             elif self.stands_for_batch(source, expression):
                 step.batch = expression.lineno
         return step
+
+
+def is_imported(source: Source, expression: ast.expr, name: str) -> bool:
+    """Return whether a name is imported from Metaflow, though the file may bind it again."""
+    path = dotted(expression.func if isinstance(expression, ast.Call) else expression)
+    origin = source.imported.get(path[0]) if len(path) == 1 else None
+    return bool(origin and origin.module.split(".")[0] == METAFLOW and origin.name == name)
 
 
 def classes_with_place(node: ast.AST, place: str) -> Iterator[tuple[ast.ClassDef, str]]:
