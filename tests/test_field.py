@@ -58,6 +58,25 @@ def test_compiling_asks_no_server(example: Path, server: str, tmp_path: Path) ->
     assert (done.returncode, done.stderr, Server.asked) == (0, b"", [])
 
 
+ASKING = """
+from metaflow import S3
+
+with S3(s3root="s3://team/data") as data:
+    data.get("features")
+"""
+
+
+def test_a_flow_that_asks_s3_when_it_is_read(example: Path, server: str, tmp_path: Path) -> None:
+    """It does not compile, and says so at once: Metaflow by itself tries for minutes."""
+    flow = tmp_path / "asking.py"
+    flow.write_text(ASKING + (example / "flows/hello.py").read_text())
+    env = os.environ | {"AWS_ENDPOINT_URL_S3": server, "METAFLOW_S3_ENDPOINT_URL": server}
+    check = [K8S, "check", flow]
+    done = subprocess.run(check, cwd=example, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, Server.asked) == (2, [])
+    assert "Key requested: s3://team/data/features Error: Could not connect to" in done.stderr
+
+
 @pytest.fixture
 def repository(example: Path, tmp_path: Path) -> Path:
     """Return the example project with one flow, committed."""

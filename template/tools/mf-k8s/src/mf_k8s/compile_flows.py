@@ -24,11 +24,13 @@ EVENTS = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL"
 OF_THE_USER = ("METAFLOW_", "AWS_", "UV_PROJECT_ENVIRONMENT")
 # Instead of the user's own configuration, which must not change the result.
 ENVIRONMENT = {
-    # what a flow asks AWS while it is compiled has no login, no server of the user's, no retries
+    # what a flow asks AWS while it is compiled reaches nobody, and fails at once
     **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "none"),
     **dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull),
     "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     "AWS_MAX_ATTEMPTS": "1",
+    **dict.fromkeys(("METAFLOW_S3_RETRY_COUNT", "METAFLOW_S3_TRANSIENT_RETRY_COUNT"), "0"),
     **{f"METAFLOW_ARGO_EVENTS_{name}": "none" for name in EVENTS},  # or @trigger does not compile
     "AWS_DEFAULT_REGION": "us-east-1",
     "METAFLOW_DATASTORE_SYSROOT_S3": "s3://compile/metaflow",
