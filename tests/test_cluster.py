@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import rich.progress
 from conftest import K8S
-from mf_k8s import flow_settings, pod_states
+from mf_k8s import flow_settings, pod_states, testing
 from mf_k8s.errors import CommandError
 from mf_k8s.image.naming import commit_tag, with_image, with_tag
 from mf_k8s.kind import (
@@ -229,7 +229,8 @@ def test_values_for_tests(
     project = Project(tmp_path, "churn_model")
     variables = {"API_URL": "http://localhost", "TOKEN": "from CI"}
     assert flow_settings.variables_of_tests(project) == variables
-    assert flow_settings.variables_for_pytest(project) == variables | {
+    hello = testing.Flow(project, "flows/hello.py", [], ["--who=me"], "")
+    assert hello.variables == variables | {
         "password": "test-only",
         "user": "from CI",
         ".dockerconfigjson": "{}",
@@ -272,7 +273,7 @@ def test_values_that_are_not_valid(tmp_path: Path, text: str, says: str) -> None
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/kind.toml").write_text(text)
     with pytest.raises(CommandError) as error:
-        flow_settings.variables_for_pytest(Project(tmp_path, "churn_model"))
+        _ = testing.Flow(Project(tmp_path, "churn_model"), "", [], [], "").variables
     assert says in str(error.value)
 
 

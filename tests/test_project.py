@@ -76,17 +76,18 @@ BROKEN = {
         " specifier: 'new'",
     ),
     "newer contract": (
-        {"src/churn/settings.py": "CONTRACT = 2\n"},
-        f"src/churn/settings.py needs a newer mf-k8s than {VERSION} (contract 2, not 1): {TOOL}",
+        {"src/churn/settings.py": "CONTRACT = 3\n"},
+        f"src/churn/settings.py needs a newer mf-k8s than {VERSION} (contract 3, not 1 or 2):"
+        f" {TOOL}",
     ),
     "older contract": (
         {"src/churn/settings.py": "CONTRACT = 0\n"},
-        f"src/churn/settings.py is too old for mf-k8s {VERSION} (contract 0, not 1): run"
+        f"src/churn/settings.py is too old for mf-k8s {VERSION} (contract 0, not 1 or 2): run"
         " `uvx copier update`",
     ),
     "no contract": (
         {"src/churn/settings.py": "import os\n"},
-        f"src/churn/settings.py is too old for mf-k8s {VERSION} (contract 0, not 1): run"
+        f"src/churn/settings.py is too old for mf-k8s {VERSION} (contract 0, not 1 or 2): run"
         " `uvx copier update`",
     ),
 }
@@ -138,6 +139,21 @@ def test_what_is_wrong_and_the_remedy(project, monkeypatch, files, message):
     with pytest.raises(CommandError) as raised:
         find_project()
     assert str(raised.value) == message.format(root=project)
+
+
+def test_the_contract_before_is_taken(project, monkeypatch):
+    """A new version of the tool stops no project of the release before, but older ones."""
+    monkeypatch.chdir(project)
+    number = re.compile(r"^CONTRACT = \d+$", re.MULTILINE)
+    settings = project / "src/churn/settings.py"
+    for contract in (1, 2):
+        settings.write_text(number.sub(f"CONTRACT = {contract}", settings.read_text()))
+        assert find_project().root == project
+    monkeypatch.setattr("mf_k8s.project.CONTRACT", 3)
+    assert find_project().root == project
+    monkeypatch.setattr("mf_k8s.project.CONTRACT", 4)
+    with pytest.raises(CommandError, match=r"too old for mf-k8s .* \(contract 2, not 3 or 4\): "):
+        find_project()
 
 
 def break_project(project: Path, files: dict[str, str | None]) -> None:

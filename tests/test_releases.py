@@ -12,7 +12,7 @@ from typing import Any
 import copier
 import pytest
 import teams
-from conftest import ADVANCED, EXAMPLE, FIGURES, ROOT, UV
+from conftest import ADVANCED, EXAMPLE, FIGURES, K8S, ROOT, UV, run
 from teams import Edits, answers_of, commit, conflicts, git, make, tree, update
 
 COPIER = Path(sys.executable).with_name("copier")
@@ -23,6 +23,8 @@ RELEASED = {
     "0.2.0": "155a6bc36c0625ae3efd9dcc27d12f1038b34943",
 }
 WITH_OPS = ["0.1.0", "0.2.0"]  # whose command k8s was in src/<package>/ops/
+# Its projects have contract 1 with the tool, and tests that import the tool's own modules.
+CONTRACT_1 = "591d9ae67d02cfdff6582df0ad963ad85b7c1bce"
 NEXT = "v99.0.0"
 URL = "https://github.com/org/mf-template.git"
 
@@ -272,3 +274,25 @@ def test_tests_pass_after_an_update(history, tmp_path, version):
     FIGURES[f"from {version}"] = (
         f"uv sync {synced - start:.0f} s, uv run pytest {time.perf_counter() - synced:.0f} s"
     )
+
+
+def test_this_tool_takes_a_project_of_the_contract_before(tmp_path):
+    """It is published for projects that are not updated yet: their check and their tests pass."""
+    project = tmp_path / "churn-model"
+    try:
+        git("cat-file", "-e", CONTRACT_1, cwd=ROOT)
+    except AssertionError:
+        pytest.skip("the commit is not in this clone: it is shallow")
+    how = {"defaults": True, "quiet": True, "unsafe": False}
+    copier.run_copy(str(ROOT), project, data=EXAMPLE, vcs_ref=CONTRACT_1, **how)
+    settings = (project / "src/churn_model/settings.py").read_text()
+    assert "\nCONTRACT = 1\n" in settings
+    assert (
+        "from mf_k8s.flow_files import starts_flow\n"
+        in (project / "tests/test_flows.py").read_text()
+    )
+    shutil.rmtree(project / "tools")  # its own tool: this one is here
+    installed = {**os.environ, "PYTHONPATH": str(project / "src")}
+    pytest_hello = (sys.executable, "-m", "pytest", "-q", "-k", "hello")
+    assert "matches k8s.toml" in run(K8S, "check", "hello", cwd=project)
+    assert "1 passed, 1 deselected" in run(*pytest_hello, cwd=project, **installed)

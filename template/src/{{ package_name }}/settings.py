@@ -17,8 +17,8 @@ from metaflow.exception import MetaflowException
 from metaflow.metaflow_config import DEFAULT_DECOSPECS
 from metaflow.user_configs import config_parameters as configs
 
-# `k8s` refuses a project whose number is not its own (CONTRACT in project.py of mf_k8s).
-CONTRACT = 1
+# `k8s` takes its own number and the one before (CONTRACT in project.py of mf_k8s).
+CONTRACT = 2
 PACKAGE = Path(__file__).resolve().parent
 CONFIG = "k8s.toml"
 OTHER_CONFIG = "K8S_CONFIG"  # the variable that names another file

@@ -17,6 +17,7 @@ deploy and image, render uses deploy, deploy uses plan and check, and adopt uses
 options know render, for `check --rendered`.
 
     project             where the project is, and whether this version fits it
+    testing             what a project's own tests import
     config              k8s.toml, and a step's settings in it
     environments        environments/NAME.json, one place where flows run
     place               the cluster, namespace and account that a command works with

@@ -112,14 +112,6 @@ def resolved(values: Mapping[str, Value]) -> dict[str, str]:
     return {name: text for name, text in found.items() if text is not None}
 
 
-def variables_for_pytest(project: Project) -> dict[str, str]:
-    """Return the variables with which flows run here: those above, and what pods get by Secrets."""
-    secrets = secrets_of_tests(project).values()
-    return variables_of_tests(project) | {
-        key: text for values in secrets for key, text in values.items()
-    }
-
-
 def print_missing_values(project: Project) -> None:
     """Print which values of Secrets are missing, because their variable is not set."""
     given = secrets_of_tests(project)

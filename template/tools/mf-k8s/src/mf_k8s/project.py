@@ -13,10 +13,12 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from .conflicts import conflict_in
 from .errors import CommandError
 
-# What this version knows of a project's base.py and settings.py. A change of what it relies on
-# raises the number in both places: `BaseFlow` and its mutator `StepConfiguration` in base.py,
-# `k8s_overrides` on a step's function, and k8s.schema.json beside them.
-CONTRACT = 1
+# The contract with projects. A change of it raises the number here and in their settings.py:
+# - `BaseFlow` and its mutator `StepConfiguration` in base.py, `k8s_overrides` on a step's function,
+#   and k8s.schema.json beside them, on which this package relies;
+# - `mf_k8s.testing`, on which a project's tests rely. In contract 1 that was not there.
+# The number before is taken too, so that a new version stops no project of the release before.
+CONTRACT = 2
 TABLE = "mf-k8s"  # [tool.mf-k8s] in the project's pyproject.toml
 FLOWS = ("flows/**/*.py",)
 IDENTITY = re.compile(r"^mf_k8s_identity: (\w+)", re.MULTILINE)
@@ -201,13 +203,13 @@ def must_fit(project: Project, required: str) -> None:
     settings = project.settings_file
     number = re.search(r"^CONTRACT = (\d+)$", settings.read_text(encoding="utf-8"), re.MULTILINE)
     contract = int(number[1]) if number else 0
+    taken = f"contract {contract}, not {CONTRACT - 1} or {CONTRACT}"
     if contract > CONTRACT:
         raise CommandError(
-            f"{shown_path(settings)} needs a newer mf-k8s than {version} (contract {contract},"
-            f" not {CONTRACT}): {UPDATE_TOOL}"
+            f"{shown_path(settings)} needs a newer mf-k8s than {version} ({taken}): {UPDATE_TOOL}"
         )
-    if contract < CONTRACT:
+    if contract < CONTRACT - 1:
         raise CommandError(
-            f"{shown_path(settings)} is too old for mf-k8s {version} (contract {contract}, not"
-            f" {CONTRACT}): run `uvx copier update`"
+            f"{shown_path(settings)} is too old for mf-k8s {version} ({taken}): run"
+            " `uvx copier update`"
         )
