@@ -80,7 +80,7 @@ def test_a_refused_write_puts_back_what_was_written(api: type[Api]) -> None:
     assert api.objects["workflowtemplates/a"]["spec"] == {"entrypoint": "old"}
     assert str(stopped.value) == (
         "cannot write workflowtemplates/c in namespace team-a: 400 Bad Request: the name is taken; "
-        "workflowtemplates/b was put back as it was; workflowtemplates/a was put back as it was"
+        "workflowtemplates/b was deleted again; workflowtemplates/a was put back as it was"
     )
 
 
@@ -101,7 +101,7 @@ def test_what_cannot_be_put_back_is_named(api: type[Api], monkeypatch: Any) -> N
                 request("create", "workflowtemplates", "b", "new"),
             ]
         )
-    assert "workflowtemplates/a IS CHANGED, because it could not be put back" in str(stopped.value)
+    assert "workflowtemplates/a MAY BE CHANGED, and could not be put back: " in str(stopped.value)
     assert values(api) == {"workflowtemplates/a": "new"}
 
 
@@ -120,11 +120,12 @@ def test_a_write_whose_answer_is_lost_is_put_back(api: type[Api], gateway: bool,
     """The API server has written it, and goes away before it says so, or a gateway gives up."""
     write_all([request("create", "workflowtemplates", "a", "old")])
     api.lost, api.has_gateway = {"workflowtemplates/a", "workflowtemplates/b"}, gateway
+    undone = {"a": "was put back as it was", "b": "was deleted again"}
     for verb, name in (("replace", "a"), ("create", "b")):
         with pytest.raises(CommandError) as stopped:
             write_all([request(verb, "workflowtemplates", name, "new")])
         assert str(stopped.value).startswith(says)
-        assert str(stopped.value).endswith(f"; workflowtemplates/{name} was put back as it was")
+        assert str(stopped.value).endswith(f"; workflowtemplates/{name} {undone[name]}")
         assert values(api) == {"workflowtemplates/a": "old"}
 
 
@@ -181,7 +182,7 @@ def test_what_is_only_read_is_left_alone(
             assert process.wait(30) != 0
         else:
             errors = process.stderr.read()
-            assert errors.endswith("k8s: workflowtemplates/a was put back as it was\n")
+            assert errors.endswith("k8s: workflowtemplates/a was deleted again\n")
             assert process.wait(30) == 128 + number
     assert json.dumps(api.objects) == before
 
@@ -203,8 +204,7 @@ def test_an_interrupted_deploy_is_put_back(
     assert values(api) == {}
     assert capsys.readouterr().err == (
         "k8s: interrupted; what was written is put back first\n"
-        "k8s: workflowtemplates/b was put back as it was;"
-        " workflowtemplates/a was put back as it was\n"
+        "k8s: workflowtemplates/b was deleted again; workflowtemplates/a was deleted again\n"
     )
 
 
@@ -215,15 +215,15 @@ def test_a_second_interruption_does_not_stop_the_undoing(
     """Nor one that comes while the first is announced."""
     undo, send, api.refused = Write.undo, Write.send, {"workflowtemplates/c"}
 
-    def interrupted(write: Write) -> None:
+    def interrupted(write: Write) -> str:
         os.kill(os.getpid(), number)
-        undo(write)
+        return undo(write)
 
     monkeypatch.setattr(Write, "undo", interrupted)
     before = signal.signal(number, signal.default_int_handler)  # raises KeyboardInterrupt
     requests = [request("create", "workflowtemplates", name, "new") for name in "abc"]
     try:
-        with pytest.raises(CommandError, match="workflowtemplates/a was put back as it was"):
+        with pytest.raises(CommandError, match="workflowtemplates/a was deleted again"):
             write_all(requests)
         assert values(api) == {}
 
@@ -264,9 +264,10 @@ def test_what_changed_since_the_dry_run_is_not_written(
     write_all([deletion(plural, "b")] if change == "deleted" else of_another)
     with pytest.raises(CommandError) as stopped:
         write_all([request("create", "workflowtemplates", "a", "new"), tried])
+    action = "delete" if change == "pruned" else "write"
     assert str(stopped.value) == (
-        f"cannot write {plural}/b in namespace team-a, because somebody else has changed it since"
-        " the dry run: run the same command again; workflowtemplates/a was put back as it was"
+        f"cannot {action} {plural}/b in namespace team-a, because somebody else has changed it"
+        " while this command ran: run the same command again; workflowtemplates/a was deleted again"
     )
     assert values(api) == ({} if change == "deleted" else {f"{plural}/b": "of another"})
 

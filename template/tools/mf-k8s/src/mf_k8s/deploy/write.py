@@ -46,11 +46,10 @@ def put_back(sent: Sequence["Write"]) -> str:
     with without_interruption():
         for write in reversed([write for write in sent if write.may_be_done]):
             try:
-                write.undo()
-                lines.append(f"{write.what} was put back as it was")
+                lines.append(f"{write.what} {write.undo()}")
             except CommandError as error:
-                lines.append(f"{write.what} IS CHANGED, because it could not be put back: {error}")
-    return "; ".join(lines) or "nothing was written"
+                lines.append(f"{write.what} MAY BE CHANGED, and could not be put back: {error}")
+    return "; ".join(lines) or "nothing was written to the cluster"
 
 
 @contextlib.contextmanager
@@ -77,18 +76,20 @@ class Write:
         self.where = {key: request[key] for key in ("group", "version", "namespace", "plural")}
         self.name = request.get("name") or request["body"]["metadata"]["name"]
         self.what = f"{self.where['plural']}/{self.name}"
+        verb = "delete" if method.startswith("delete") else "write"
+        self.action = f"{verb} {self.what} in namespace {self.where['namespace']}"
         self.may_be_done = False
         self.before: dict[str, Any] | None = None  # the object that was there
         # the server's answer replaces it
         self.written: dict[str, Any] = request.get("body", {})
-        with explain_errors(f"write {self.what} in namespace {self.where['namespace']}"):
+        with explain_errors(self.action):
             self.api: Any = client.CustomObjectsApi(api_client())
 
     def send(self) -> None:
         """Raise CommandError if the request is refused, or if no answer comes."""
         from kubernetes.client import ApiException
 
-        with explain_errors(f"write {self.what} in namespace {self.where['namespace']}"):
+        with explain_errors(self.action):
             self.before = self.read()
             if self.method.startswith("delete") and not self.before:
                 return
@@ -117,16 +118,16 @@ class Write:
 
     def somebody_else(self) -> CommandError:
         return CommandError(
-            f"cannot write {self.what} in namespace {self.where['namespace']}, because somebody"
-            " else has changed it since the dry run: run the same command again"
+            f"cannot {self.action}, because somebody else has changed it while this command ran:"
+            " run the same command again"
         )
 
-    def undo(self) -> None:
-        """Put back the object that was there; raise CommandError if that cannot be done."""
+    def undo(self) -> str:
+        """Put back what was there, and return what was done; raise CommandError if that fails."""
         with explain_errors(f"put back {self.what}"):
             now = self.read()
             if version_of(now) == version_of(self.before):
-                return
+                return "is unchanged"
             # a server with full CRD schemas, as Argo 4's, drops fields that are null
             if now and without_nulls(now.get("spec")) != without_nulls(self.written.get("spec")):
                 raise CommandError("somebody else has changed it since")
@@ -134,7 +135,7 @@ class Write:
             if now and not self.before:
                 only = if_unchanged(now, self.where["plural"])
                 self.api.delete_namespaced_custom_object(**named, name=self.name, body=only)
-                return
+                return "was deleted again"
             assert self.before  # else the versions were the same
             body = self.before | {"metadata": own_metadata(self.before)}
             if now:
@@ -142,6 +143,7 @@ class Write:
                 self.api.replace_namespaced_custom_object(**named, name=self.name, body=body)
             else:
                 self.api.create_namespaced_custom_object(**named, body=body)
+        return "was put back as it was"
 
     def read(self) -> dict[str, Any] | None:
         """Return the object that is on the cluster now, or None."""
