@@ -179,7 +179,7 @@ def inotify_advice(count: int) -> str:
     (https://kind.sigs.k8s.io/docs/user/known-issues/). Docker Desktop has its own machine.
     """
     try:
-        limit = int(Path(INOTIFY).read_text())
+        limit = int(Path(INOTIFY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
     needed = OF_CONTROL_PLANE + OF_WORKER * (count - 1)
