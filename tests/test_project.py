@@ -1,5 +1,6 @@
 """What the command says where it cannot work: one line with the remedy, and exit code 2."""
 
+import importlib
 import importlib.metadata
 import json
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from mf_k8s.errors import CommandError
-from mf_k8s.project import find_project
+from mf_k8s.project import CONTRACT, find_project
 
 K8S = Path(sys.executable).with_name("k8s")
 VERSION = importlib.metadata.version("mf-k8s")
@@ -154,6 +155,17 @@ def test_the_contract_before_is_taken(project, monkeypatch):
     monkeypatch.setattr("mf_k8s.project.CONTRACT", 4)
     with pytest.raises(CommandError, match=r"too old for mf-k8s .* \(contract 2, not 3 or 4\): "):
         find_project()
+
+
+def test_what_tests_of_contract_1_import():
+    """It stays importable until that contract is not taken; test_releases.py runs such tests."""
+    assert CONTRACT - 1 <= 1, "these names may go"
+    for module, name in (
+        ("flow_files", "starts_flow"),
+        ("flow_settings", "read_flow_settings"),
+        ("project", "find_project"),
+    ):
+        assert callable(getattr(importlib.import_module(f"mf_k8s.{module}"), name))
 
 
 def break_project(project: Path, files: dict[str, str | None]) -> None:
