@@ -3,7 +3,6 @@
 import shlex
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -21,9 +20,6 @@ def adopt(
         list[str], typer.Argument(help="Files, or their names in flows/.", show_default=False)
     ],
     apply: Annotated[bool, typer.Option("--apply", help="Write the files.")] = False,
-    into: Annotated[
-        Path | None, typer.Option(help="The file of the shared configuration; by default k8s.toml.")
-    ] = None,
     prefer: Annotated[
         Preference,
         typer.Option(help="Whose value counts where k8s.toml and most of the steps differ."),
@@ -46,7 +42,7 @@ def adopt(
 
     project = find_project()
     files = [file.resolve() for file in project.flow_files(flows)]
-    config_file = (into or project.config_file).resolve()
+    config_file = project.config_file.resolve()
 
     ask = answers(prefer, config_file.name)
     work = (adopt_flows(project, files, config_file, ask, from_batch) for _ in [0])
