@@ -15,12 +15,11 @@ import shutil
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import copier
-import jinja2
 import pytest
 import yaml
 from conftest import FIGURES, how_many
@@ -136,11 +135,10 @@ PARSED: dict[str, tuple[Callable[[str], Any], Callable[..., Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def copy(template: Path, tmp_path_factory: Any) -> Iterator[Callable[..., dict[str, str]]]:
+def copy(template: Path, tmp_path_factory: Any) -> Callable[..., dict[str, str]]:
     """Return a function that copies the template and gives each file's text.
 
-    From a plain folder, and what Jinja compiles is kept, because there are a thousand copies. And
-    without tools/: Copier runs git once for each file, and no answer reaches those.
+    From a plain folder, without tools/, because there are a thousand copies: no answer is in there.
     """
     source = tmp_path_factory.mktemp("hostile")
     assert not [*(template / "template/tools").rglob("*.jinja")]
@@ -159,17 +157,7 @@ def copy(template: Path, tmp_path_factory: Any) -> Iterator[Callable[..., dict[s
         finally:
             shutil.rmtree(project, ignore_errors=True)
 
-    compile, compiled = jinja2.Environment.compile, {}
-
-    def compile_once(env: Any, source: Any, *args: Any) -> Any:
-        env.preprocess(source)  # in which Copier's tag `yield` forgets the file before
-        if (source, args) not in compiled:
-            compiled[source, args] = compile(env, source, *args)
-        return compiled[source, args]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jinja2.Environment, "compile", compile_once)
-        yield copy
+    return copy
 
 
 @pytest.fixture(scope="module")
