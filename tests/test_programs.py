@@ -5,7 +5,9 @@ What the programs print was copied from them, or from their issues and sources.
 
 # ruff: noqa: E501  # what programs print has long lines
 
+import io
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -15,11 +17,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from mf_k8s import programs
+from mf_k8s import programs, progress
 from mf_k8s.errors import CommandError
 from mf_k8s.kind import capacity, flow_runs, up
 from mf_k8s.project import Project
 from mf_k8s.remedies import reason_of_failure
+from rich.console import Console
 
 PULL = ("docker", "pull", "ghcr.io/acme/churn:1")
 HUB = ("docker", "pull", "acme/churn:1")
@@ -209,3 +212,28 @@ def test_long_output_and_input_arrive() -> None:
     text = "x" * 300_000
     assert programs.run_program("sh", "-c", "sleep 1.2; cat", stdin=text) == text
     assert programs.run_program("sh", "-c", "echo a; sleep 1.2; echo b") == "a\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("terminal", "shown", "expected"),
+    [
+        (True, True, ["Comparing", "Comparing took 0.0 s"]),
+        (True, False, []),
+        (False, True, []),
+    ],
+)
+def test_work_is_shown_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, shown: bool, expected: list[str]
+) -> None:
+    """And what it raises passes through."""
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, color_system=None)
+    monkeypatch.setattr(progress, "errors", console)
+    with progress.working("Comparing", shown):
+        pass
+    printed = re.sub(r"\x1b\[[?\d]*[A-Za-z]", "", file.getvalue())
+    frames = [line.strip("-\\|/ ") for line in re.split(r"[\r\n]+", printed)]
+    assert list(dict.fromkeys(filter(None, frames))) == expected
+    with pytest.raises(ZeroDivisionError), progress.working("Dividing", shown):
+        _ = 1 / 0
+    assert "Dividing took" not in file.getvalue()

@@ -78,6 +78,18 @@ def with_progress(work: Iterable[Item], title: str, total: int | None) -> Iterat
         errors.print(f"{title} took {time.monotonic() - started:.1f} s")
 
 
+@contextlib.contextmanager
+def working(title: str, shown: bool = True) -> Iterator[None]:
+    """Show on a terminal's stderr, if `shown`, that something is at work and how long it took."""
+    if not (shown and errors.is_terminal):
+        yield
+        return
+    started = time.monotonic()
+    with errors.status(title, spinner="line"):  # of ASCII
+        yield
+    errors.print(f"{title} took {time.monotonic() - started:.1f} s")
+
+
 def print_in_any_encoding() -> None:
     """Print a letter that the encoding of an output lacks as one like it, or as `?`."""
     codecs.register_error("look-alike", look_alike)

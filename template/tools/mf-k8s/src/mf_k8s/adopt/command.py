@@ -9,7 +9,7 @@ import typer
 
 from ..errors import CommandError
 from ..options import Debug
-from ..progress import print_error, with_progress
+from ..progress import print_error, working
 from ..project import find_project, shown_path
 
 Preference = Literal["ask", "flows", "config"]
@@ -45,11 +45,9 @@ def adopt(
     config_file = project.config_file.resolve()
 
     ask = answers(prefer, config_file.name)
-    work = (adopt_flows(project, files, config_file, ask, from_batch) for _ in [0])
-    if prefer == "ask" and sys.stdin.isatty():  # a question and a bar would write over each other
-        (adoption,) = work
-    else:
-        (adoption,) = with_progress(work, "Compiling", None)
+    asks = prefer == "ask" and sys.stdin.isatty()  # the display would write over a question
+    with working("Compiling", shown=not asks):
+        adoption = adopt_flows(project, files, config_file, ask, from_batch)
     if apply:
         must_be_committed(project.root, [*adoption.contents])
     show_adoption(adoption)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..options import Debug, OutputFormat
-from ..progress import with_progress
+from ..progress import working
 from ..project import find_project
 from .differences import has_changes, show_plan
 from .revision import plan_against
@@ -28,8 +28,8 @@ def plan(
     Exit codes: 0 success, 1 something changes (with --exit-code), 2 an error.
     """
     project = find_project()
-    plans = (plan_against(project, revision) for revision in [against])
-    (found,) = with_progress(plans, "Comparing", None)
+    with working("Comparing"):
+        found = plan_against(project, against)
     if format == "json":
         print(json.dumps(found, indent=2))
     else:
