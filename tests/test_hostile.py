@@ -6,6 +6,7 @@ many.
 """
 
 import ast
+import functools
 import itertools
 import json
 import math
@@ -165,6 +166,7 @@ def usual(copy: Callable[..., dict[str, str]]) -> dict[str, str]:
     return copy()
 
 
+@functools.cache  # most files are the same in all copies
 def parses(name: str, text: str) -> None:
     """Raise if a file is none of its kind."""
     if name.endswith(".py"):
