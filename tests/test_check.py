@@ -524,7 +524,7 @@ BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
         "persistent_volume_claims",
     ),
     "a misspelt key": (write("k8s.toml", "gpus = 1\n"), ("check", "hello"), "did you mean gpu"),
-    "no context": (None, ("check", "hello", "--live"), "kubectl has no context"),
+    "no context": (None, ("check", "hello", "--live"), "kubectl's configuration has no context"),
     "an option of --live": (None, ("check", "--run", "1"), "need --live"),
     "an unknown option": (None, ("check", "--verbos"), "--verbos"),
     "no repository": (

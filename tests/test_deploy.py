@@ -115,7 +115,7 @@ def test_what_somebody_else_has_changed_is_left_alone(api: type[Api]) -> None:
     assert values(api) == {"workflowtemplates/a": "of another"}
 
 
-@pytest.mark.parametrize(("gateway", "says"), [(False, "no cluster answers: "), (True, "cannot ")])
+@pytest.mark.parametrize(("gateway", "says"), [(False, "cannot be reached"), (True, ": 504 ")])
 def test_a_write_whose_answer_is_lost_is_put_back(api: type[Api], gateway: bool, says: str) -> None:
     """The API server has written it, and goes away before it says so, or a gateway gives up."""
     write_all([request("create", "workflowtemplates", "a", "old")])
@@ -124,7 +124,8 @@ def test_a_write_whose_answer_is_lost_is_put_back(api: type[Api], gateway: bool,
     for verb, name in (("replace", "a"), ("create", "b")):
         with pytest.raises(CommandError) as stopped:
             write_all([request(verb, "workflowtemplates", name, "new")])
-        assert str(stopped.value).startswith(says)
+        assert f"write workflowtemplates/{name} " in str(stopped.value)
+        assert says in str(stopped.value)
         assert str(stopped.value).endswith(f"; workflowtemplates/{name} {undone[name]}")
         assert values(api) == {"workflowtemplates/a": "old"}
 

@@ -246,13 +246,15 @@ def test_no_cluster(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     config = json.loads((tmp_path / "kubeconfig").read_text())
     config["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:9"
     (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    assert stopped_by(api).startswith("no cluster answers: ")
+    assert stopped_by(api).startswith(
+        "cannot ask the cluster who you are: the cluster cannot be reached: "
+    )
     cluster_api.api_client.cache_clear()
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     assert stopped_by(api).endswith("not behind that proxy, add its host to NO_PROXY")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     cluster_api.api_client.cache_clear()
-    assert stopped_by(api).startswith("kubectl has no context: choose one with")
+    assert stopped_by(api).startswith("kubectl's configuration has no context that can be used (")
 
 
 def test_context(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +275,14 @@ def test_context(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert str(stopped.value) == (
         f"environments/prod.json requires the kubectl context nowhere, which"
         f" {tmp_path / 'kubeconfig'} does not have; it has: acme, fake"
+    )
+    (tmp_path / "kubeconfig").write_text(json.dumps({**config, "current-context": ""}))
+    with pytest.raises(CommandError) as stopped:  # the context is there, and none is chosen
+        must_be_context(Environment("prod", "acme"))
+    assert str(stopped.value) == (
+        f"environments/prod.json requires the kubectl context acme, but {tmp_path / 'kubeconfig'} is"
+        " missing or has no current context: run `kubectl config use-context acme`, or set"
+        " KUBECONFIG to the file that has it"
     )
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")

@@ -21,7 +21,7 @@ def api_client() -> Any:
     """Return a kubernetes.client.ApiClient for the cluster that Metaflow would use.
 
     The rules are those of KubernetesClient in metaflow/plugins/kubernetes/kubernetes_client.py.
-    Raise CommandError if kubectl has no context.
+    Raise CommandError if kubectl's configuration has none that can be used.
     """
     from kubernetes import client, config
 
@@ -32,8 +32,8 @@ def api_client() -> Any:
             config.load_kube_config(os.environ.get("KUBECONFIG") or None)
     except (config.ConfigException, OSError) as error:
         raise CommandError(
-            "kubectl has no context: choose one with `kubectl config use-context NAME`, or set"
-            f" KUBECONFIG to the file that has it ({error})"
+            f"kubectl's configuration has no context that can be used ({error}): choose one with"
+            " `kubectl config use-context NAME`, or set KUBECONFIG to the file that has it"
         ) from error
     configuration = client.Configuration.get_default_copy()
     configuration.retries = False
@@ -108,4 +108,4 @@ def explain_errors(action: str) -> Iterator[None]:
         remedy = "check the network, and the server of kubectl's context"
         if "proxy" in str(error).lower():  # which the variables of the shell name
             remedy = "if the cluster is not behind that proxy, add its host to NO_PROXY"
-        raise CommandError(f"no cluster answers: {error}; {remedy}") from error
+        raise CommandError(f"cannot {action}: the cluster cannot be reached: {error}; {remedy}") from error

@@ -29,27 +29,29 @@ class Place:
 
 def must_be_context(environment: Environment) -> None:
     """Raise CommandError unless kubectl's current context is the environment's."""
-    wanted = environment.context
-    if not wanted:
+    required = environment.context
+    if not required:
         return
+    requires = f"{environment.file} requires the kubectl context {required}"
     if in_a_pod():
         raise CommandError(
-            f"{environment.file} requires the kubectl context {wanted}, but in a pod its own"
-            " cluster is used: set KUBECONFIG to the file that has this context"
+            f"{requires}, but in a pod its own cluster is used: set KUBECONFIG to the file that has"
+            " this context"
         )
     contexts, current = kubectl_contexts()
-    if wanted == current.get("name"):
+    if required == current.get("name"):
         return
-    names = ", ".join(sorted(context["name"] for context in contexts)) or "none"
-    if wanted not in [context["name"] for context in contexts]:
+    file = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    use = f"run `kubectl config use-context {required}`"
+    names = sorted(context["name"] for context in contexts)
+    if not names:  # the Kubernetes library tells neither from the other
         raise CommandError(
-            f"{environment.file} requires the kubectl context {wanted}, which"
-            f" {os.environ.get('KUBECONFIG') or '~/.kube/config'} does not have; it has: {names}"
+            f"{requires}, but {file} is missing or has no current context: {use}, or set KUBECONFIG"
+            " to the file that has it"
         )
-    raise CommandError(
-        f"{environment.file} requires the kubectl context {wanted}, but the current one is"
-        f" {current.get('name') or 'not set'}: run `kubectl config use-context {wanted}`"
-    )
+    if required not in names:
+        raise CommandError(f"{requires}, which {file} does not have; it has: {', '.join(names)}")
+    raise CommandError(f"{requires}, but the current one is {current['name']}: {use}")
 
 
 def kubectl_contexts() -> tuple[list[dict[str, Any]], dict[str, Any]]:
