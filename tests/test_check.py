@@ -1058,7 +1058,7 @@ def test_live_run_that_is_not_there(k8s: Run, recorded: Any, cluster: Any) -> No
     cluster[0].templates = [{"metadata": metadata, "spec": {"templates": []}}]
     done = k8s("check", "one", "--live", "--run=oneflow-nowhere", **recorded[1])
     assert done.returncode == 2
-    assert "no pod of run oneflow-nowhere of OneFlow in namespace team-a" in one_line(done)
+    assert "no pod of run oneflow-nowhere of OneFlow in namespace team-a is this project's: " in one_line(done)
 
 
 def test_live_drift_is_named(k8s: Run, recorded: Any, project: Path) -> None:
@@ -1116,14 +1116,17 @@ def test_live_looks_at_this_projects_flows_only(
         pod["metadata"]["labels"]["mf-k8s/project"] = "vision"
     nothing = k8s("check", "one", "--live", **env)
     assert nothing.returncode == 2
-    assert "no WorkflowTemplate and no pod of OneFlow in namespace team-a" in one_line(nothing)
+    assert "no WorkflowTemplate and no pod of OneFlow in namespace team-a is this" in one_line(nothing)
 
 
 def test_live_says_what_is_missing(k8s: Run, cluster: Any) -> None:
     handler, env = cluster
     nothing = k8s("check", "hello", "--live", **env)
     assert nothing.returncode == 2
-    assert "no WorkflowTemplate and no pod of HelloFlow in namespace team-a" in one_line(nothing)
+    assert (
+        "no WorkflowTemplate and no pod of HelloFlow in namespace team-a is this project's: deploy"
+        " it, or name another --env or --namespace" in one_line(nothing)
+    )
     handler.forbidden = "pods"
     done = k8s("check", "hello", "--live", **env)
     assert done.returncode == 2

@@ -776,7 +776,7 @@ def test_deploy_wants_a_flow_and_an_environment_that_exist(
     code, output = k8s("deploy", "helper")
     helper.unlink()
     assert code == 2
-    assert output.endswith("k8s: flows/helper.py starts no flow, so there is nothing to deploy\n")
+    assert "k8s: no flow is started in flows/helper.py: end a flow's file with `if __name" in output
     code, output = k8s("deploy", "hello", "--env", "staging")
     assert (code, output) == (2, "k8s: no environment staging; environments/ has kind, prod\n")
 

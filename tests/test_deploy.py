@@ -801,7 +801,7 @@ def test_two_flows_of_one_name_are_refused(project: Path, api: type[Api], deploy
     code, output = deploy("--env", "prod")
     assert code == 2
     assert (
-        "k8s: flows/hello.py and flows/second.py define HelloFLOW and HelloFlow, which Argo"
-        " Workflows and the datastore do not keep apart: rename all but one\n" in output
+        "k8s: flows/hello.py and flows/second.py define HelloFLOW and HelloFlow, which are"
+        " one name on Argo Workflows: rename all but one\n" in output
     )
     assert api.objects == {} and api.tried == []

@@ -29,6 +29,14 @@ def starts_flow(file: Path) -> bool:
     )
 
 
+def no_flow_started(names: str) -> str:
+    """Return what is wrong with named files that start no flow, and what to do."""
+    return (
+        f"no flow is started in {names}: end a flow's file with"
+        ' `if __name__ == "__main__":` and a line that calls the class'
+    )
+
+
 def imported_flows(tree: ast.AST) -> Iterator[str]:
     """Yield the names that classes of other files have here, if they look like flows there."""
     for node in ast.walk(tree):

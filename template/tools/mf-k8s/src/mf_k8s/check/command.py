@@ -7,6 +7,7 @@ import typer
 
 from ..compile_flows import compile_flows
 from ..errors import CommandError
+from ..flow_files import no_flow_started
 from ..flow_settings import print_tables_without_flow
 from ..options import Debug, Env, Flows, OutputFormat, apply_environment
 from ..progress import print_error, with_progress
@@ -96,10 +97,7 @@ def without_helpers(reports: list[Report], named: bool) -> list[Report]:
     helpers = [report for report in reports if not report.flow and not report.error]
     names = ", ".join(shown_path(report.file) for report in helpers)
     if helpers and (named or helpers == reports):
-        raise CommandError(
-            f"no flow is started in {names}: end a flow's file with"
-            ' `if __name__ == "__main__":` and a line that calls the class'
-        )
+        raise CommandError(no_flow_started(names))
     for report in helpers:
         print_error(f"k8s: {shown_path(report.file)} starts no flow, so it is left out")
     return [report for report in reports if report not in helpers]

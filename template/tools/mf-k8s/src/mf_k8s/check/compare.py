@@ -65,7 +65,7 @@ def name_clashes(project: Project, flows: Iterable[CompiledFile | Report]) -> di
             found.setdefault(name.replace("_", "").lower(), {})[file] = name
     return {
         name: f"{' and '.join(sorted(classes))} define {' and '.join(sorted({*classes.values()}))},"
-        " which Argo Workflows and the datastore do not keep apart: rename all but one"
+        " which are one name on Argo Workflows: rename all but one"
         for classes in found.values()
         if len(classes) > 1
         for name in classes.values()

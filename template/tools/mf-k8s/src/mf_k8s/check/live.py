@@ -82,31 +82,33 @@ def check_live(
         own = own_objects(cluster, project, result)
         reports = [template_report(start, template, for_argo, config) for template in own.templates]
         for run_id, pods in newest_runs(own.pods, run or "").items():
-            wanted = for_argo if run_id.startswith("argo-") else for_run
-            expected, found = pods_of_run(wanted.pods, pods)
-            compared = compare_pods(expected, found, config, wanted.defaults)
-            report = live_report(start, f"run {run_id}", wanted, compared)
+            by_code = for_argo if run_id.startswith("argo-") else for_run
+            expected, found = pods_of_run(by_code.pods, pods)
+            compared = compare_pods(expected, found, config, by_code.defaults)
+            report = live_report(start, f"run {run_id}", by_code, compared)
             reports.append(with_run_state(report, cluster.namespace, run_id, pods, own.templates))
         yield from reports
         names = [report.of for report in reports]
-        if error := absence(names, run, f"of {flow['name']} in namespace {cluster.namespace}"):
+        where = f"of {flow['name']} in namespace {cluster.namespace} is this project's"
+        if error := absence(names, run, where):
             yield dataclasses.replace(start, error=error)
 
 
 def template_report(
-    start: Report, template: Manifest, wanted: Expectation, config: Config
+    start: Report, template: Manifest, by_code: Expectation, config: Config
 ) -> Report:
     """Return the report on a deployed WorkflowTemplate."""
-    compared = compare_pods(wanted.pods, workflow_pods(template), config, wanted.defaults)
+    compared = compare_pods(by_code.pods, workflow_pods(template), config, by_code.defaults)
     if whole := compare_workflow(config, template):
         compared[WORKFLOW] = whole
-    return live_report(start, f"WorkflowTemplate {template['metadata']['name']}", wanted, compared)
+    return live_report(start, f"WorkflowTemplate {template['metadata']['name']}", by_code, compared)
 
 
 def live_report(
-    start: Report, of: str, wanted: Expectation, compared: dict[str, dict[str, Comparison]]
+    start: Report, of: str, by_code: Expectation, compared: dict[str, dict[str, Comparison]]
 ) -> Report:
-    return dataclasses.replace(start, of=of, pods=compared, notes=[*start.notes, *wanted.notes])
+    """Return the report on one object of the cluster, whose pods have been compared."""
+    return dataclasses.replace(start, of=of, pods=compared, notes=[*start.notes, *by_code.notes])
 
 
 def absence(names: Collection[str], run: str | None, where: str) -> str:
@@ -115,8 +117,9 @@ def absence(names: Collection[str], run: str | None, where: str) -> str:
     `names` are those of the WorkflowTemplates and runs that were compared; `where` ends the text.
     """
     if run and not any(name.startswith("run ") for name in names):
-        return f"no pod of run {run} {where}"
-    return "" if names else f"no WorkflowTemplate and no pod {where}"
+        return f"no pod of run {run} {where}: its pods may be deleted, or its ID is another"
+    remedy = "deploy it, or name another --env or --namespace"
+    return "" if names else f"no WorkflowTemplate and no pod {where}: {remedy}"
 
 
 def read_cluster(
@@ -210,17 +213,17 @@ def live_pod(pod: Manifest, name: str, expected: Mapping[str, Pod]) -> Pod:
     That is the node's pull policy, the service account's pull secrets, tolerations of nodes'
     conditions and of devices, and labels and annotations of others.
     """
-    wanted = expected.get(name, {})
+    expected_pod = expected.get(name, {})
     containers = {container["name"]: container for container in pod["spec"]["containers"]}
     container = containers.get("main") or pod["spec"]["containers"][0]
     found = read_pod(pod["metadata"], pod["spec"], {} if "/creator" in name else container)
-    for key in FILLED_IN - wanted.keys():
+    for key in FILLED_IN - expected_pod.keys():
         found.pop(key, None)
     device_names = {*found.get("gpu", {}), *found.get("extended_resources", {})}
     found["tolerations"] = [
         toleration
         for toleration in found.get("tolerations", ())
-        if toleration in wanted.get("tolerations", ())
+        if toleration in expected_pod.get("tolerations", ())
         or not toleration.get("key", "").startswith("node.kubernetes.io/")
         and toleration.get("key") not in device_names
     ]

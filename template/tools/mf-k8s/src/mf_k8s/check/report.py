@@ -51,6 +51,21 @@ class Report:
         return all(setting["equal"] for pod in self.pods.values() for setting in pod.values())
 
     @property
+    def result(self) -> str:
+        """Return in a few words what came of the comparison."""
+        if self.error:
+            return "could not be checked"
+        if not (self.all_equal or self.older_deployment):
+            return "does not match k8s.toml"
+        if self.failures:
+            return "does not pass the check"
+        if self.cannot_start:
+            return "a pod cannot start"
+        if not self.all_equal:
+            return "differs from k8s.toml, as an older deployment may"
+        return "every pod matches k8s.toml"
+
+    @property
     def title(self) -> str:
         return f"{self.flow or self.file} ({self.of})"
 

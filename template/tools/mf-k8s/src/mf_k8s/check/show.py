@@ -32,7 +32,9 @@ def show_reports(reports: Sequence[Report], markdown: bool) -> None:
 
 
 def show_report(report: Report, printer: Printer) -> None:
-    printer.heading(f"{escape(report.title)}: {result_of(report)}")
+    color = "green" if report.all_equal else "yellow"  # of an older deployment
+    style = color if report.matches else "bold red"
+    printer.heading(f"{escape(report.title)}: [{style}]{report.result}[/]")
     pods = {name: pod for name, pod in report.pods.items() if name != WORKFLOW}
     if pods:
         names = (f"{name} {MARK}" if name in report.by_deploy else name for name in pods)
@@ -47,16 +49,6 @@ def show_report(report: Report, printer: Printer) -> None:
     lines = [report.error, *report.failures, *run_lines(report), *report.notes]
     if found := [f"- {line}" for line in lines if line]:
         printer.lines(*found, "")
-
-
-def result_of(report: Report) -> str:
-    if report.error or report.failures or not (report.all_equal or report.older_deployment):
-        return "[bold red]does not match k8s.toml[/]"
-    if report.cannot_start:
-        return "[bold red]a pod cannot start[/]"
-    if not report.all_equal:
-        return "[yellow]differs from k8s.toml, as an older deployment may[/]"
-    return "[green]every pod matches k8s.toml[/]"
 
 
 def run_lines(report: Report) -> Iterator[str]:

@@ -18,7 +18,7 @@ from ..compile_flows import CompiledFile, compile_flows
 from ..config import read_config, shared_settings
 from ..environments import NO_ENVIRONMENT, Environment
 from ..errors import CommandError
-from ..flow_files import starts_flow
+from ..flow_files import no_flow_started, starts_flow
 from ..metaflow_defaults import read_metaflow_defaults, with_defaults
 from ..ownership import marks
 from ..programs import UTF_8
@@ -34,7 +34,6 @@ from .write import write_all
 # `schedules` is the only schedule key that Argo 4 accepts; Argo 3.6 and later know it too.
 USE_SCHEDULES = {"METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1"}
 LIMIT = 600  # seconds of Metaflow's create of a flow; more where it resolves and uploads packages
-NO_FLOW = "starts no flow, so there is nothing to deploy"
 EVENTS = re.compile(r"setting\s+(METAFLOW_ARGO_EVENTS_\w+)")  # in its _compile_sensor
 DEPLOYED_BY = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
 
@@ -70,7 +69,7 @@ def files_to_deploy(project: Project, names: Sequence[str]) -> list[Path]:
     starting = [file for file in files if starts_flow(file)]
     for file in files:
         if file not in starting and (names or not starting):
-            raise CommandError(f"{shown_path(file)} {NO_FLOW}")
+            raise CommandError(no_flow_started(shown_path(file)))
     if not starting:
         raise CommandError(f"{project.flows_place} has no flow to deploy: add one")
     return starting
@@ -142,7 +141,7 @@ def create_flow(
     """
     file = shown_path(flow.file)
     if not flow.flow:
-        raise CommandError(f"{file} {NO_FLOW}")
+        raise CommandError(no_flow_started(file))
     with tempfile.TemporaryDirectory() as folder:
         requests_file = Path(folder, "requests.json")
         own = {"file": str(flow.file), "requests_file": str(requests_file), "options": flow.options}
@@ -214,8 +213,10 @@ def last_lines(output: str) -> str:
 
 
 def must_match(reports: Iterable[Report]) -> None:
-    """Show the reports that do not match k8s.toml, and raise CommandError if there are any."""
+    """Show the reports in which something is wrong, and raise CommandError if there are any."""
     different = [report for report in reports if not report.matches]
     show_reports(different, markdown=False)
     for report in different:
-        raise CommandError(report.error or f"{report.title} does not match k8s.toml")
+        if report.error:
+            raise CommandError(f"{shown_path(report.file)}: {report.error}")
+        raise CommandError(f"{report.title}: {report.result}")
