@@ -251,7 +251,7 @@ def test_values_for_tests(
     assert [item["metadata"]["name"] for item in with_values([], {"dbb": {}})] == ["dbb"]
     assert capsys.readouterr().err.splitlines() == [
         "k8s: tests/kind.toml: the variable NOWHERE is not set, so the Secret db gets no other",
-        "k8s: tests/kind.toml: no flow's pods name the Secret dbb",
+        "k8s: tests/kind.toml: no pod reads the Secret dbb: is it misspelt?",
     ]
     (tmp_path / "flows/secrets.py").touch()  # of this name, the table is its own
     (tmp_path / "tests/kind.toml").write_text("[secrets]\nskip = 'slow'\n")
@@ -515,9 +515,12 @@ LOGIN_PAGE = "<!DOCTYPE html><html><title>Log in</title><form action=/login></fo
 @pytest.mark.parametrize(
     ("argo", "says"),
     [
-        (LOGIN_PAGE, "is a web page, like a proxy's login page, and no Kubernetes manifests"),
-        ("a: {b: c}", "is something and no Kubernetes manifests"),
-        ("{kind: ServiceAccount, metadata: {name: argo}}", "is something and no Kubernetes"),
+        (LOGIN_PAGE, ": log in to the proxy, or set K8S_ARGO_MANIFEST to"),
+        ("a: {b: c}", "/install.yaml has no Kubernetes manifests: set K8S_ARGO"),
+        (
+            "{kind: ServiceAccount, metadata: {name: argo}}",
+            "/install.yaml has no Kubernetes manifests: set",
+        ),
     ],
     indirect=["argo"],
 )
@@ -532,7 +535,7 @@ def test_a_page_that_is_no_manifest_is_not_kept(
     cluster.make_folders()
     with pytest.raises(CommandError, match=says) as refused:
         installs.install(project, cluster, "ARGO")
-    assert "log in to the proxy, or set K8S_ARGO_MANIFEST to a file or URL" in str(refused.value)
+    assert "set K8S_ARGO_MANIFEST to a file or URL that has them" in str(refused.value)
     assert not list(cluster.folder.glob("http*"))
     monkeypatch.setattr(argo.RequestHandlerClass, "do_GET", lambda self: self.send_error(503))
     with pytest.raises(CommandError, match="cannot read .*503"):

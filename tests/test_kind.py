@@ -207,7 +207,7 @@ def test_after_a_restart_of_the_machine(seed: Project) -> None:
     (before,) = seed.get("nodes")
     run("docker", "stop", f"{CLUSTER}-control-plane", cwd=seed.folder)
     stopped = seed.k8s("kind", "test", code=2)
-    assert "the cluster is stopped: `uv run k8s kind up` starts it" in stopped
+    assert "the cluster is not running (" in stopped and "`uv run k8s kind up` starts it" in stopped
     seed.k8s("kind", "up")
     (after,) = seed.get("nodes")
     assert before["metadata"]["uid"] == after["metadata"]["uid"]

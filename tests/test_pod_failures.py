@@ -92,15 +92,16 @@ ENDS: dict[str, tuple[dict[str, Any], str, str]] = {
     "memory of the node": (
         failed(code=137),
         KILLED,
-        "train: out of memory: it asked for memory 600M and has no limit, so the node had no more; give"
-        " it more, by memory in k8s.toml or by @k8s(memory=…) on the step",
+        "train: killed, most likely because it was out of memory: it asked for memory 600M and has no"
+        " limit but the node's memory; give it more, by memory in k8s.toml or by @k8s(memory=…) on the"
+        " step",
     ),
     "module": (
         failed(),
         OF_METAFLOW + MODULE + SAVED,
         "train: its image ghcr.io/acme/churn:1.2.3 has no module not_there: `uv add` the package that"
-        " has it, and build the image anew, as `uv run k8s kind up` does; a module of the project"
-        " belongs in src/",
+        " has it, and use an image with it: `uv run k8s kind up` builds one where there is a"
+        " Dockerfile; a module of the project belongs in src/",
     ),
     "secret": (failed(), OF_METAFLOW + SECRET + SAVED, NO_VARIABLE),
     "secret of Python 3.9": (failed(), OF_METAFLOW + SECRET_39, NO_VARIABLE),

@@ -131,7 +131,7 @@ def flow_names(project: Project) -> set[str]:
 def print_tables_without_flow(project: Project) -> None:
     """Print a note on each table of tests/kind.toml whose flow is gone."""
     for name in sorted(read_flow_settings(project).keys() - flow_names(project)):
-        print_error(f"k8s: tests/kind.toml: [{name}] names no flow: delete it")
+        print_error(f"k8s: tests/kind.toml: no flow has the name of [{name}]: delete this table")
 
 
 def flow_options(settings: dict[str, FlowSettings], file: Path) -> list[str]:

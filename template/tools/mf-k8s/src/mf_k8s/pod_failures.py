@@ -13,17 +13,19 @@ NOISE = (  # of Metaflow, of the shell that starts it, and of Argo's executor
 )
 METAFLOW = "/.mf_code/metaflow/"  # where its code is in a pod
 TRACEBACK = "Traceback (most recent call last):"
+MORE_MEMORY = (
+    "it asked for memory {memory}{limit}; give it more, by memory in k8s.toml or by @k8s(memory=…)"
+    " on the step"
+)
 # A pattern of how a pod ended and what it printed, and what to do; the first that fits counts.
 RULES = (
-    (
-        r"\AOOMKilled|\A\S* exit code 137|\nMemoryError|ran out of memory",
-        "out of memory: it asked for memory {memory}{limit}; give it more, by memory in k8s.toml or"
-        " by @k8s(memory=…) on the step",
-    ),
+    (r"\AOOMKilled|\nMemoryError|ran out of memory", f"out of memory: {MORE_MEMORY}"),
+    (r"\A\S* exit code 137", f"killed, most likely because it was out of memory: {MORE_MEMORY}"),
     (
         r"ModuleNotFoundError: No module named '([^'.]+)",
-        "its image {image} has no module {0}: `uv add` the package that has it, and build the image"
-        " anew, as `uv run k8s kind up` does; a module of the project belongs in src/",
+        "its image {image} has no module {0}: `uv add` the package that has it, and use an image"
+        " with it: `uv run k8s kind up` builds one where there is a Dockerfile; a module of the"
+        " project belongs in src/",
     ),
     (
         r"""(?:<frozen os>|/os\.py)", line \d+, in __getitem__\n(?: .*\n)*KeyError: '(.+?)'""",
@@ -112,9 +114,7 @@ def asked_for(pod: Manifest) -> dict[str, str]:
     limit = limits.get("memory")
     return {
         "memory": requests.get("memory", "of any size"),
-        "limit": f", its limit is {limit}"
-        if limit
-        else " and has no limit, so the node had no more",
+        "limit": f", its limit is {limit}" if limit else " and has no limit but the node's memory",
         "image": main["image"],
         "secrets": ", ".join(filter(None, sources)) or "none",
         "gpus": ", ".join(gpus) or "none",

@@ -94,7 +94,9 @@ def run_program(
         _running.remove(process)
     if process.returncode:
         if any(words in errors.lower() for words in NO_DOCKER):
-            raise CommandError("Docker is not running: start it")
+            host = os.environ.get("DOCKER_HOST")
+            remedy = f"start it, or correct DOCKER_HOST={host}" if host else "start it"
+            raise CommandError(f"Docker is not running: {remedy}")
         raise CommandError(
             f"{' '.join(command[:3])}: {reason_of_failure(command, errors or output)}"
         )

@@ -58,7 +58,7 @@ class Cluster:
         except OSError as error:
             raise CommandError(
                 f"{self.folder} cannot be written: {error.strerror}; set K8S_KIND_FOLDER to a"
-                " folder on this machine's own disk, which then has it"
+                " folder on this machine's own disk, for the cluster's files"
             ) from error
 
     def kubectl(self, *command: str, stdin: str | None = None) -> str:

@@ -45,7 +45,7 @@ def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> N
     on the cluster.
 
     tests/kind.toml has the flows' parameters, and says which flows are left out. What follows -- is
-    used instead: k8s kind test hello -- --who=me.
+    used instead: uv run k8s kind test hello -- --who=me.
 
     Exit codes: 0 all flows pass, 1 a run fails or a pod does not match, 2 it could not be tried.
     """
@@ -90,11 +90,12 @@ def down() -> None:
     """Delete the cluster and all that it keeps: claims, S3, runs."""
     cluster = find_cluster(find_project())
     require_programs(["docker", "kind"])
-    if cluster.config_file.exists():
+    was_made = cluster.config_file.exists()
+    if was_made:
         if cluster.is_made:  # what pods wrote in claims may belong to root
             succeeds("docker", "start", cluster.control_plane)
             in_node = ("docker", "exec", cluster.control_plane)
             succeeds(*in_node, "find", "/claims", "-mindepth", "1", "-delete")
         delete_cluster(cluster)
     shutil.rmtree(cluster.folder, ignore_errors=True)
-    print(f"kind cluster {cluster.name} is gone")
+    print(f"kind cluster {cluster.name} is gone" if was_made else "this project had no cluster")

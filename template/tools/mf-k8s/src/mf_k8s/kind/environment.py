@@ -21,13 +21,15 @@ def cluster_variables(project: Project, cluster: Cluster) -> dict[str, str]:
     """Return the variables that point at the cluster.
 
     Metaflow's configuration and tokens are then the cluster's own, in .kind. Raise CommandError if
-    the cluster is stopped.
+    the cluster is not running.
     """
     settings = dict(read_environment(project, "kind").variables)
     try:
         address, *_ = run_program("docker", "port", cluster.control_plane, str(S3_PORT)).split()
     except CommandError as error:
-        raise CommandError("the cluster is stopped: `uv run k8s kind up` starts it") from error
+        raise CommandError(
+            f"the cluster is not running ({error}): `uv run k8s kind up` starts or makes it"
+        ) from error
     return {
         **{f"METAFLOW_ARGO_EVENTS_{name}": "default" for name in EVENTS},
         "METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1",  # Argo 4 knows no other key
@@ -66,7 +68,7 @@ def say_what_passes_the_proxy(variables: Mapping[str, str]) -> None:
     """Print that NO_PROXY gets more than the user has set, where it does."""
     no_proxy = variables.get("NO_PROXY")
     if no_proxy and no_proxy not in (os.environ.get("NO_PROXY"), os.environ.get("no_proxy")):
-        print_error(f"k8s: a proxy is set, which cannot reach the cluster: NO_PROXY={no_proxy}")
+        print_error(f"k8s: a proxy is set, which cannot reach the cluster, so NO_PROXY={no_proxy}")
 
 
 def use_cluster(project: Project) -> Cluster:

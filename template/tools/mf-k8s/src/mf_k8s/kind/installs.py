@@ -175,10 +175,12 @@ def read_install(text: str, place: str, name: str) -> list[Any]:
     kinds = {item.get("kind") for item in manifests if isinstance(item, dict)}
     if kinds & EXPECTED and all(is_manifest(item) for item in manifests):
         return manifests
-    found = "a web page, like a proxy's login page," if re.match(r"\s*<", text) else "something"
+    found, remedy = "has no Kubernetes manifests", ""
+    if re.match(r"\s*<", text):
+        found = "is a web page, like a proxy's login page, and has no Kubernetes manifests"
+        remedy = "log in to the proxy, or "
     raise CommandError(
-        f"{place} is {found} and no Kubernetes manifests: log in to the proxy, or set"
-        f" K8S_{name}_MANIFEST to a file or URL that has them"
+        f"{place} {found}: {remedy}set K8S_{name}_MANIFEST to a file or URL that has them"
     )
 
 

@@ -43,12 +43,12 @@ def reuse_or_delete(cluster: Cluster, config: str) -> bool:
     """Return whether the cluster is there and made with `config`.
 
     Such a cluster is started if it has stopped; one that was made otherwise is deleted. Raise
-    CommandError if this project did not make it.
+    CommandError if this project has no record of it.
     """
     exists = cluster.name in run_program("kind", "get", "clusters").split()
     if exists and not cluster.config_file.exists():
         raise CommandError(
-            f"a kind cluster {cluster.name} exists that this project did not make:"
+            f"there is a kind cluster {cluster.name}, of which {cluster.folder} knows nothing:"
             f" kind delete cluster --name {cluster.name}, or choose another name with"
             " K8S_KIND_CLUSTER"
         )
@@ -62,7 +62,7 @@ def reuse_or_delete(cluster: Cluster, config: str) -> bool:
     if exists:
         print(
             f"{cluster.name} is deleted first: it was not made to the end, a node is gone,"
-            " or k8s.toml now needs other nodes"
+            " or the flows now need other nodes"
         )
     delete_cluster(cluster)
     return False

@@ -79,7 +79,7 @@ def with_values(
     by_name = {(item["kind"], item["metadata"]["name"]): item for item in objects}
     for name, own in values.items():
         if ("Secret", name) not in by_name:
-            print_error(f"k8s: tests/kind.toml: no flow's pods name the Secret {name}")
+            print_error(f"k8s: tests/kind.toml: no pod reads the Secret {name}: is it misspelt?")
         secret = by_name.get(("Secret", name), manifest("v1", "Secret", name))
         by_name["Secret", name] = {**secret, "data": {**secret.get("data", {}), **encoded(own)}}
     return [*by_name.values()]
@@ -113,12 +113,12 @@ def what_is_missing(
         if key not in found:
             missing.append(item)
             continue
-        there = found[key].get("data") or {}
-        wanted = {"ConfigMap": item.get("data", {}), "Secret": encoded(values.get(name, {}))}
+        old = found[key].get("data") or {}
+        new = {"ConfigMap": item.get("data", {}), "Secret": encoded(values.get(name, {}))}
         data = {
             field: text
-            for field, text in wanted.get(kind, {}).items()
-            if field not in there or (kind == "Secret" and there[field] != text)
+            for field, text in new.get(kind, {}).items()
+            if field not in old or (kind == "Secret" and old[field] != text)
         }
         lacking += [{**item, "data": data}] if data else []
     return missing, lacking
