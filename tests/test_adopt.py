@@ -799,7 +799,7 @@ def test_what_a_condition_makes_is_listed(deciding: Project) -> None:
     assert [note.partition("decided.py:")[2] for note in change.notes] == [
         f"{line}: step {name} {end}" for line, name in steps.items()
     ]
-    end = "it stays, and is not proven; let it derive from BaseFlow yourself"
+    end = "it stays, and its pods are not compared; let it derive from BaseFlow yourself"
     (notes,) = hidden_flows(deciding, [file]).values()
     assert [note.partition("decided.py:")[2] for note in notes] == [
         f"28: class MadeFlow is made in make: {end}",

@@ -383,7 +383,7 @@ BAD_FILES = {
     "[pools.big]\nmemmory = 1": ("pools.big.memmory", "memory"),
     "[pools.big.pools.small]\nmemory = 1000": ("pools.big.pools",),
     "memory = = 1": ("is not TOML", "line 1"),
-    "<<<<<<< before updating\nmemory = 1\n": ("line 1", "; resolve the conflict there"),
+    "<<<<<<< before updating\nmemory = 1\n": ("line 1", "; choose what stays of the conflict"),
 }
 
 
@@ -408,7 +408,7 @@ BAD_STEPS = {
     '@kubernetes(memory="16")': ("memory = 16", "16000 for 16 GB"),
     '@k8s(namespace="x")': ("namespace", "METAFLOW_KUBERNETES_NAMESPACE"),
     "@k8s(memory=1000)\n    @kubernetes(memory=2000)": ("memory", "keep one"),
-    '@k8s(persistent_volume_claims={"other": "/cache"})': ("one path twice", "/cache"),
+    '@k8s(persistent_volume_claims={"other": "/cache"})': ("two have one path", "/cache"),
     "@kubernetes(**{'memory': 'x'})": ("memory", "MB"),
     "@batch": ("@batch", "@kubernetes"),
 }

@@ -390,7 +390,9 @@ def test_table_of_a_flow_that_is_gone_or_misspelt(k8s: Run, project: Path) -> No
     (project / "flows/hello.py").unlink()
     done = k8s("check")
     assert done.returncode == 0, done.stdout
-    assert done.stderr == "k8s: tests/kind.toml: [hello] names no flow: delete it\n"
+    assert (
+        done.stderr == "k8s: tests/kind.toml: no flow has the name of [hello]: delete this table\n"
+    )
     (project / "tests/kind.toml").write_text("[trian]\nskip = 'slow'\n")
     message = "tests/kind.toml: no flow is called trian; did you mean train?"
     assert one_line(k8s("check", "train")) == f"k8s: {message}"
@@ -1058,7 +1060,10 @@ def test_live_run_that_is_not_there(k8s: Run, recorded: Any, cluster: Any) -> No
     cluster[0].templates = [{"metadata": metadata, "spec": {"templates": []}}]
     done = k8s("check", "one", "--live", "--run=oneflow-nowhere", **recorded[1])
     assert done.returncode == 2
-    assert "no pod of run oneflow-nowhere of OneFlow in namespace team-a is this project's: " in one_line(done)
+    assert (
+        "no pod of run oneflow-nowhere of OneFlow in namespace team-a is this project's: "
+        in one_line(done)
+    )
 
 
 def test_live_drift_is_named(k8s: Run, recorded: Any, project: Path) -> None:
@@ -1116,7 +1121,9 @@ def test_live_looks_at_this_projects_flows_only(
         pod["metadata"]["labels"]["mf-k8s/project"] = "vision"
     nothing = k8s("check", "one", "--live", **env)
     assert nothing.returncode == 2
-    assert "no WorkflowTemplate and no pod of OneFlow in namespace team-a is this" in one_line(nothing)
+    assert "no WorkflowTemplate and no pod of OneFlow in namespace team-a is this" in one_line(
+        nothing
+    )
 
 
 def test_live_says_what_is_missing(k8s: Run, cluster: Any) -> None:

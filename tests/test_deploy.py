@@ -569,7 +569,7 @@ def test_from_first_deploy_to_pruned(project: Path, api: type[Api], deploy: Depl
     code, output = deploy("--env", "prod", "--prune", "--yes", METAFLOW_BRANCH="ann")
     assert code == 0, output
     assert "environments/prod.json overrides your own METAFLOW_USER, METAFLOW_BRANCH\n" in output
-    assert f"\n{name} was deployed by the user churn-ci, and becomes carol's\n" in output
+    assert f"\n{name} was deployed by the user churn-ci; a deploy makes it carol's\n" in output
     assert {*api.objects} == {f"workflowtemplates/{name}", *FOREIGN}
     assert "deleted          WorkflowTemplate churnmodel.prod.goneflow\n" in output
     assert "deleted          CronWorkflow churnmodel.prod.goneflow\n" in output

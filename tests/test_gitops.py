@@ -289,7 +289,7 @@ def test_check_rendered(rendered: Path, first: Path) -> None:
         assert f"rendered/{cron} is missing" in lines
         assert "rendered/mine.yaml was not written by `k8s render`" in lines
         (edited,) = [line for line in lines if line.startswith(f"rendered/{template} ")]
-        assert "was changed by hand: line" in edited
+        assert "was edited: line" in edited
         assert "churn:1.2.4`, not `" in edited and "churn:1.2.3`" in edited
         assert lines[-1] == (
             "render again, in the project's folder: uv run k8s render --env prod -o rendered"
@@ -312,12 +312,10 @@ def test_faults() -> None:
     old = FRESH | {"a.yaml": with_header("image: a:1\n"), "b.yaml": with_header("gone: 1\n")}
     assert faults(FRESH, FRESH) == {}
     edited = {"a.yaml": FRESH["a.yaml"].replace("image: a:2", "value: sesame")}
-    assert faults(FRESH | edited, FRESH)["a.yaml"] == (
-        "was changed by hand: line 2 has another value"
-    )
+    assert faults(FRESH | edited, FRESH)["a.yaml"] == "was edited: line 2 has another value"
     assert faults(old, FRESH) == {
-        "a.yaml": "is older than the code: line 2 has `image: a:1`, not `image: a:2`",
-        "b.yaml": "is of a flow that no longer exists",
+        "a.yaml": "is of other code: line 2 has `image: a:1`, not `image: a:2`",
+        "b.yaml": "is left over: this rendering has no such file any more",
     }
 
 

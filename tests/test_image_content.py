@@ -115,7 +115,7 @@ def test_lines_say_why_and_what_to_do(
         " send it along by Metaflow's @package_sources",
         "flows/score.py imports nowhere, which is not installed: add the package that has it, by"
         " uv add",
-        "flows/score.py imports yaml, which the image lacks, because pyproject.toml does not list"
+        "flows/score.py imports yaml, which pyproject.toml does not list, so the image may lack"
         " it: uv add PyYAML",
     ]
     assert lines(project, "import yaml\n", {"start": []}) == [

@@ -228,7 +228,7 @@ def test_pattern_that_no_file_fits(project, monkeypatch):
     with pytest.raises(CommandError) as raised:
         find_project().flow_files()
     expected = "no file fits flows = ['jobs/*.py'] of [tool.mf-k8s] in pyproject.toml"
-    assert str(raised.value) == expected
+    assert str(raised.value) == f"{expected}: correct the patterns"
 
 
 def k8s_test(project: Path, *commands: str) -> subprocess.CompletedProcess[str]:

@@ -84,10 +84,13 @@ def current_command() -> Command:
     root = context and context.find_root()
     arguments = getattr(root, "saved_args", None)
     if not arguments:
-        raise ConfigurationError("this Metaflow is too new for BaseFlow: install an older one")
+        raise ConfigurationError(
+            "BaseFlow cannot tell which command Metaflow runs: start the flow by its file, like"
+            " python flows/train.py run; if you did, this Metaflow is too new: install an older one"
+        )
     name, options = arguments[0], root.params
     if name in OTHER_BACKENDS:
-        raise ConfigurationError(f"{name}: BaseFlow configures Kubernetes and Argo only")
+        raise ConfigurationError(f"{name}: BaseFlow works with Kubernetes and Argo Workflows only")
     creates = name == "argo-workflows" and "create" in arguments
     makes_pods = creates or (name not in LOCAL_COMMANDS and options["datastore"] in OF_PODS)
     in_pod = "METAFLOW_KUBERNETES_WORKLOAD" in os.environ and LOCAL_RUN not in os.environ
@@ -141,7 +144,7 @@ def parse(file: Path) -> dict[str, Any]:
 
             config = tomllib.loads(text)
     except ValueError as error:
-        remedy = "; resolve the conflict there" if "<<<<<<< " in text else ""
+        remedy = "; choose what stays of the conflict" if "<<<<<<< " in text else ""
         raise ConfigurationError(f"{where} is not {language}: {error}{remedy}") from None
     refuse_keys_below_tables(config, where)
     validate(config, where, schema())
@@ -252,7 +255,7 @@ def step_settings(config: dict[str, Any], overrides: list[Override], where: str)
         settings = merge(settings, values)
     paths = sorted(settings.get("persistent_volume_claims", {}).values())
     if len(set(paths)) < len(paths):
-        raise ConfigurationError(f"{where}: persistent_volume_claims: one path twice in {paths}")
+        raise ConfigurationError(f"{where}: persistent_volume_claims: two have one path: {paths}")
     return settings
 
 

@@ -108,4 +108,6 @@ def explain_errors(action: str) -> Iterator[None]:
         remedy = "check the network, and the server of kubectl's context"
         if "proxy" in str(error).lower():  # which the variables of the shell name
             remedy = "if the cluster is not behind that proxy, add its host to NO_PROXY"
-        raise CommandError(f"cannot {action}: the cluster cannot be reached: {error}; {remedy}") from error
+        raise CommandError(
+            f"cannot {action}: the cluster cannot be reached: {error}; {remedy}"
+        ) from error

@@ -151,6 +151,6 @@ def run_worker(
                 if process.wait():
                     lines = process.stderr.read().decode(errors="replace").split("\n")
                     reason = next(filter(None, reversed(lines)), f"exit code {process.returncode}")
-                    raise CommandError(f"Metaflow does not start: {reason}")
+                    raise CommandError(f"flows cannot be compiled: {reason}")
             finally:
                 process.terminate()

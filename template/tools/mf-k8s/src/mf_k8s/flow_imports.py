@@ -75,8 +75,7 @@ def absence(project: Project, module: str, requirements: tuple[str, ...]) -> str
             " the step's @pypi, or into @pypi_base of the flow"
         )
     if found:
-        listing = f"pyproject.toml does not list it: uv add {found[0]}"
-        return f"which the image lacks, because {listing}"
+        return f"which pyproject.toml does not list, so the image may lack it: uv add {found[0]}"
     if find_spec(module):  # in no package with a name
         return ""
     return "which is not installed: add the package that has it, by uv add"

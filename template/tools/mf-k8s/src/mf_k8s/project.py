@@ -89,7 +89,7 @@ class Project:
         if not files and self.flows != FLOWS:
             raise CommandError(
                 f"no file fits flows = {[*self.flows]} of [tool.{TABLE}] in"
-                f" {shown_path(self.root / 'pyproject.toml')}"
+                f" {shown_path(self.root / 'pyproject.toml')}: correct the patterns"
             )
         return list(dict.fromkeys(self._flow_file(name, files) for name in names)) or files
 
@@ -175,6 +175,11 @@ def flow_patterns(table: dict[str, Any], file: Path) -> Sequence[str]:
 def must_be_whole(project: Project) -> None:
     folder = project.settings_file.parent
     for file in (folder / "base.py", project.settings_file, folder / "k8s.schema.json"):
+        if not folder.is_dir():
+            raise CommandError(
+                f"{shown_path(folder)} is missing: correct `package` of [tool.{TABLE}] in"
+                f" {shown_path(project.root / 'pyproject.toml')}, or restore the folder with git"
+            )
         if not file.is_file():
             raise CommandError(
                 f"{shown_path(file)} is missing, and `k8s` needs it: restore it with"

@@ -107,7 +107,8 @@ class FlowReader(DecoratorReader):
                     yield (
                         f"{source.place(node.lineno)}: class {node.name} is made"
                         f" {place or 'twice'}:"
-                        " it stays, and is not proven; let it derive from BaseFlow yourself"
+                        " it stays, and its pods are not compared; let it derive from BaseFlow"
+                        " yourself"
                     )
 
     def is_step(self, source: Source, function: ast.FunctionDef) -> bool:

@@ -50,9 +50,12 @@ def rewritten(project: Project, edits: Edits) -> bytes:
         module = cst.parse_module(body)
     except cst.ParserSyntaxError as error:
         where = f"{shown_path(edits.source.file)}:{error.raw_line}"
-        raise CommandError(f"{where}: libcst cannot read it: {error.message}") from error
+        raise CommandError(
+            f"{where}: libcst cannot read it, so edit it by hand: {error.message}"
+        ) from error
     if module.bytes != body:
-        raise CommandError(f"{shown_path(edits.source.file)}: libcst would not keep its formatting")
+        file = shown_path(edits.source.file)
+        raise CommandError(f"{file}: libcst would not keep its formatting, so edit it by hand")
     names = free_names(edits.source)
     transformer = Adopter(edits, names)
     module = module.visit(transformer)

@@ -40,7 +40,7 @@ def deploy(
     the server accepts all of it.
 
     What follows -- goes to Metaflow's `argo-workflows create`, and --branch NAME or --production
-    to @project: k8s deploy train -- --tag=team:churn.
+    to @project: uv run k8s deploy train -- --tag=team:churn.
     """
     if prune and flows:
         raise CommandError("--prune compares the cluster with all flows: name none")
@@ -64,7 +64,7 @@ def deploy(
         deploying.result = f"{', '.join(names)} in namespace {place.namespace} of {place.cluster}"
     if dry_run:
         for template in templates:
-            show_plan(change_by(template), markdown=False)
+            show_plan(change_by(template), False, ("on the cluster", "after a deploy"))
     else:
         with stage("check --live") as checking:
             written = {f"WorkflowTemplate {name}" for name in names}

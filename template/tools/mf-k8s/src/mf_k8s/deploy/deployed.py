@@ -36,7 +36,7 @@ def must_be_own(project: Project, templates: Sequence[Manifest]) -> None:
             )
         before, now = annotation(deployed[name], "owner"), annotation(template, "owner")
         if before and before != now:
-            print_line(f"{name} was deployed by the user {before}, and becomes {now}'s")
+            print_line(f"{name} was deployed by the user {before}; a deploy makes it {now}'s")
 
 
 def other_project(project: Project, foreign: Mapping[str, str]) -> str:

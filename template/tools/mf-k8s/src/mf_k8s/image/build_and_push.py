@@ -18,7 +18,8 @@ def must_have_dockerfile(project: Project, image: str) -> None:
     """Raise CommandError if the project builds no image, or lacks what its Dockerfile needs."""
     if not (project.root / "Dockerfile").exists():
         raise CommandError(
-            f"no Dockerfile: {image} is an existing image, which is only pulled (image_source)"
+            f"this project has no Dockerfile, so {image} can be pulled and not built; to build it"
+            " here, add one (the template's answer image_source=build brings one)"
         )
     if not (project.root / "uv.lock").exists():
         if workspace := workspace_of(project.root):
@@ -50,7 +51,7 @@ def push_image(image: str, of_commit: bool = False) -> str:
     if not of_commit and not is_same_image(pushed, image):
         raise CommandError(
             f"{image} is in the registry with other content, which nodes may have pulled:"
-            " k8s image --bump gives it a new tag"
+            " `uv run k8s image --bump` gives it a new tag"
         )
     return "is pushed already"
 

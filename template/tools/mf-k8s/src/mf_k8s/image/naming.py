@@ -86,7 +86,7 @@ def must_be_writable(project: Project, image: str) -> None:
     """Raise CommandError unless the image can be written into k8s.toml, once it is built."""
     file = project.config_file
     if not os.access(file, os.W_OK):
-        raise CommandError(f"{shown_path(file)} cannot be written, and the tag belongs there")
+        raise CommandError(f"{shown_path(file)} gets the tag: make this file writable")
     with_image(file.read_bytes(), image)
 
 

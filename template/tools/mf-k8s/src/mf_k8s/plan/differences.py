@@ -136,8 +136,8 @@ def own_variables(container: Mapping[str, Any]) -> dict[str, Hidden]:
     }
 
 
-def show_plan(plan: Plan, markdown: bool) -> None:
-    """Print a plan for people."""
+def show_plan(plan: Plan, markdown: bool, heads: tuple[str, str] | None = None) -> None:
+    """Print a plan for people; `heads` say what old and new values are, if not a revision's."""
     printer = Printer(markdown)
     if not has_changes(plan):
         printer.lines(f"No pod changes between {plan['against']} and the working tree.")
@@ -146,17 +146,17 @@ def show_plan(plan: Plan, markdown: bool) -> None:
     for flow in plan["removed"]:
         printer.heading(f"{flow}: removed")
     for flow in sorted({*plan["unchanged"], *(change["flow"] for change in plan["changes"])}):
-        show_flow(flow, plan, printer)
+        show_flow(flow, plan, printer, heads or (f"at {plan['against']}", "now"))
     printer.lines(*plan["notes"])
 
 
-def show_flow(flow: str, plan: Plan, printer: Printer) -> None:
+def show_flow(flow: str, plan: Plan, printer: Printer, heads: tuple[str, str]) -> None:
     """Print what changes in a flow: once for all pods in which the same changes."""
     changes = [change for change in plan["changes"] if change["flow"] == flow]
     unchanged = plan["unchanged"].get(flow, [])
     printer.heading(f"{flow}: {'changed' if changes else 'unchanged'}")
     every_pod = {change["pod"] for change in changes} - {WORKFLOW} | {*unchanged}
-    show_changes(changes, every_pod, (f"at {plan['against']}", "now"), printer)
+    show_changes(changes, every_pod, heads, printer)
     if unchanged and changes:
         printer.lines(f"unchanged: {', '.join(unchanged)}", "")
 

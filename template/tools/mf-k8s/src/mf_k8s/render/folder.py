@@ -58,29 +58,29 @@ def read_folder(folder: Path) -> dict[str, str]:
     return found
 
 
-def faults(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return what is wrong with a folder's files, by their names."""
+def faults(present: Mapping[str, str], rendered: Mapping[str, str]) -> dict[str, str]:
+    """Return what is wrong with a folder's files, by their names; `rendered` would be right."""
     found = {}
-    for name in sorted({*present, *wanted}):
+    for name in sorted({*present, *rendered}):
         if name not in present:
             found[name] = "is missing"
-        elif present[name] == wanted.get(name):
+        elif present[name] == rendered.get(name):
             continue
         elif not is_rendered(present[name]):
             found[name] = "was not written by `k8s render`"
         elif is_edited(present[name]):
-            found[name] = f"was changed by hand: {first_difference(present, wanted, name)}"
-        elif name not in wanted:
-            found[name] = "is of a flow that no longer exists"
+            found[name] = f"was edited: {first_difference(present, rendered, name)}"
+        elif name not in rendered:
+            found[name] = "is left over: this rendering has no such file any more"
         else:
-            found[name] = f"is older than the code: {first_difference(present, wanted, name)}"
+            found[name] = f"is of other code: {first_difference(present, rendered, name)}"
     return found
 
 
-def first_difference(present: Mapping[str, str], wanted: Mapping[str, str], name: str) -> str:
+def first_difference(present: Mapping[str, str], rendered: Mapping[str, str], name: str) -> str:
     """Return the first line of a file that differs, cut to where it does."""
-    pairs = zip(present[name].split("\n")[1:], wanted.get(name, "").split("\n")[1:], strict=False)
-    for number, (old, new) in enumerate(pairs, start=2):
+    texts = (text.split("\n")[1:] for text in (present[name], rendered.get(name, "")))
+    for number, (old, new) in enumerate(zip(*texts, strict=False), start=2):
         if old != new:
             if "value:" in old + new:  # of a variable: it may be secret
                 return f"line {number} has another value"
