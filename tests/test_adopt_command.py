@@ -109,7 +109,7 @@ def test_the_flow_of_the_report(project: Path) -> None:
     add(project, report=(FLOWS / "report.py").read_text())
     printed, errors = adopt(project, "report", "--prefer=flows", "--apply")
     assert "Changes:" not in printed
-    lost = section(printed, "Was lost, is configured now")
+    lost = section(printed, "Added, and nothing is lost")
     for pod in ("start", "end", "error-msg-capture-hook"):
         assert re.search(rf"\b{pod}\b", lost)
     assert not re.search(r"\btrain\b", lost)

@@ -863,7 +863,7 @@ def test_bump(k8s: Callable[..., Any], example: Path, old: str, new: str | None)
         assert code == (0 if new else 2)
         assert tomllib.loads(config.read_text())["image"] == (new or old)
         assert config.read_text() == text.replace("ghcr.io/acme/churn:1.2.3", new or old)
-        assert new or "has no number to raise" in output
+        assert new or "--bump needs a tag with a number" in output
     finally:
         config.write_text(text)
 

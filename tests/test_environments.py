@@ -123,8 +123,8 @@ def test_an_environment_holds_no_secret(written: Written, key: str, value: str) 
     with pytest.raises(CommandError) as stopped:
         written({key: value})
     assert str(stopped.value) == (
-        f"environments/dev.json: {key} looks like a secret, and the file is committed: take it out,"
-        " and set it as a variable where you deploy, in CI as a masked one"
+        f"environments/dev.json: the value of {key} looks like a secret, and the file is committed:"
+        " take it out, and set it as a variable where you deploy, in CI as a masked one"
     )
     by_name = key not in ("METAFLOW_SERVICE_URL", "METAFLOW_DATATOOLS_SESSION_VARS")
     schema = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text()))

@@ -669,7 +669,7 @@ def test_what_ci_runs(example: Path, venv: Path, tmp_path: Path) -> None:
 
     nothing = k8s_test()
     assert nothing.returncode == 0, nothing.stdout + nothing.stderr
-    assert "k8s: flows/ has no flow yet; if your flows are elsewhere, set" in nothing.stderr
+    assert "k8s: flows/ has no flow yet: add one, or, if your flows are elsewhere" in nothing.stderr
     passed = re.findall(r"^(.*?) +passed ", nothing.stdout, re.MULTILINE)
     assert passed == [
         *("uv lock --check", "ruff check", "ruff format --check", "mypy", "k8s check", "pytest")

@@ -71,8 +71,8 @@ def must_hold_no_secret(settings: Any, where: str) -> None:
     for key, value in settings.items() if isinstance(settings, dict) else ():
         if key in METAFLOW_SECRETS | AWS_KEYS or has_secret_form(str(value)):
             raise CommandError(
-                f"{where}: {key} looks like a secret, and the file is committed: take it out, and"
-                " set it as a variable where you deploy, in CI as a masked one"
+                f"{where}: the value of {key} looks like a secret, and the file is committed:"
+                " take it out, and set it as a variable where you deploy, in CI as a masked one"
             )
 
 

@@ -78,6 +78,14 @@ class Project:
         """Return where the flows are, as messages say it: `flows/`, or `*.py`."""
         return ", ".join(pattern.removesuffix("**/*.py") or pattern for pattern in self.flows)
 
+    @property
+    def no_flow(self) -> str:
+        """Return what is wrong where no file starts a flow, and what to do."""
+        return (
+            f"{self.flows_place} has no flow yet: add one, or, if your flows are elsewhere, set"
+            f" `flows` of [tool.{TABLE}] in pyproject.toml"
+        )
+
     def flow_files(self, names: Sequence[str] = ()) -> list[Path]:
         """Return the files that `names` stand for, or every Python file where the flows are.
 

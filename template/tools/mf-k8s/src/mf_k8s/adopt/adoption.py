@@ -143,6 +143,7 @@ def must_be_adoptable(flows: Sequence[FlowClass]) -> None:
 
 
 def must_compile(results: Sequence[CompiledFile], when: str) -> None:
+    """Raise CommandError for a flow that does not compile `before` or `after` the adoption."""
     for result in results:
         if result.error:
             raise CommandError(
@@ -152,6 +153,7 @@ def must_compile(results: Sequence[CompiledFile], when: str) -> None:
 
 
 def must_derive(flows: Sequence[FlowClass], results: Sequence[CompiledFile]) -> None:
+    """Raise CommandError for an adopted flow that does not derive from BaseFlow afterwards."""
     adopted = {(flow.file, flow.name) for flow in flows}
     for result in results:
         flow = result.flow
@@ -208,6 +210,7 @@ def must_be_valid(project: Project, usages: Sequence[Usage]) -> None:
 
 
 def unreadable_notes(usages: Sequence[Usage]) -> list[str]:
+    """Return a line for each value that stays, because it cannot be read."""
     return [
         f"{usage.flow.source.place(usage.decorator.line)}: step {usage.step.name}: only a run knows"
         f" {text}, so it stays"
@@ -217,6 +220,7 @@ def unreadable_notes(usages: Sequence[Usage]) -> list[str]:
 
 
 def unproven_notes(flows: Sequence[FlowClass]) -> list[str]:
+    """Return a line for each step that stays, because it is written more than once."""
     return [
         f"{flow.source.place(line)}: step {name} depends on a condition or is written twice, so it"
         " stays, and is not proven"

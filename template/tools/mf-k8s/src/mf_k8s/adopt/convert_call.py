@@ -55,6 +55,7 @@ class CallConverter:
         return scope | dict.fromkeys(use.hidden, UNKNOWN)
 
     def convert(self, use: Use) -> None:
+        """Change one use of batch, with its arguments and the step's @resources."""
         node = use.node
         if isinstance(node, ast.Attribute):
             end = self.edits.span(node)[1]
@@ -107,6 +108,7 @@ class CallConverter:
     def converted_value(
         self, use: Use, argument: ast.keyword, name: str, given: Given
     ) -> dict[str, Given]:
+        """Return what takes the place of one parameter; note what is dropped."""
         value, text = given
         if name in DROPPED:
             if value or (value == 0 and name in ("max_swap", "swappiness")):
@@ -123,6 +125,7 @@ class CallConverter:
         return {name: given}
 
     def in_registry(self, image: str) -> str:
+        """Return an image with the registry of Metaflow's configuration, if it names none."""
         if not image or not self.registry or names_registry(image):
             return image
         return f"{self.registry}/{image}"
@@ -167,6 +170,7 @@ class CallConverter:
         return added
 
     def write(self, use: Use, arguments: Arguments, added: Mapping[str, str]) -> None:
+        """Write what becomes of a call's arguments, and those that are `added` to it."""
         more = [f"{key}={text}" for key, text in added.items()]
         if not use.call:
             if more:

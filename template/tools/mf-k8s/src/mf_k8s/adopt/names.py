@@ -48,6 +48,7 @@ class NameUse:
 
 
 def name_use(tree: ast.Module) -> NameUse:
+    """Return what a module does with names."""
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     nodes = [*ast.walk(tree)]
     decorators = {id(part) for node in nodes for part in decorator_parts(node)}

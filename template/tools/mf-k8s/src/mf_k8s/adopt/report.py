@@ -17,7 +17,7 @@ def show_adoption(adoption: Adoption) -> None:
     if adoption.contents:
         print()
     proof = adoption.proof
-    show_flows("Was lost, is configured now", proof.configured, printer)
+    show_flows("Added, and nothing is lost", proof.configured, printer)
     show_flows("Changes", proof.changed, printer)
     if proof.unchanged:
         flows = (f"{flow}: {', '.join(pods)}" for flow, pods in proof.unchanged.items())

@@ -64,10 +64,7 @@ def check(
     reports = list(with_progress(work, "Comparing", None if live else len(files)))
     reports = without_helpers(reports, named=bool(flows))
     if not reports:
-        print_error(
-            f"k8s: {project.flows_place} has no flow yet; if your flows are elsewhere, set `flows`"
-            " under [tool.mf-k8s] in pyproject.toml"
-        )
+        print_error(f"k8s: {project.no_flow}")
     if not live:
         clashes = name_clashes(project, reports)
         for report in reports:

@@ -125,6 +125,7 @@ def absence(names: Collection[str], run: str | None, where: str) -> str:
 def read_cluster(
     namespace: str, run: str | None, templates: Sequence[Manifest] | None
 ) -> OnCluster:
+    """Return what a namespace has of flows; see check_live for the arguments."""
     namespace = namespace or metaflow_setting("KUBERNETES_NAMESPACE") or "default"
     if templates is None:
         templates = list_objects(f"{ARGO}/{namespace}/workflowtemplates")

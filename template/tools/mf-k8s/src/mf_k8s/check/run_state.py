@@ -68,6 +68,7 @@ def code_package(manifest: Manifest) -> str:
 
 
 def code_packages(spec: Manifest) -> Iterator[str]:
+    """Yield the hash of the code package of each container, JobSets included."""
     for part in (spec, *spec.get("templates", ())):
         for container in (*part.get("containers", ()), part.get("container") or {}):
             for variable in container.get("env") or ():

@@ -71,7 +71,7 @@ def files_to_deploy(project: Project, names: Sequence[str]) -> list[Path]:
         if file not in starting and (names or not starting):
             raise CommandError(no_flow_started(shown_path(file)))
     if not starting:
-        raise CommandError(f"{project.flows_place} has no flow to deploy: add one")
+        raise CommandError(project.no_flow)
     return starting
 
 

@@ -37,7 +37,10 @@ def image(
     read = read_toml if bump or tag else read_config  # only TOML is written
     name = str(read(project.config_file).get("image", ""))
     if not name:
-        raise CommandError('k8s.toml has no image: add a line like image = "ghcr.io/acme/a:0.1.0"')
+        raise CommandError(
+            f"{project.config_file.name} has no image: add a line like"
+            ' image = "ghcr.io/acme/a:0.1.0"'
+        )
     must_have_dockerfile(project, name)
     if bump:
         name = next_tag(name)

@@ -20,7 +20,7 @@ def next_tag(image: str) -> str:
     number = re.search(r"\d+(?=\D*\Z)", tag)
     if not colon or "/" in tag or "@" in name or not number:
         raise CommandError(
-            f"k8s.toml: image = {image}: its tag has no number to raise; use one like 0.1.0"
+            f"image = {image}: --bump needs a tag with a number, like 0.1.0, and no digest"
         )
     return f"{name}:{tag[: number.start()]}{int(number[0]) + 1}{tag[number.end() :]}"
 
@@ -32,8 +32,8 @@ def with_tag(project: Project, image: str, tag: str) -> str:
     """
     if "@" in image:
         raise CommandError(
-            f"k8s.toml: image = {image} has a digest, which fixes its content: write a name with"
-            f" a tag instead, like {without_tag(image.partition('@')[0])}:0.1.0"
+            f"{project.config_file.name}: image = {image} has a digest, which fixes its content:"
+            f" write a name with a tag instead, like {without_tag(image.partition('@')[0])}:0.1.0"
         )
     new = f"{without_tag(image)}:{commit_tag(project) if tag == 'git' else tag}"
     schema = json.loads((project.settings_file.parent / "k8s.schema.json").read_text("utf-8"))

@@ -122,7 +122,7 @@ def compile_needs(project: Project) -> Needs:
             if "metaflow/triggers" in result.template["metadata"]["annotations"]:
                 installs.add("EVENTS")
     if not pods:
-        raise CommandError(f"{project.flows_place} has no flow to run on a cluster: add one")
+        raise CommandError(project.no_flow)
     return Needs(pods, sorted(installs))
 
 

@@ -57,8 +57,9 @@ def program_of(line: str, project: Project) -> list[str]:
     folders = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), os.path.dirname(UV)]
     program = shutil.which(words[0], path=os.pathsep.join(filter(None, folders)))
     if not program:
-        is_path = os.path.dirname(words[0])
-        fault = "is no program here" if is_path else f"is not installed: uv add --dev {words[0]}"
+        fault = "is not there, or no program: correct it"
+        if not os.path.dirname(words[0]):
+            fault = f"is not installed: uv add --dev {words[0]}"
         file = shown_path(project.root / "pyproject.toml")
         raise CommandError(f"{words[0]} {fault}, or take `{line}` out of test in {file}")
     return [program, *words[1:]]
