@@ -380,7 +380,7 @@ def test_imports_that_pods_lack(k8s: Run, project: Path, history: Callable[..., 
         "flows/one.py imports yaml",
         "src/churn_model/features.py imports hypothesis",
     ]
-    assert named["flows/one.py imports rich"].endswith("does not list it: uv add rich")
+    assert named["flows/one.py imports rich"].endswith("so the image may lack it: uv add rich")
     planned = json.loads(k8s("plan", "--format=json").stdout)
     assert [note for note in planned["notes"] if " imports " in note] == [*named.values()]
 
@@ -814,7 +814,7 @@ def test_two_files_with_a_flow_of_one_name(k8s: Run, project: Path) -> None:
     shutil.copy(project / "flows/hello.py", project / "flows/other.py")
     done = k8s("check")
     assert done.returncode == 1
-    clash = "flows/hello.py and flows/other.py define HelloFlow, which Argo Workflows and the datas"
+    clash = "flows/hello.py and flows/other.py define HelloFlow, which are one name on"
     assert clash in done.stdout
 
 

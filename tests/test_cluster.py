@@ -690,7 +690,7 @@ def test_env_turns_a_shell_to_the_cluster(k8s: Callable[..., Any], example: Path
         assert code == 0, output
     finally:
         shutil.rmtree(example / ".kind", ignore_errors=True)
-    line = "k8s: a proxy is set, which cannot reach the cluster: NO_PROXY="
+    line = "k8s: a proxy is set, which cannot reach the cluster, so NO_PROXY="
     output, _, after = output.partition(line)
     assert after == "acme.com,127.0.0.1,localhost\n"
     script = f"METAFLOW_SERVICE_URL=x AWS_PROFILE=y; export METAFLOW_SERVICE_URL\n{output}\nenv"
@@ -1009,7 +1009,7 @@ def test_tag_of_a_commit_that_lacks_a_file(committed: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--tag=git", "--push"], "ghcr.io/acme/churn:1.2.3 is an existing image, which is only"),
+        (["--tag=git", "--push"], "ghcr.io/acme/churn:1.2.3 can be pulled and not built; to"),
         (["--tag=2", "--bump"], "--bump and --tag both choose the tag: give one of them"),
     ],
 )

@@ -207,7 +207,10 @@ def test_after_a_restart_of_the_machine(seed: Project) -> None:
     (before,) = seed.get("nodes")
     run("docker", "stop", f"{CLUSTER}-control-plane", cwd=seed.folder)
     stopped = seed.k8s("kind", "test", code=2)
-    assert "the cluster is not running (" in stopped and "`uv run k8s kind up` starts it" in stopped
+    assert (
+        "the cluster is not running (" in stopped
+        and "`uv run k8s kind up` starts or makes it" in stopped
+    )
     seed.k8s("kind", "up")
     (after,) = seed.get("nodes")
     assert before["metadata"]["uid"] == after["metadata"]["uid"]
@@ -220,7 +223,7 @@ def test_flows(seed: Project) -> None:
     """
     started = time.monotonic()
     output = seed.k8s("kind", "test", **DEAD_PROXY)
-    line = "k8s: a proxy is set, which cannot reach the cluster: NO_PROXY=127.0.0.1,localhost\n"
+    line = "k8s: a proxy is set, which cannot reach the cluster, so NO_PROXY=127.0.0.1,localhost\n"
     assert output.startswith(line)
     FIGURES[f"kind test of {7 + len(MANY_PODS)} flows, both ways"] = (
         f"{time.monotonic() - started:.0f} s"
