@@ -90,7 +90,10 @@ def current_command() -> Command:
         )
     name, options = arguments[0], root.params
     if name in OTHER_BACKENDS:
-        raise ConfigurationError(f"{name}: BaseFlow works with Kubernetes and Argo Workflows only")
+        raise ConfigurationError(
+            f"{name}: BaseFlow works with Kubernetes and Argo Workflows only: use argo-workflows,"
+            " or let the flow derive from FlowSpec"
+        )
     creates = name == "argo-workflows" and "create" in arguments
     makes_pods = creates or (name not in LOCAL_COMMANDS and options["datastore"] in OF_PODS)
     in_pod = "METAFLOW_KUBERNETES_WORKLOAD" in os.environ and LOCAL_RUN not in os.environ
