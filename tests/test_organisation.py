@@ -86,11 +86,15 @@ def test_example():
         ("registry: '{{ registry }}'", "{{ is not valid: Copier reads this file as a template"),
     ],
 )
-def test_wrong_value_is_named_in_one_line(tmp_path, text, message):
-    done = check(tmp_path, text + "\n")
-    assert done.returncode == 1
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+def test_wrong_value_is_named_in_one_line(tmp_path, monkeypatch, capsys, text, message):
+    (tmp_path / "organisation.yml").write_text(text + "\n")
+    monkeypatch.setattr(sys, "argv", ["organisation.py", str(tmp_path / "organisation.yml")])
+    with pytest.raises(SystemExit) as end:
+        organisation.main()
+    printed = capsys.readouterr()
+    assert end.value.code == 1
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
     assert re.match(f"organisation.yml: {message}", line), line
 
 
