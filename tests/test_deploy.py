@@ -172,6 +172,7 @@ def test_what_is_only_read_is_left_alone(
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED], text=True, bufsize=1,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup and a shell's & ignore it
     ) as process:  # fmt: skip
         assert process.stdin and process.stdout and process.stderr
         assert process.stdout.readline() == "ready\n"

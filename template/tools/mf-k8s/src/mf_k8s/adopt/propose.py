@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..config import Config, from_text, merge, shared_settings
+from ..errors import CommandError
 from .read_decorators import Decorator
 from .read_flows import FlowClass, Step
 
@@ -177,7 +178,7 @@ def normal_values(values: Mapping[str, Any]) -> dict[str, Any]:
     normal = {}
     for key, value in values.items():
         if isinstance(value, str):
-            with contextlib.suppress(ValueError):  # else it is no number, and not valid
+            with contextlib.suppress(CommandError):  # else it cannot be read, and is not valid
                 value = from_text(key, value)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
