@@ -258,7 +258,10 @@ def copy_without_waste() -> Iterator[None]:
 
     def answers_path(worker: Worker) -> Path:
         path = worker.answers_file or worker.template.answers_relpath
-        return Path(path) if "{" not in str(path) else answers_relpath.fget(worker)
+        if "{" in str(path):
+            return answers_relpath.fget(worker)
+        worker.jinja_env.preprocess(str(path))  # where Copier forgets the loop, too
+        return Path(path)
 
     def load_once(path: Path, quiet: bool = False) -> dict[str, Any]:
         text = path.read_bytes()
