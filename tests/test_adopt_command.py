@@ -319,11 +319,15 @@ def on_team(memory):
 """
 
 
-def test_a_helper_that_only_a_run_can_read(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("through", ["", "def small(size):\n    return on_team(size)\n"])
+def test_a_helper_that_only_a_run_can_read(
+    project: Path, monkeypatch: pytest.MonkeyPatch, through: str
+) -> None:
     """It is changed where it is, though no flow is there, and a note says so."""
     (project / "src/churn_model/jobs.py").write_text(TEAM_JOBS)
-    head = "from churn_model.jobs import on_team\n"
-    (project / "flows/team.py").write_text(plain("@on_team(5000)", head))
+    decorator = "@small(5000)" if through else "@on_team(5000)"
+    head = f"from churn_model.jobs import on_team\n{through}"
+    (project / "flows/team.py").write_text(plain(decorator, head))
     monkeypatch.chdir(project)
     found = Project(project, "churn_model")
     file = project / "flows/team.py"
@@ -333,7 +337,7 @@ def test_a_helper_that_only_a_run_can_read(project: Path, monkeypatch: pytest.Mo
     change = propose_change(found, flows, [], CONFIG, lambda *_: True)
     contents = conversion.contents(found, flows, change.contents)
     assert contents.keys() == {file, project / "src/churn_model/jobs.py"}
-    assert "    @on_team(5000)\n" in contents[file].decode()
+    assert f"    {decorator}\n" in contents[file].decode()
     assert contents[project / "src/churn_model/jobs.py"].decode() == TEAM_JOBS.replace(
         "batch", "kubernetes"
     ).replace(', queue=f"{PRIORITY}-queue"', "")

@@ -100,9 +100,10 @@ JOBS = {
     "gitlab": {
         "test": TEST,
         "kind": [
+            'mkdir -p "$HOME"',
             *KIND,
             "uv run k8s kind logs kind-logs || true",
-            "uv run k8s kind down",
+            "uv run k8s kind down || true",
             'rm -rf "$CI_PROJECT_DIR-home-$CI_JOB_ID"',
         ],
         "plan": [SYNC, PLAN.format("CI_MERGE_REQUEST_DIFF_BASE_SHA")],
@@ -229,7 +230,7 @@ def test_ci(case):
     else:
         before = workflow["default"]["before_script"]
         jobs = {
-            name: [*before, *job["script"], *job.get("after_script", [])]
+            name: [*job.get("before_script", before), *job["script"], *job.get("after_script", [])]
             for name, job in workflow.items()
             if "script" in job and name != ".deploy"
         }
@@ -320,7 +321,7 @@ def test_deployment_on_gitlab(copy, tmp_path, source):
     assert pipeline["workflow"]["rules"][2:] == [tag]
     job, prod = pipeline[".deploy"], pipeline["deploy-prod"]
     assert job["interruptible"] is False
-    assert job["before_script"][0] == SYNC
+    assert job["before_script"][:2] == ['mkdir -p "$HOME"', SYNC]
     assert job["before_script"][-1] == "exit 1"
     builds = source == "build"
     assert job["script"] == [

@@ -158,8 +158,15 @@ class CallConverter:
             return {}
         own = {key: value for key, value in own.items() if value is not None}
         texts = {each.arg: self.edits.source(each.value) for each in found[0].keywords if each.arg}
+        try:
+            larger_ones = larger(values, own)
+        except (TypeError, ValueError):
+            place = self.source.place(found[0].lineno)
+            raise CommandError(
+                f"{place}: a size of @resources, or of @batch beside it, is no number: correct it"
+            ) from None
         added = {}
-        for key, value in larger(values, own).items():
+        for key, value in larger_ones.items():
             text = texts[key] if key in own and key in texts else literal(value)
             holder = next((parts for parts in arguments.values() if key in parts), None)
             if holder:

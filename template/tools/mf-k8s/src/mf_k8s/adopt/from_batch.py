@@ -50,14 +50,23 @@ class Conversion:
 
 
 def decorated_by(sources: Sources, file: Path) -> Iterator[Path]:
-    """Yield the files that define a decorator of a file's functions."""
+    """Yield the files that define a decorator of a file's functions, and what it is made of."""
     source = sources.load(file)
-    for node in ast.walk(source.tree):
-        for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
-            called = decorator.func if isinstance(decorator, ast.Call) else decorator
-            found = sources.definition(source, called)
-            if found and found.source:
+    waiting: list[tuple[Source, ast.AST]] = [
+        (source, decorator.func if isinstance(decorator, ast.Call) else decorator)
+        for node in ast.walk(source.tree)
+        for decorator in (node.decorator_list if isinstance(node, ast.FunctionDef) else ())
+    ]
+    seen = set()
+    while waiting:
+        source, defining = waiting.pop()
+        for name in ast.walk(defining):
+            found = sources.definition(source, name) if isinstance(name, ast.expr) else None
+            if found and found.source and (found.source.file, found.name) not in seen:
+                seen.add((found.source.file, found.name))
                 yield found.source.file
+                node = {**found.source.constants, **found.source.functions}.get(found.name)
+                waiting += [(found.source, node)] if node else []
 
 
 def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:

@@ -166,7 +166,10 @@ def source_of(file: Path, content: bytes) -> Source:
     except SyntaxError as error:
         where = f"{shown_path(file)}:{error.lineno}" if error.lineno else shown_path(file)
         raise CommandError(f"{where}: not valid Python: {error.msg}") from error
-    except ValueError as error:  # a null byte
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a null byte; an expression of thousands of parts
         raise CommandError(f"{shown_path(file)}: not valid Python: {error}") from error
     use = name_use(tree)
     imported, stars = read_imports(tree)
