@@ -108,6 +108,18 @@ def test_another_back_end_is_refused_by_name(
     assert line in done.stdout + done.stderr
 
 
+def test_the_commands_of_extensions_are_not_imported(
+    metaflow: Metaflow, project: Path, tmp_path: Path
+) -> None:
+    """An image may lack what they import; and @environment is no back end for having a command."""
+    plugins = tmp_path / "metaflow_extensions/poor/plugins/mfextinit_poor.py"
+    plugins.parent.mkdir(parents=True)
+    plugins.write_text('CLIS_DESC = [("environment", ".no_such_module.cli")]\n')
+    path = {"PYTHONPATH": f"{project / 'src'}:{tmp_path}"}
+    done = metaflow("hello.py", "run", "--with", "environment", **path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 # What the gangs of these extensions, and @checkpoint, write is the same as on a plain FlowSpec.
 EXTENSIONS = {
     "metaflow-checkpoint": "0.2.14",

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from metaflow import FlowMutator, FlowSpec, StepMutator, kubernetes
-from metaflow.decorators import StepDecorator
 from metaflow.flowspec import FlowStateItems
 from metaflow.user_configs.config_parameters import ConfigValue
 from metaflow.util import get_username
@@ -28,6 +27,7 @@ from .settings import (
     ConfigurationError,
     Override,
     current_command,
+    is_backend,
     read_config,
     step_settings,
 )
@@ -128,7 +128,7 @@ class StepConfiguration(StepMutator):
             self.own = take_kubernetes(function) or self.own
             return
         where = f"{Path(function.__code__.co_filename).name}: step {function.__name__}"
-        for name in (each.name for each in function.decorators if is_backend(each, self.command)):
+        for name in (each.name for each in function.decorators if is_backend(each)):
             raise ConfigurationError(f"{where}: remove @{name}: BaseFlow configures @kubernetes")
         if [each for each in function.decorators if each.name == "kubernetes"] == [self.attached]:
             return  # as it is, because other decorators may have written into it
@@ -221,9 +221,3 @@ def take_kubernetes(function: Any) -> list[Any]:
     # in place, because the flow's graph has the same list
     function.decorators[:] = [each for each in function.decorators if each not in found]
     return found
-
-
-def is_backend(decorator: Any, command: Any) -> bool:
-    """Return whether a decorator, like @batch, runs its step by a command of its own name."""
-    starts_step = type(decorator).runtime_step_cli is not StepDecorator.runtime_step_cli
-    return starts_step and decorator.name in command.known and decorator.name != "kubernetes"

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from metaflow._vendor.click import get_current_context  # type: ignore  # not in its stubs
-from metaflow.decorators import extract_step_decorator_from_decospec
+from metaflow.decorators import StepDecorator, extract_step_decorator_from_decospec
 from metaflow.exception import MetaflowException
 from metaflow.metaflow_config import DEFAULT_DECOSPECS
+from metaflow.plugins import get_plugin_cli_path
 from metaflow.user_configs import config_parameters as configs
 
 # `k8s` takes its own number and the one before (CONTRACT in project.py of mf_k8s).
@@ -30,6 +31,9 @@ LOST_BY_OPTIONS = ("hostname_resolution_timeout", "tmpfs_path", "tmpfs_tempdir")
 # Of these Metaflow takes text, too (step_init in plugins/kubernetes/kubernetes_decorator.py).
 NUMBERS = {"cpu", "memory", "disk", "gpu", "port", "tmpfs_size"}
 LOCAL_RUN = "K8S_LOCAL_RUN"  # set by a local run, for the processes of its steps
+# These change how a step starts and are no other back end, also where an extension adds a command
+# of that name.
+NO_OTHER_BACKEND = ("conda", "environment", "kubernetes", "parallel", "pypi")
 OTHER_BACKENDS = ("airflow", "batch", "step-functions")
 # Metaflow's own commands that make no pods of steps. Any other, like an extension's, may make them.
 LOCAL_COMMANDS = (
@@ -54,7 +58,6 @@ class Command(NamedTuple):
     """What Metaflow was asked to do."""
 
     name: str
-    known: list[str]  # the commands that Metaflow and its extensions have
     creates_on_argo: bool
     needs_kubernetes: bool  # on every step: the command makes their pods, or runs in one
     with_options: list[Override]  # all `--with kubernetes:…`; Metaflow attaches the first alone
@@ -109,7 +112,17 @@ def current_command() -> Command:
         if spec.partition(":")[0] == "kubernetes"
     ]
     suffixes = list(filter(None, options["package_suffixes"].split(",")))
-    return Command(name, root.command.list_commands(root), creates, needs, with_options, suffixes)
+    return Command(name, creates, needs, with_options, suffixes)
+
+
+def is_backend(decorator: Any) -> bool:
+    """Return whether a decorator, like @batch, runs its step by a command of its own name.
+
+    By the names of the commands: to import them needs libraries that an image may lack.
+    """
+    starts_step = type(decorator).runtime_step_cli is not StepDecorator.runtime_step_cli
+    known = starts_step and decorator.name in get_plugin_cli_path()
+    return known and decorator.name not in NO_OTHER_BACKEND
 
 
 def config_file() -> Path:
