@@ -187,6 +187,7 @@ def test_a_signal_ends_what_other_threads_run(
     monkeypatch.setattr(up, "bring_up_nodes", lambda *_: up.Needs([], []))
     cluster: Any = SimpleNamespace(make_folders=lambda: None)
     started = time.monotonic()
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # as a shell's & ignores it
     control_c = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     control_c.start()
     try:
@@ -194,6 +195,7 @@ def test_a_signal_ends_what_other_threads_run(
             up.bring_up(Project(tmp_path, "churn"), cluster)
     finally:
         control_c.cancel()
+        signal.signal(signal.SIGINT, ignored)
     assert time.monotonic() - started < 10
     with pytest.raises(CommandError, match="interrupted"):
         programs.run_program("true")

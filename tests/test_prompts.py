@@ -82,7 +82,7 @@ def test_all_defaults_give_a_project(terminal, tmp_path):
     accept(child, *ASKED)
     assert ended(child) == 0
     answers = {key for key in answers_of(project) if not key.startswith("_")}
-    assert answers == set(ASKED)
+    assert answers == {*ASKED, "mf_k8s_identity"}
     assert answers_of(project)["project_name"] == "churn-model"
     settings = tomllib.loads((project / "k8s.toml").read_text())
     assert settings["image"] == "ghcr.io/example/churn-model:0.1.0"
