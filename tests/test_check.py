@@ -19,6 +19,8 @@ from mf_k8s.check.show import show_reports
 from mf_k8s.compile_flows import compile_flows
 from mf_k8s.complete_template import complete_template
 from mf_k8s.config import read_config, shared_settings
+from mf_k8s.deploy.create import compile_to_deploy
+from mf_k8s.environments import Environment
 from mf_k8s.plan.differences import differences as compare_plans
 from mf_k8s.plan.differences import planned_settings
 from mf_k8s.project import Project
@@ -447,8 +449,13 @@ READS = "\n\nimport os\n\nURL = os.environ['API_URL']"
 VALUES = '[variables]\nAPI_URL = "test-url"\n[secrets.db]\npassword = { from = "DB_PASSWORD" }\n'
 
 
-def test_a_flow_that_reads_variables(k8s: Run, project: Path) -> None:
-    """It compiles where nobody has set them, and runs here with those of a Secret besides."""
+def test_a_flow_that_reads_variables(
+    k8s: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It compiles where nobody has set them, and runs here with those of a Secret besides.
+
+    Not for a deploy, in which Metaflow's create has no values of tests either.
+    """
     text = flow(more=READS).replace("        pass", "        print(URL, os.environ['password'])")
     (project / "flows/one.py").write_text(text)
     (project / "tests/kind.toml").write_text(VALUES)
@@ -458,6 +465,11 @@ def test_a_flow_that_reads_variables(k8s: Run, project: Path) -> None:
     env = os.environ | {"DB_PASSWORD": "test-only", "PYTHONPATH": str(project / "src")}
     here = subprocess.run(run_here, cwd=project, env=env, timeout=120, stdout=subprocess.PIPE)
     assert here.returncode == 0, here.stdout.decode()
+    monkeypatch.setenv("METAFLOW_DEFAULT_DATASTORE", "s3")
+    monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_S3", "s3://bucket/metaflow")
+    file, kind = project / "flows/one.py", Environment("kind")
+    (deployed,) = compile_to_deploy(Project(project, "churn_model"), [file], kind)
+    assert "API_URL" in str(deployed.error)
 
 
 PACKAGES = """

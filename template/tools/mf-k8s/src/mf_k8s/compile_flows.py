@@ -93,15 +93,21 @@ class CompiledFile:
 
 
 def compile_flows(
-    project: Project, files: Sequence[Path], python: Sequence[str] = (sys.executable,)
+    project: Project,
+    files: Sequence[Path],
+    python: Sequence[str] = (sys.executable,),
+    tests_variables: bool = True,
 ) -> Iterator[CompiledFile]:
     """Yield what came of each file, in their order, as soon as it is known.
 
     A file that starts no flow is not run. `python` is the command of an interpreter that has what
-    the flows import. Raise CommandError if nothing can be compiled.
+    the flows import. `tests_variables` lays [variables] of tests/kind.toml under this process's:
+    a flow may read a variable when it is imported, and a test's value is good enough for a check.
+    Raise CommandError if nothing can be compiled.
     """
     flows = [file for file in files if starts_flow(file)]
-    compiled = run_worker(project, flows, python) if flows else iter(())
+    variables = variables_of_tests(project) if tests_variables else {}
+    compiled = run_worker(project, flows, python, variables) if flows else iter(())
     for file in files:
         yield next(compiled) if file in flows else CompiledFile(file, [], None, "", None, None)
 
@@ -110,15 +116,15 @@ def run_worker(
     project: Project,
     files: Sequence[Path],
     python: Sequence[str],
+    variables: Mapping[str, str],
     batch: Mapping[str, str] | None = None,
 ) -> Iterator[CompiledFile]:
     """Yield what came of each file that starts a flow.
 
-    With `batch`, which has Metaflow's settings for it, flows with @batch compile too.
+    `variables` are laid under this process's. With `batch`, which has Metaflow's settings for it,
+    flows with @batch compile too.
     """
-    # a flow may read a variable when it is imported; a test's value is good enough to compile it
-    variables = variables_of_tests(project) | os.environ
-    kept = {k: v for k, v in variables.items() if not k.startswith(OF_THE_USER)}
+    kept = {k: v for k, v in {**variables, **os.environ}.items() if not k.startswith(OF_THE_USER)}
     settings = read_flow_settings(project)
     options = {str(file): flow_options(settings, file) for file in files}
     path = os.pathsep.join(filter(None, (str(project.source), kept.get("PYTHONPATH"))))

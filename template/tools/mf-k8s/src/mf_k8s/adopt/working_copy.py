@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..compile_flows import CompiledFile, run_worker
 from ..errors import CommandError
+from ..flow_settings import variables_of_tests
 from ..programs import git, git_or_nothing
 from ..project import Project
 from .read_flows import FlowClass
@@ -128,7 +129,9 @@ class Copy:
         for file in files:
             self.make_real(file.parent)
         with variables(environment):
-            worker = run_worker(self.project, files, (sys.executable,), self.batch)
+            worker = run_worker(
+                self.project, files, (sys.executable,), variables_of_tests(self.project), self.batch
+            )
             results = list(worker) if files else []
         return [dataclasses.replace(each, file=self.original_of(each.file)) for each in results]
 

@@ -85,7 +85,8 @@ def compile_to_deploy(
     """
     must_have_datastore(project, files, environment)
     with stage("compile") as compiling:
-        compiled = list(compile_flows(project, files))
+        # Metaflow's create, whose template must match, gets no values of tests either
+        compiled = list(compile_flows(project, files, tests_variables=False))
         compiling.result = ", ".join(shown_path(flow.file) for flow in compiled)
     if environment.name != "kind":  # whose only user is kind
         must_choose_branch(compiled, environment)
