@@ -131,6 +131,37 @@ def test_an_environment_holds_no_secret(written: Written, key: str, value: str) 
     assert schema.is_valid({key: value}) != by_name
 
 
+def test_names_that_look_random_and_no_values_are_no_secrets(written: Written) -> None:
+    """As clouds make the names of clusters and roles; an empty value switches off one's own."""
+    written({"context": "EKS-Prod-UE1-K8s-v1-29", "METAFLOW_SERVICE_HEADERS": "{}"})
+    role = "AWSReservedSSO_Admin_3f9c0e2ab7d41588"
+    written({"AWS_PROFILE": role, "AWS_ACCESS_KEY_ID": "", "METAFLOW_SERVICE_AUTH_KEY": ""})
+
+
+def test_a_home_of_another_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in a container whose HOME is root's: Metaflow finds no configuration, and goes on."""
+
+    def denied(self: Path, **_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(os, "environ", {"METAFLOW_HOME": str(tmp_path / "none")})
+    (tmp_path / ".metaflow").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "stat", denied)
+    assert environments.metaflow_setting("SERVICE_URL") == ""
+    os.environ["METAFLOW_PROFILE"] = "acme"
+    with pytest.raises(CommandError, match="there is no .*/none/config_acme.json: unset it"):
+        environments.metaflow_setting("SERVICE_URL")
+    del os.environ["METAFLOW_PROFILE"]
+    (tmp_path / ".metaflow/config.json").mkdir()
+    with pytest.raises(CommandError) as stopped:
+        environments.metaflow_setting("SERVICE_URL")
+    assert str(stopped.value) == (
+        f"{tmp_path}/.metaflow/config.json, Metaflow's configuration, cannot be read:"
+        " Is a directory"
+    )
+
+
 def test_unknown_environment(project: Project) -> None:
     """A schema that lies there for editors is none."""
     for name in ("dev.json", "prod.json", "environment.schema.json"):

@@ -478,12 +478,20 @@ SECRETS = {
     ("HUB", "hf_aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH"),
     ("LLM", "sk-proj-a8Fq2LmX9_pR4tYw7NbC3sDfG"),
     ("OTHER", "tP5x2GkQ9vRj7LmZ4bWc"),
+    ("ARGO_TOKEN", "Bearer sunshine"),
+    ("MF_STRIPE_API_KEY", "sunshine"),
+    ("VAULT_SECRET_ID", "sunshine"),
+    ("API_TOKENS", "sunshine,moonlight"),
+    ("AUTH_TOKEN_HEADER", "Bearer sunshine"),
 }
 NO_SECRETS = {
     ("PWD", "/home/ann/churn"),
     ("OLDPWD", "/home/ann"),
     ("PASS_RATE", "0.95"),
     ("MAX_TOKENS", "4096 tokens"),
+    ("MAX_TOKENS_OF_BATCH", "1,000,000"),
+    ("API_KEY_HEADER", "X-API-Key"),
+    ("AUTH_TOKEN_HEADER", "Authorization"),
     ("TOKENIZER", "bert-base-uncased"),
     ("EOS_TOKEN", "<|endoftext|>"),
     ("DB_PASSWORD_FILE", "/run/secrets/db"),
@@ -533,6 +541,13 @@ def test_a_secret_of_a_parallel_step_is_refused() -> None:
     with pytest.raises(CommandError, match="the value of PGPASSWORD of the flow looks like"):
         must_hold_no_secret(files)
     must_hold_no_secret(files, ["PGPASSWORD"])
+
+
+def test_a_secret_of_one_step_is_refused() -> None:
+    """Where a later step has another value of that name, which is none."""
+    pods = [{"env": [{"name": "DB_PASSWORD", "value": value}]} for value in ("sunshine", "/run/a")]
+    with pytest.raises(CommandError, match="the value of DB_PASSWORD of the flow looks like"):
+        must_hold_no_secret({"a.yaml": dump(pods)})
 
 
 def test_null_values_are_left_out() -> None:

@@ -70,7 +70,8 @@ def validate(value: Any, schema: dict[str, Any], where: str) -> None:
             if name not in known and not any(re.search(pattern, name) for pattern in patterns)
         )
         near = difflib.get_close_matches(unknown, known, 1, 0.6 if patterns else 0.4)
-        keys = ", ".join([*known, *(others["title"] for others in patterns.values())])
+        titles = [others["title"] for others in patterns.values() if "title" in others]
+        keys = ", ".join([*known, *titles])
         hint = f"did you mean {near[0]}?" if near else f"the keys are {keys}"
         raise CommandError(f"{where}: no key {unknown}; {hint}")
     at = f"{where}: {path}" if path else where

@@ -17,6 +17,7 @@ SCHEMA = Path(__file__).with_name("environment.schema.json")
 PRODUCTION, BRANCH = "METAFLOW_PRODUCTION", "METAFLOW_BRANCH"  # Metaflow joins both to prod.NAME
 VARIABLES = {"production": PRODUCTION, "branch": BRANCH, "user": "METAFLOW_USER"}
 AWS_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+NO_SECRET = ("", "{}")  # switch off the user's own
 TRUE = ("1", "true", "t", "yes", "y", "on")  # what click reads as true
 
 only_variables = False  # configure Metaflow, and no file; a rendering is the same everywhere
@@ -69,7 +70,8 @@ def read_environment(project: Project, name: str) -> Environment:
 def must_hold_no_secret(settings: Any, where: str) -> None:
     """Raise CommandError for a setting that does not belong in a file that is committed."""
     for key, value in settings.items() if isinstance(settings, dict) else ():
-        if key in METAFLOW_SECRETS | AWS_KEYS or has_secret_form(str(value)):
+        is_named = key in METAFLOW_SECRETS | AWS_KEYS and value not in NO_SECRET
+        if is_named or has_secret_form(str(value)):
             raise CommandError(
                 f"{where}: the value of {key} looks like a secret, and the file is committed:"
                 " take it out, and set it as a variable where you deploy, in CI as a masked one"
@@ -166,7 +168,7 @@ def user_configuration() -> dict[str, Any]:
     home = os.path.expanduser(os.environ.get("METAFLOW_HOME", "~/.metaflowconfig"))
     profile = os.environ.get("METAFLOW_PROFILE")
     file = Path(home, f"config_{profile}.json" if profile else "config.json")
-    if profile and not file.exists():
+    if profile and not os.path.exists(file):
         raise CommandError(f"METAFLOW_PROFILE is {profile}, but there is no {file}: unset it")
     return read_configuration(file)
 
@@ -175,17 +177,24 @@ def local_configuration() -> dict[str, Any]:
     """Return .metaflow/config.json of the first folder from here upwards that has .metaflow."""
     here = Path.cwd()
     folders = (folder / ".metaflow" for folder in (here, *here.parents))
-    found = next(filter(Path.is_dir, folders), None)
+    found = next(filter(os.path.isdir, folders), None)
     return read_configuration(found / "config.json") if found else {}
 
 
 def read_configuration(file: Path) -> dict[str, Any]:
-    """Return what is in a configuration file of Metaflow, which may be missing."""
+    """Return what is in a configuration file of Metaflow, which may be missing.
+
+    One in a folder that may not be entered, like another user's home, is missing, as for Metaflow.
+    """
     try:
-        settings = json.loads(file.read_bytes() if file.exists() else b"{}")
+        settings = json.loads(file.read_bytes() if os.path.exists(file) else b"{}")
         if isinstance(settings, dict):
             return settings
         reason = "it has no { at its beginning"
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CommandError(
+            f"{file}, Metaflow's configuration, cannot be read: {error.strerror}"
+        ) from None
+    except ValueError as error:
         reason = str(error)
     raise CommandError(f"{file}, Metaflow's configuration, is not JSON ({reason}): correct it")

@@ -5,7 +5,7 @@ Metaflow's own variables are judged by neither: what is secret among them is in 
 
 import re
 
-METAFLOW = ("METAFLOW_", "ARGO_", "MF_")  # how names of Metaflow's own variables begin
+METAFLOW = "METAFLOW_"  # how names of Metaflow's own variables begin
 ADDRESSES = ("slack-webhook-url", "pager-duty-integration-key", "incident-io-api-key")
 METAFLOW_SECRETS = {
     "METAFLOW_AWS_SANDBOX_API_KEY",
@@ -17,15 +17,20 @@ METAFLOW_SECRETS = {
     ),
 }
 NAMES = re.compile(
-    r"SECRET|TOKEN(?!S|IZ)|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|WEBHOOK|API_?KEY"
+    r"SECRET|TOKEN(?!IZ)|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|WEBHOOK|API_?KEY"
     r"|(ACCESS|AUTH|ENCRYPTION|PRIVATE|SIGNING)_?KEY|(^|_)(PG)?PASS$|\w_PWD$"
 )
 # What such a name is followed by where the value is none: DB_PASSWORD_FILE, OAUTH_TOKEN_URL.
 OTHER_ENDS = re.compile(
-    r"_(ARN|COUNT|DIR|EXPIRY|FILE|HEADER|ID|LENGTH|LIMIT|NAME|PATH|REF|TTL|TYPE|URI|URL|VERSION)$"
+    r"_(ARN|COUNT|DIR|EXPIRY|FILE|LENGTH|LIMIT|NAME|PATH|REF|TTL|TYPE|URI|URL|VERSION)$"
+    r"|(?<!SECRET)_ID$"  # VAULT_SECRET_ID is what it logs in with
 )
-# What is short, numbers, paths, tokens of a language model, and what Argo or the shell fills in.
-HARMLESS = re.compile(r".{,5}|[\d.,\s-]*|[~.]?/.*|<.*>|\[.*\]|.*(\{\{|\$[({]).*")
+# What is short, numbers, paths, tokens of a language model, the name of a header, and what Argo or
+# the shell fills in.
+HARMLESS = re.compile(
+    r".{,5}|[\d.,\s-]*( tokens)?|[~.]?/.*|<.*>|\[.*\]|(?i:authorization|x-[a-z-]+)"
+    r"|.*(\{\{|\$[({]).*"
+)
 FORMS = (
     r"://[^/\s:@]+:[^/\s@]+@",  # a login in a URL
     r"(?i)\b(password|pwd|accountkey|sharedaccesskey|sharedaccesssignature)=[^\s;&]",
@@ -46,7 +51,12 @@ def is_secret(name: str, value: str) -> bool:
     if name.startswith(METAFLOW):
         return name in METAFLOW_SECRETS
     name, value = name.upper(), value.strip()
-    if has_secret_form(value) or (re.search(r"(^|_)DSN(_|$)", name) and DSN.search(value)):
+    random = RANDOM.fullmatch(value) and looks_random(value)
+    if (
+        random
+        or has_secret_form(value)
+        or (re.search(r"(^|_)DSN(_|$)", name) and DSN.search(value))
+    ):
         return True
     if not NAMES.search(name) or HARMLESS.fullmatch(value):
         return False
@@ -54,10 +64,8 @@ def is_secret(name: str, value: str) -> bool:
 
 
 def has_secret_form(value: str) -> bool:
-    """Return whether a text has the form of a secret: a login, a key, or what chance has made."""
-    if any(re.search(form, value) for form in FORMS):
-        return True
-    return bool(RANDOM.fullmatch(value)) and looks_random(value)
+    """Return whether a text has the form of a secret: a login or a key."""
+    return any(re.search(form, value) for form in FORMS)
 
 
 def looks_random(value: str) -> bool:

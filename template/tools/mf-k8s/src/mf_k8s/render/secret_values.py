@@ -59,14 +59,15 @@ def must_hold_no_secret(files: Mapping[str, str], exceptions: Collection[str] = 
         # the manifest of a JobSet is a text in the template
         is_template = isinstance(manifest, dict) and manifest.get("kind") == "WorkflowTemplate"
         pods = raw_pods(manifest).values() if is_template else ()
-        values = dict(named_values([manifest, *(pod.container for pod in pods)]))
+        # a name may have another value in each step
+        values = {*named_values([manifest, *(pod.container for pod in pods)])}
         # YAML breaks a text of several lines, like a key, so each text is searched, not the file
         whole = "\n".join([text, *texts_in(manifest)])
         for variable, spelled in on_machine.items():
             long = len(spelled[0]) >= SHORTEST and any(value in whole for value in spelled)
-            if long or spelled[0] in values.values():
+            if long or any(value == spelled[0] for _, value in values):
                 raise CommandError(clear_text(f"the variable {variable}", variable, file))
-        for name, value in values.items():
+        for name, value in sorted(values):
             if name not in exceptions and is_secret(name, value.strip('"')):
                 raise CommandError(clear_text(f"{name} of the flow", name, file))
 
