@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 from conftest import UV, run
+from metaflow import plugins
+from metaflow.decorators import StepDecorator
+from metaflow.plugins.kubernetes.kubernetes_decorator import KubernetesDecorator
+from mf_k8s.batch_facts import watch_steps
 from mf_k8s.check.compare import check_flows
 from mf_k8s.compile_flows import compile_flows
+from mf_k8s.flow_facts import watch_other_decorators
 from mf_k8s.project import Project
 from test_base import SHARED, Metaflow, metaflow, project, s3
 
@@ -118,6 +123,22 @@ def test_the_commands_of_extensions_are_not_imported(
     path = {"PYTHONPATH": f"{project / 'src'}:{tmp_path}"}
     done = metaflow("hello.py", "run", "--with", "environment", **path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_an_extension_may_name_the_arguments_of_step_init(
+    batch: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it calls the class of Metaflow that it derives from."""
+    initialize = StepDecorator.step_init
+    kind = type("Acme", (StepDecorator,), {"name": "acme", "step_init": initialize})
+    monkeypatch.setattr(plugins, "STEP_DECORATORS", [kind])
+    monkeypatch.setattr(KubernetesDecorator, "step_init", initialize)
+    written = watch_steps() if batch else watch_other_decorators()
+    (KubernetesDecorator if batch else kind)().step_init(
+        None, None, "start", [], environment=None, flow_datastore=None, logger=None
+    )
+    assert written == ({"start": []} if batch else {})
 
 
 # What the gangs of these extensions, and @checkpoint, write is the same as on a plain FlowSpec.

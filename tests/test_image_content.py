@@ -3,12 +3,15 @@
 import importlib.metadata
 import itertools
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mf_k8s.errors import CommandError
+from mf_k8s.flow_facts import own_packages
 from mf_k8s.flow_imports import (
     distributions,
     requirements_of,
@@ -17,6 +20,7 @@ from mf_k8s.flow_imports import (
 )
 from mf_k8s.image.build_and_push import must_have_dockerfile
 from mf_k8s.image_content import stale_image_notes
+from mf_k8s.plan.revision import revision
 from mf_k8s.project import Project
 from teams import commit, git
 
@@ -256,6 +260,13 @@ def test_many_packages_are_counted(built: Project) -> None:
     assert stale_image_notes(built) == [NOTE.format("a0, a1, a2 and 1 more")]
 
 
+def test_the_conda_of_an_extension_is_read() -> None:
+    """That of netflixext has other attributes than Metaflow's."""
+    attributes = {"libraries": {"numpy": "2"}, "pip_packages": {"rich": ""}, "python": None}
+    conda = SimpleNamespace(name="conda", attributes=attributes)
+    assert own_packages(SimpleNamespace(decorators=[conda])) == ["numpy", "rich"]
+
+
 def test_a_member_of_a_workspace(built: Project) -> None:
     """Its uv.lock is that of the workspace, which the Dockerfile does not get."""
     workspace = built.root.parent / "workspace"
@@ -264,7 +275,7 @@ def test_a_member_of_a_workspace(built: Project) -> None:
     shutil.copytree(built.root, project.root, ignore=shutil.ignore_patterns(".git"))
     (project.root / "uv.lock").rename(workspace / "uv.lock")
     rules = workspace / "pyproject.toml"
-    rules.write_text('[tool.uv.workspace]\nmembers = ["teams/*"]\n')
+    rules.write_text('[tool.uv.workspace]\nmembers = [".", "", "/elsewhere", "./teams/*/"]\n')
     git("init", "-q", cwd=workspace)
     commit(workspace)
     (workspace / "uv.lock").write_text(FIRST.replace("2.0", "2.1"))
@@ -272,8 +283,12 @@ def test_a_member_of_a_workspace(built: Project) -> None:
     member = r'"teams/churn"\] below \[tool.uv.workspace\] .* then run `uv lock` here'
     with pytest.raises(CommandError, match=f"{workspace}: write exclude = .{member}"):
         must_have_dockerfile(project, "churn:1")
+    git("init", "-q", cwd=project.root)  # as a submodule is: uv.lock is outside its repository
+    commit(project.root)
+    with revision(project, "HEAD") as (_, _, python):
+        assert python == [sys.executable]
     for text in (
-        '[tool.uv.workspace]\nmembers = ["teams/*"]\nexclude = ["teams/churn"]\n',
+        '[tool.uv.workspace]\nmembers = ["teams/*"]\nexclude = ["./teams/churn"]\n',
         '[tool.uv.workspace]\nmembers = ["other/*"]\n',
         '[project]\nname = "other"\n',
     ):

@@ -246,7 +246,8 @@ def test_check_expects_and_names_what_the_options_of_a_flow_give(
     """`check` ignores METAFLOW_DEFAULT_DECOSPECS. `check --live` expects it, below the options."""
     folder = home / "project"
     shutil.copytree(example, folder, ignore=shutil.ignore_patterns(".venv", ".metaflow"))
-    options = ["--with", "kubernetes:cpu=2", "--with=kubernetes:memory=9000"]
+    options = ["--with", "kubernetes:cpu=2", '--with=kubernetes:memory=9000,labels={"a":"b"}']
+    options += ["--with", 'kubernetes:labels={"a":"c"}']
     (folder / "tests/kind.toml").write_text(f"[train]\noptions = {json.dumps(options)}\n")
     monkeypatch.setenv("METAFLOW_DEFAULT_DECOSPECS", "kubernetes:cpu=3,disk=20000 retry")
     monkeypatch.setenv("METAFLOW_DECOSPECS", "kubernetes:disk=30000")

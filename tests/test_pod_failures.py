@@ -47,6 +47,7 @@ KeyError: 'password'
 TORCH = "RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU\n"
 JAX = "INTERNAL: no supported devices found for platform CUDA: CUDA_ERROR_NO_DEVICE\n"
 DATA = "FileNotFoundError: [Errno 2] No such file or directory: 'data/a.csv'\n"
+LOW = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. Container main was using 2Gi, request is 1Gi, has larger consumption of memory. "
 KILLED = """Task is starting.
 time=2026-11-29T14:18:30.909Z level=INFO msg="sub-process exited" argo=true error="exit status 137"
 Error: exit status 137
@@ -133,9 +134,9 @@ ENDS: dict[str, tuple[dict[str, Any], str, str]] = {
         "train: it ran for longer than its @timeout",
     ),
     "evicted": (
-        failed() | {"status": {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}},
+        failed() | {"status": {"phase": "Failed", "reason": "Evicted", "message": LOW}},
         "",
-        "train: its node put it out: low on memory",
+        f"train: its node put it out: {LOW}",
     ),
     "only what the kubelet kept": (failed(message=JAX), "", "train: no GPU can be used"),
 }

@@ -49,11 +49,11 @@ def watch_steps() -> dict[str, list[Any]]:
     steps: dict[str, list[Any]] = {}
 
     def step_init(
-        decorator: Any, flow: Any, graph: Any, step: str, decorators: Any, *others: Any
+        decorator: Any, flow: Any, graph: Any, step: str, decos: Any, *others: Any, **named: Any
     ) -> None:
-        steps[step] = decorators
-        without = [each for each in decorators if each.name != "batch"]
-        initialize(decorator, flow, graph, step, without, *others)
+        steps[step] = decos
+        without = [each for each in decos if each.name != "batch"]
+        initialize(decorator, flow, graph, step, without, *others, **named)
 
     KubernetesDecorator.step_init = step_init
     return steps

@@ -13,6 +13,8 @@ BASE_FLOW = ".StepConfiguration"  # the mutator of base.py that attaches @kubern
 OVERRIDES = "k8s_overrides"  # the attribute of a step's function in which base.py's k8s() records
 AS_WRITTEN = "k8s_as_written"  # of a @kubernetes: its attributes before Metaflow fills in defaults
 
+PACKAGES = ("libraries", "packages", "pip_packages")  # attributes of a @conda or @pypi
+
 
 def step_facts(flow: Any, name: str, written: list[tuple[str | None, Any]]) -> dict[str, Any]:
     """Return a step's StepFacts."""
@@ -33,12 +35,14 @@ def step_facts(flow: Any, name: str, written: list[tuple[str | None, Any]]) -> d
 def own_packages(node: Any) -> list[str] | None:
     """Return the packages of a step's @pypi and @conda, or None for a step that has the image's.
 
-    With --environment=pypi Metaflow gives a @conda to each step, which may have no packages.
+    With --environment=pypi Metaflow gives a @conda to each step, which may have no packages. The
+    @conda of an extension may have other attributes.
     """
     own = [decorator for decorator in node.decorators if decorator.name in ("conda", "pypi")]
-    if not own or any(str(each.attributes["disabled"]).lower() == "true" for each in own):
+    if not own or any(str(each.attributes.get("disabled")).lower() == "true" for each in own):
         return None
-    return sorted(name for each in own for name in each.attributes["packages"] or ())
+    tables = [each.attributes.get(key) or () for each in own for key in PACKAGES]
+    return sorted({name for table in tables for name in table})
 
 
 def modules_in(packages: Iterable[bytes]) -> list[str]:
@@ -115,11 +119,11 @@ def watch_other_decorators() -> dict[str, dict[str, dict[str, Any]]]:
 
     def watched(initialize: Any) -> Any:
         def step_init(
-            writer: Any, flow: Any, graph: Any, step: str, on_step: Any, *rest: Any
+            writer: Any, flow: Any, graph: Any, step: str, decos: Any, *rest: Any, **named: Any
         ) -> None:
-            found = [each.attributes for each in on_step if each.name == "kubernetes"]
+            found = [each.attributes for each in decos if each.name == "kubernetes"]
             before = copy.deepcopy(found)
-            initialize(writer, flow, graph, step, on_step, *rest)
+            initialize(writer, flow, graph, step, decos, *rest, **named)
             for old, new in zip(before, found, strict=True):
                 if values := {key: value for key, value in new.items() if value != old.get(key)}:
                     written.setdefault(step, {}).setdefault(writer.name, {}).update(values)
@@ -150,11 +154,8 @@ def overrides_by(decospecs: Iterable[str], source: str) -> list[Any]:
 
     named = [spec.partition(":") for spec in decospecs]
     read = StepDecorator.extract_args_kwargs_from_decorator_spec
-    return [
-        {"pool": None, "values": read(values)[1], "source": source}
-        for name, _, values in reversed(named)
-        if name == "kubernetes"
-    ]
+    values = [read(values)[1] for name, _, values in named if name == "kubernetes"]
+    return [{"pool": None, "values": each, "source": source} for each in [*values, *values[:1]]]
 
 
 def overrides_on(step: Any) -> list[tuple[Any, Any]]:

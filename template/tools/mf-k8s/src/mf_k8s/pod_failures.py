@@ -52,7 +52,7 @@ RULES = (
         r"\ADeadlineExceeded",
         "it ran for longer than its @timeout, or than Metaflow's limit of 5 days",
     ),
-    (r"\AEvicted.*: (.*)", "its node put it out: {0}"),
+    (r"\AEvicted: (.*)", "its node put it out: {0}"),
 )
 
 

@@ -32,4 +32,6 @@ def workspace_of(root: Path) -> Path | None:
 
 
 def is_in(folder: Path, patterns: list[str], root: Path) -> bool:
-    return any(root in folder.glob(pattern) for pattern in patterns)
+    """Return whether a project is in one of a workspace's patterns, as `./teams/*/` or `.`."""
+    relative = (os.path.relpath(folder / pattern, folder) for pattern in patterns)
+    return any(root in folder.glob(pattern) for pattern in relative if pattern != os.curdir)

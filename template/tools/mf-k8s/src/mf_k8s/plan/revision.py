@@ -84,7 +84,10 @@ def revision(project: Project, reference: str) -> Iterator[tuple[str, Project, l
     commit = commit_of(root, name)
     inside = git(root, "rev-parse", "--show-prefix")
     python = [sys.executable]
-    if git(root, "diff", "--name-only", commit, "--", "pyproject.toml", lock_path(root)):
+    files = ["pyproject.toml", lock_path(root)]
+    if os.path.normpath(inside + files[1]).startswith(os.pardir):
+        files.pop()  # of a uv workspace that is outside this repository, as a submodule's may be
+    if git(root, "diff", "--name-only", commit, "--", *files):
         python = [UV, "run", "--quiet", "python"]
     with tempfile.TemporaryDirectory() as folder:
         try:
