@@ -23,6 +23,7 @@ from mf_k8s.compile_flows import CompiledFile, compile_flows
 from mf_k8s.complete_template import complete_template
 from mf_k8s.deploy import ask_datastore, create
 from mf_k8s.deploy.create import reason_not_created
+from mf_k8s.deploy.datastore import datastore_asked
 from mf_k8s.deploy.deployed import must_be_own
 from mf_k8s.deploy.rights import must_be_allowed, must_be_allowed_to_start
 from mf_k8s.deploy.write import Write, if_unchanged, write_all
@@ -665,11 +666,13 @@ def test_a_deploy_without_credentials_ends(api: type[Api], deploy: Deploy) -> No
 
 
 class Overloaded(BaseHTTPRequestHandler):
-    """An S3 server that has too much to do."""
+    """An S3 server that has too much to do, or is broken."""
+
+    status, code = 503, "SlowDown"
 
     def do_GET(self) -> None:
-        body = b"<Error><Code>SlowDown</Code><Message>Later</Message></Error>"
-        self.send_response(503)
+        body = f"<Error><Code>{self.code}</Code><Message>Later</Message></Error>".encode()
+        self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -712,10 +715,38 @@ def test_why_a_bucket_cannot_be_used(
     with HTTPServer(("127.0.0.1", 0), Overloaded) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
-        assert ask_datastore.ask("s3", "s3://bucket") == f"SlowDown: Later{by_profile}"
+        assert ask_datastore.ask("s3", "s3://bucket") == ""
+        for status, answer in ((429, ""), (502, f"Bad: Later{by_profile}")):
+            monkeypatch.setattr(Overloaded, "status", status)
+            monkeypatch.setattr(Overloaded, "code", "Bad")
+            assert ask_datastore.ask("s3", "s3://bucket") == answer
         server.shutdown()
     monkeypatch.setenv("AWS_PROFILE", "gone")
     assert ask_datastore.ask("s3", "s3://bucket") == "The config profile (gone) could not be found"
+
+
+@pytest.mark.parametrize(("code", "answer"), [(404, "Error: gone"), (429, ""), (503, "")])
+def test_what_google_answers(code: int, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = type("Error", (Exception,), {"__module__": "google.api_core.exceptions", "code": code})
+
+    def refuse(*_: str) -> str:
+        raise error("gone")
+
+    monkeypatch.setitem(ask_datastore.ASK, "gs", refuse)
+    assert ask_datastore.ask("gs", "gs://bucket") == answer
+
+
+def test_no_terminal_to_ask_for_a_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The datastore is asked while other lines are printed, and a code of MFA is good once."""
+    script = "import os, sys; print(os.getsid(0) == os.getpid(), sys.stdin.read()); sys.exit(3)"
+    (tmp_path / "python").write_text(f"#!/bin/sh\nexec {sys.executable} -c '{script}'\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("METAFLOW_DEFAULT_DATASTORE", "s3")
+    monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_S3", "s3://bucket")
+    with pytest.raises(CommandError, match="cannot use the datastore s3://bucket: True$"):
+        with datastore_asked(Project(tmp_path, "churn_model"), [], tmp_path):
+            pass
 
 
 def test_waiting_for_metaflow_has_an_end(

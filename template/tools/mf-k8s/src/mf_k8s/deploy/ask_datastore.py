@@ -1,7 +1,7 @@
 """Asks the datastore that Metaflow is configured with for one name in it. A script.
 
 It prints why the datastore cannot be used, and ends with code 3 then. Where it cannot tell, as
-without the right to list, it ends with 0: Metaflow's create finds out.
+without the right to list or the code of an MFA device, it ends with 0: Metaflow's create finds out.
 """
 
 import re
@@ -13,7 +13,7 @@ CANNOT_BE_USED = 3
 # Metaflow tries again for half an hour, 60 seconds each time (aws_retry in s3util.py).
 BRIEFLY = {
     "connect_timeout": 3,
-    "read_timeout": 5,
+    "read_timeout": 10,
     "retries": {"total_max_attempts": 2, "mode": "standard"},
 }
 # Of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html: no other try helps.
@@ -25,7 +25,9 @@ FATAL = {
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 }
-NOT_IMPLEMENTED = 501  # by a server that can do little more than S3's objects
+# Not implemented, by a server that can do little more than S3's objects; too many requests, or too
+# busy (SlowDown), which passes.
+NO_ANSWER = (429, 501, 503)
 LOG_IN = "log in, name a profile in AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 CLIENTS = ("azure.", "google.", "requests.")  # whose errors say why there is no answer
 
@@ -50,7 +52,7 @@ def ask_s3(bucket: str, folder: str) -> str:
     except ClientError as error:
         details = error.response["Error"]
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        if details["Code"] in FATAL or status >= 500 and status != NOT_IMPLEMENTED:
+        if details["Code"] in FATAL or (status >= 500 and status not in NO_ANSWER):
             return f"{details['Code']}: {details.get('Message', '')}{credentials()}"
     return ""
 
@@ -74,7 +76,9 @@ def ask_gs(bucket: str, folder: str) -> str:
     from metaflow.plugins.gcp.gs_storage_client_factory import get_gs_storage_client
 
     client: Any = get_gs_storage_client()
-    next(iter(client.list_blobs(bucket, prefix=folder, max_results=1, timeout=5, retry=None)), None)
+    next(
+        iter(client.list_blobs(bucket, prefix=folder, max_results=1, timeout=10, retry=None)), None
+    )
     return ""
 
 
@@ -98,7 +102,7 @@ def ask(kind: str, root: str) -> str:
         return ASK[kind](container, folder)
     except Exception as error:
         status = getattr(error, "status_code", getattr(error, "code", None))
-        is_answer = type(error).__module__.startswith(CLIENTS) and status != 403
+        is_answer = type(error).__module__.startswith(CLIENTS) and status not in (403, *NO_ANSWER)
         return " ".join(f"{type(error).__name__}: {error}".split()) if is_answer else ""
 
 

@@ -54,6 +54,10 @@ def datastore_asked(project: Project, files: Sequence[Path], folder: Path) -> It
     command = [sys.executable, "-P", "-m", "mf_k8s.deploy.ask_datastore", kind, root]
     with subprocess.Popen(
         command,
+        # without a terminal, boto3 cannot ask for the code of an MFA device, which Metaflow's
+        # create may need: a code is good once
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=folder,
