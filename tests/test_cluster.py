@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import io
 import json
 import os
@@ -36,7 +37,7 @@ from mf_k8s.kind import (
     nodes,
     up,
 )
-from mf_k8s.kind.cluster import Cluster
+from mf_k8s.kind.cluster import Cluster, find_cluster
 from mf_k8s.kind.images import name_by_digest
 from mf_k8s.kind.nodes import cluster_config
 from mf_k8s.kind.objects import (
@@ -469,7 +470,8 @@ def test_up_again_needs_no_internet(
 
     It is kept where K8S_KIND_FOLDER says; `down` deletes the project's own folder there.
     """
-    moved, docker_and_kind = tmp_path / "disk/churn-model.kind", {}
+    clone = hashlib.sha256(str(example.resolve()).encode()).hexdigest()[:8]
+    moved, docker_and_kind = tmp_path / f"disk/churn-model-{clone}.kind", {}
     for name, text in STANDING.items():
         docker_and_kind[name] = text and text.replace(".kind/", f"{moved}/")
     variables = {
@@ -497,6 +499,15 @@ def test_up_again_needs_no_internet(
     (moved.parent / "other").touch()
     kind("down")
     assert [file.name for file in moved.parent.iterdir()] == ["other"]
+
+
+def test_two_clones_share_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or `kind down` in one would delete the other's cluster."""
+    monkeypatch.setenv("K8S_KIND_FOLDER", str(tmp_path / "disk"))
+    first, second = (find_cluster(Project(tmp_path / name, "churn_model")) for name in "ab")
+    assert first.name == second.name
+    assert first.folder.parent == second.folder.parent == tmp_path / "disk"
+    assert first.folder != second.folder
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
@@ -1233,6 +1244,9 @@ def test_needs_are_kept_until_something_changes(
     assert twice() == ["k8s.toml"]
     monkeypatch.setattr(compilation_stamp.sys, "version", "3.99")
     assert twice() == ["k8s.toml"]
+    monkeypatch.delenv("HOME")  # and a user whom /etc/passwd does not have
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    assert twice() == ["k8s.toml"]
 
 
 @pytest.mark.parametrize("where", ["inside", "outside"])
@@ -1267,6 +1281,23 @@ def test_waiting_for_nodes_ends(
     monkeypatch.setattr(images, "time", Clock(1000))
     with pytest.raises(CommandError, match=f"of churn take no images after .0 minutes: .*{reason}"):
         images.await_nodes(Cluster("churn", tmp_path), 2)
+
+
+def test_nodes_that_took_long_to_pull_have_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ten minutes until containerd answers begin when all nodes are there."""
+    second_time = f'test -e "{tmp_path}/$0.ran" || {{ touch "{tmp_path}/$0.ran"; %s; }}'
+    bodies = {
+        "kind": f"{second_time % 'echo a; exit'}; echo a b",
+        "docker": second_time % "exit 1",
+    }
+    for name, body in bodies.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body.replace('$0', name)}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(images, "time", Clock(500))
+    assert images.await_nodes(Cluster("churn", tmp_path), 2) == ["a", "b"]
 
 
 @pytest.mark.parametrize(("present", "kept"), [("churn-worker", False), ("a b", True)])

@@ -1,5 +1,6 @@
 """The project's development cluster: its name, and where its files are."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -92,9 +93,14 @@ def find_cluster(project: Project) -> Cluster:
 
 
 def folder_of(project: Project) -> Path:
-    """Return the project's folder for its cluster, which `kind down` deletes."""
+    """Return the project's folder for its cluster, which `kind down` deletes.
+
+    Elsewhere, its name has a hash of the project's own: another clone must not get the same one.
+    """
     if elsewhere := os.environ.get("K8S_KIND_FOLDER"):
-        return Path(os.path.abspath(os.path.expanduser(elsewhere)), f"{project.name}.kind")
+        clone = hashlib.sha256(os.fsencode(os.path.realpath(project.root))).hexdigest()[:8]
+        name = f"{project.name}-{clone}.kind"
+        return Path(os.path.abspath(os.path.expanduser(elsewhere)), name)
     return project.root / ".kind"
 
 

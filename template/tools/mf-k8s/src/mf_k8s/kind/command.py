@@ -29,8 +29,9 @@ def up(debug: Debug = False) -> None:
 
     Without internet, these name what it downloads: K8S_KIND_NODE_IMAGE, K8S_S3_IMAGE and, as a file
     or URL, K8S_ARGO_MANIFEST, K8S_JOBSET_MANIFEST, K8S_EVENTS_MANIFEST. K8S_KIND_CLUSTER gives the
-    cluster another name than the project's. K8S_KIND_FOLDER is where .kind is instead of in the
-    project, which may be on a network disk or read-only; every command needs it.
+    cluster another name than the project's. K8S_KIND_FOLDER is the folder in which .kind is, under
+    another name for each clone, instead of in the project, which may be on a network disk or
+    read-only; every command needs it.
     """
     project = find_project()
     require_programs(["docker", "kind", "kubectl"])

@@ -38,9 +38,10 @@ def installed_files(project: Project) -> Iterator[Path]:
     """
     for name in ("purelib", "platlib"):  # a folder changes with what is in it
         yield Path(sysconfig.get_path(name))
+    home = Path(os.path.expanduser("~"))  # Path.home() fails where a container's user has none
     for folder in map(Path, filter(None, sys.path)):
         is_pythons = folder.is_relative_to(sys.prefix) or folder.is_relative_to(sys.base_prefix)
-        is_above = project.root.is_relative_to(folder) or Path.home().is_relative_to(folder)
+        is_above = project.root.is_relative_to(folder) or home.is_relative_to(folder)
         if not (is_pythons or is_above or folder.is_relative_to(project.root)):
             yield from (file for file in project_files(folder) if file.suffix == ".py")
 

@@ -75,12 +75,14 @@ def await_nodes(cluster: Cluster, count: int) -> list[str]:
 
     Raise CommandError with the reason if they do not come, or do not take any.
     """
-    started = time.monotonic()
+    started, limit = time.monotonic(), NODES_MADE
     while True:
         names = cluster.node_names()
-        reason, limit = f"kind has {len(names)} of {count} nodes", NODES_MADE
+        reason = f"kind has {len(names)} of {count} nodes"
         if len(names) == count:
-            reason, limit = why_no_images(names), NODES_READY
+            if limit == NODES_MADE:
+                started, limit = time.monotonic(), NODES_READY
+            reason = why_no_images(names)
         if not reason:
             return names
         if time.monotonic() - started > limit:
