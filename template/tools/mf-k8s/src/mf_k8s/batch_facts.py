@@ -12,8 +12,8 @@ from typing import Any
 
 GIB_IN_MB = 1024**3 / 1000**2
 # Parameters of @batch that another one of @kubernetes says.
-SAID_BY = {"privileged": "security_context", "ephemeral_storage": "disk"}
-SAID_BY |= dict.fromkeys(("inferentia", "trainium"), "extended_resources")
+KUBERNETES_NAMES = {"privileged": "security_context", "ephemeral_storage": "disk"}
+KUBERNETES_NAMES |= dict.fromkeys(("inferentia", "trainium"), "extended_resources")
 
 
 class Client:
@@ -83,12 +83,12 @@ def add_batch(facts: dict[str, Any], steps: dict[str, list[Any]]) -> None:
         }
         if values["image"] != "python:" + ".".join(platform.python_version_tuple()[:2]):
             written.add("image")  # by Metaflow's configuration
-        asked = {SAID_BY.get(key, key) for key in written}
-        if "gpu" in asked:
+        requested = {KUBERNETES_NAMES.get(key, key) for key in written}
+        if "gpu" in requested:
             values.setdefault("gpu", 0)
         facts["batch"][name] = values
         if own[name]:
-            overrides = {key: value for key, value in values.items() if key in asked}
+            overrides = {key: value for key, value in values.items() if key in requested}
             of_step.update(overrides=[{"pool": None, "values": overrides}], resources={})
 
 

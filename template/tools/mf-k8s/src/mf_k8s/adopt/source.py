@@ -33,7 +33,7 @@ class Source:
     functions: dict[str, ast.FunctionDef]
     classes: dict[str, ast.ClassDef]
     use: NameUse
-    # If this is not the file as it is: the number of each line there, and what is there.
+    # Of a converted file: each line's number in the file on disk, and the tree of that file.
     lines: Sequence[int] = ()
     original: ast.Module | None = None
 

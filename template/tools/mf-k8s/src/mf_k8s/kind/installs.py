@@ -112,7 +112,7 @@ def apply_missing(
     namespace: str,
     values: Mapping[str, Mapping[str, str]],
 ) -> int:
-    """Make what is not there, leave what is, and return how many objects were made.
+    """Make the objects that are missing, leave the others, and return how many were made.
 
     `values` are those of Secrets, which are set where they differ. Only a patch leaves the others
     alone: `kubectl apply` takes away what somebody has applied before, under any field manager.
