@@ -47,14 +47,10 @@ def find_flows(folder: Path) -> list[Flow]:
     """
     project = find_project(folder)
     settings = read_flow_settings(project)
-    return [
-        Flow(
-            project,
-            str(file.relative_to(project.root)),
-            settings.get(file.stem, {}).get("options", []),
-            settings.get(file.stem, {}).get("parameters", []),
-            settings.get(file.stem, {}).get("skip", ""),
-        )
-        for file in project.flow_files()
-        if starts_flow(file)
-    ]
+    flows = []
+    for file in filter(starts_flow, project.flow_files()):
+        own = settings.get(file.stem, {})
+        options, parameters = own.get("options", []), own.get("parameters", [])
+        path = str(file.relative_to(project.root))
+        flows.append(Flow(project, path, options, parameters, own.get("skip", "")))
+    return flows

@@ -15,7 +15,7 @@ from ..read_pods import WORKFLOW
 from .branch import with_options
 from .create import compile_to_deploy, deploy_flows, files_to_deploy, must_match
 from .datastore import datastore_asked
-from .deployed import change_by
+from .deployed import change_by, deployed_templates
 from .prune import delete_obsolete, find_obsolete, object_name
 from .rights import OF_EACH_DEPLOY, OF_PRUNE, must_be_allowed, must_be_allowed_to_start
 
@@ -63,8 +63,9 @@ def deploy(
         names = [template["metadata"]["name"] for template in templates]
         deploying.result = f"{', '.join(names)} in namespace {place.namespace} of {place.cluster}"
     if dry_run:
+        deployed = deployed_templates(templates[0]["metadata"]["namespace"])
         for template in templates:
-            show_plan(change_by(template), False, ("on the cluster", "after a deploy"))
+            show_plan(change_by(template, deployed), False, ("on the cluster", "after a deploy"))
     else:
         with stage("check --live") as checking:
             written = {f"WorkflowTemplate {name}" for name in names}

@@ -53,9 +53,11 @@ def other_project(project: Project, foreign: Mapping[str, str]) -> str:
     )
 
 
-def change_by(template: Manifest) -> Plan:
-    """Return what a WorkflowTemplate would change of the deployed one of its name."""
-    name, namespace = (template["metadata"][key] for key in ("name", "namespace"))
-    deployed = deployed_templates(namespace)
+def change_by(template: Manifest, deployed: Mapping[str, Manifest]) -> Plan:
+    """Return what a WorkflowTemplate would change of the deployed one of its name.
+
+    `deployed` are all of its namespace, as `deployed_templates` returns them.
+    """
+    name = template["metadata"]["name"]
     old = {name: planned_settings(deployed[name])} if name in deployed else {}
     return differences(old, {name: planned_settings(template)}, "the cluster")

@@ -100,7 +100,7 @@ def what_is_missing(
     present: Iterable[Manifest],
     values: Mapping[str, Mapping[str, str]],
 ) -> tuple[list[Manifest], list[Manifest]]:
-    """Return the objects that are not there, and those with data that the present ones lack.
+    """Return the missing objects, and those with data that the present ones lack.
 
     Whatever is there may have been filled or changed by somebody. A ConfigMap gets the keys that
     it lacks, and a Secret the values that tests/kind.toml gives.
