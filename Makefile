@@ -7,7 +7,7 @@ DIST ?= dist
 TAG ?= $(shell git describe --tags --exact-match --match 'v[0-9]*' --dirty 2>/dev/null)
 
 BIN := .venv/bin
-TESTS_OF_K8S := $(addprefix tests/test_,adopt.py adopt_command.py check.py cluster.py differs.py mutations.py package.py project.py)
+TESTS_OF_K8S := tests/tool
 SYNC_locked := --frozen
 SYNC_oldest := --resolution lowest-direct
 SYNC_newest := --upgrade
@@ -56,6 +56,7 @@ lint: $(BIN)/$(VERSIONS)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 coverage: $(BIN)/$(VERSIONS)
 	$(BIN)/coverage run -m pytest --quiet $(TESTS_OF_K8S)
@@ -63,7 +64,7 @@ coverage: $(BIN)/$(VERSIONS)
 	$(BIN)/coverage report --skip-covered --show-missing
 
 screens: $(BIN)/$(VERSIONS)
-	$(BIN)/pytest --quiet --write-screens tests/test_screens.py tests/test_places.py
+	$(BIN)/pytest --quiet --write-screens tests/tool/test_screens.py tests/template/test_places.py
 	git diff --stat tests/screens
 
 package: $(BIN)/$(VERSIONS)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from http.server import ThreadingHTTPServer
@@ -22,7 +24,7 @@ import yaml
 from copier._main import Worker
 from jinja2 import Environment
 from kubernetes_api import Api
-from mf_k8s import cluster_api
+from mf_k8s.cluster import api as cluster_api
 from questions import missing
 
 ROOT = Path(__file__).parent.parent
@@ -332,3 +334,27 @@ def venv(locked: Path) -> Path:
     """Return the environment of the example project, made by its own `uv sync`."""
     run(UV, "sync", "--quiet", "--locked", "--python", sys.executable, cwd=locked)
     return locked / ".venv"
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[dict[str, str]]:
+    """Return the settings of a Metaflow that has an S3 datastore, served here."""
+    from moto.server import ThreadedMotoServer  # it takes a second
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    bucket = urllib.request.Request(f"http://{host}:{port}/bucket", method="PUT")
+    urllib.request.urlopen(bucket).close()
+    events = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL")
+    yield {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "METAFLOW_S3_ENDPOINT_URL": f"http://{host}:{port}",
+        "METAFLOW_DEFAULT_DATASTORE": "s3",
+        "METAFLOW_DATASTORE_SYSROOT_S3": "s3://bucket/metaflow",
+        **{f"METAFLOW_ARGO_EVENTS_{name}": "http://unused" for name in events},
+    }
+    server.stop()

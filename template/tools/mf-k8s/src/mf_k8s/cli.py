@@ -6,18 +6,18 @@ import sys
 
 import typer
 
-from .adopt.command import adopt
-from .check.command import check
-from .deploy.command import deploy
+from .commands import kind as kind
+from .commands.adopt import adopt
+from .commands.check import check
+from .commands.deploy import deploy
+from .commands.image import image
+from .commands.plan import plan
+from .commands.render import render
+from .commands.test import test
 from .errors import INTERRUPTIONS
-from .image.command import image
-from .kind import command as kind
-from .options import split_arguments
-from .plan.command import plan
-from .programs import forget_git_hook
-from .progress import print_error, print_in_any_encoding
-from .render.command import render
-from .test.command import test
+from .programs.arguments import split_arguments
+from .programs.run import forget_git_hook
+from .show.progress import print_error, print_in_any_encoding
 
 # Help in plain text: typer's boxes are drawn by rich, whose import takes longer than all else.
 app = typer.Typer(

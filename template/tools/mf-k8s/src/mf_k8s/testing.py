@@ -1,16 +1,17 @@
 """What a project's own tests import: no other module of this package is promised to them.
 
-It belongs to the contract with projects (CONTRACT in project.py): a change that tests would notice
-raises the number. Tests of contract 1 import `starts_flow` of flow_files, `read_flow_settings` of
-flow_settings and `find_project` of project, which stay there until that contract is not taken.
+It belongs to the contract with projects (CONTRACT in project/project.py): a change that tests would
+notice raises the number. Tests of contract 1 import `starts_flow` of flow_files,
+`read_flow_settings` of flow_settings and `find_project` of project: those modules hand them on
+until that contract is not taken.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from .flow_files import starts_flow
-from .flow_settings import read_flow_settings, secrets_of_tests, variables_of_tests
-from .project import Project, find_project
+from .project.flow_files import starts_flow
+from .project.kind_toml import read_flow_settings, secrets_of_tests, variables_of_tests
+from .project.project import Project, find_project
 
 
 @dataclass(frozen=True)

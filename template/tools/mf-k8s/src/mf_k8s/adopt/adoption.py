@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..compile_flows import CompiledFile
-from ..config import read_toml, validate
 from ..errors import CommandError
-from ..project import Project, shown_path
+from ..metaflow.compile_flows import CompiledFile
+from ..project.k8s_toml import read_toml, validate
+from ..project.project import Project, shown_path
 from .from_batch import Conversion, convert_batch
 from .propose import Ask, Usage, normal_values, propose
 from .prove import Proof, prove

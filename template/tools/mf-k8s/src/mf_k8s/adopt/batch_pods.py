@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..compile_flows import FlowFacts
-from ..expected_pods import step_pod
+from ..pods.expected_pods import step_pod
+from ..pods.flow_facts import FlowFacts
 
 # Settings of which AWS Batch has the same; the others are as of a step without a decorator.
 OF_BATCH = (

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import CommandError
-from ..metaflow_defaults import names_registry
+from ..pods.metaflow_defaults import names_registry
 from .batch_parameters import CONVERTED, DROPPED, SAME, SIZES, converted, larger
 from .calls import literal
 from .find_uses import Use

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..config import validate
 from ..errors import CommandError
-from ..metaflow_defaults import first_that_is_set
-from ..project import Project, shown_path
+from ..metaflow.defaults import first_that_is_set
+from ..project.k8s_toml import validate
+from ..project.project import Project, shown_path
 from .convert_call import BATCH, IMAGE, REGISTRY, CallConverter
 from .find_uses import find_uses
 from .read_flows import FlowClass, FlowReader, with_parents

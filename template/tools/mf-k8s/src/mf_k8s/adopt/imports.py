@@ -6,7 +6,7 @@ from typing import TypeGuard
 
 import libcst as cst
 
-from ..project import Project
+from ..project.project import Project
 from .source import Source
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..flow_files import has_step
+from ..project.flow_files import has_step
 
 METAFLOW = "metaflow"
 DECORATORS = ("batch", "kubernetes")

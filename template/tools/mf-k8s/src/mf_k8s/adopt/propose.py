@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..config import Config, from_text, merge, shared_settings
 from ..errors import CommandError
+from ..project.k8s_toml import Config, from_text, merge, shared_settings
 from .read_decorators import Decorator
 from .read_flows import FlowClass, Step
 

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..compile_flows import CompiledFile, FlowFacts
-from ..complete_template import complete_template
-from ..config import Config, shared_settings
-from ..expected_pods import FROM_FIRST_STEP, PLAIN_STEP, step_pod
-from ..metaflow_defaults import PYTHON_IMAGE
+from ..metaflow.compile_flows import CompiledFile
 from ..plan.differences import Change, differences, planned_settings
-from ..project import shown_path
-from ..read_pods import WORKFLOW, normalized
+from ..pods.configure_template import complete_template
+from ..pods.expected_pods import FROM_FIRST_STEP, PLAIN_STEP, step_pod
+from ..pods.flow_facts import FlowFacts
+from ..pods.metaflow_defaults import PYTHON_IMAGE
+from ..pods.read_pods import WORKFLOW, normalized
+from ..project.k8s_toml import Config, shared_settings
+from ..project.project import shown_path
 from .batch_pods import with_batch
 
 

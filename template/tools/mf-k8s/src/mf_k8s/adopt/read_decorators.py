@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..project import Project
+from ..project.project import Project
 from .source import Source, Sources, dotted
 from .values import Unreadable, Values, constant_expression
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError
-from ..project import Project, shown_path
+from ..project.project import Project, shown_path
 from .names import METAFLOW, bindings, statements
 from .read_decorators import Decorator, DecoratorReader
 from .source import Source, dotted

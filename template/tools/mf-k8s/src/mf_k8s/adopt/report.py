@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Sequence
 
 from ..plan.differences import Change, show_changes
-from ..project import shown_path
-from ..tables import Printer
+from ..project.project import shown_path
+from ..show.tables import Printer
 from .adoption import Adoption
 
 

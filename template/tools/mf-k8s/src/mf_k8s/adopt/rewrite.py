@@ -10,7 +10,7 @@ from typing import Any
 import libcst as cst
 
 from ..errors import CommandError
-from ..project import Project, shown_path
+from ..project.project import Project, shown_path
 from .calls import comments, kept_arguments, literal, new_call
 from .imports import add_imports, drop_unused_imports
 from .names import bindings

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CommandError
-from ..project import Project, shown_path
+from ..project.project import Project, shown_path
 from .names import METAFLOW, Imported, NameUse, imports, modules, name_use, named_in, statements
 
 

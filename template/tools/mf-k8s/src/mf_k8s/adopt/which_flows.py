@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..errors import CommandError
-from ..flow_files import starts_flow
+from ..project.flow_files import starts_flow
 from .read_flows import FlowClass, FlowReader
 from .working_copy import Copy
 

@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..compile_flows import CompiledFile, run_worker
 from ..errors import CommandError
-from ..flow_settings import variables_of_tests
-from ..programs import git, git_or_nothing
-from ..project import Project
+from ..metaflow.compile_flows import CompiledFile, run_worker
+from ..programs.run import git, git_or_nothing
+from ..project.kind_toml import variables_of_tests
+from ..project.project import Project
 from .read_flows import FlowClass
 
 STARTERS = ".k8s-adopt"  # the folder, in a copy of the project, of files that start other flows

@@ -6,8 +6,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..config import Config
 from ..errors import CommandError
+from ..project.k8s_toml import Config
 
 Added = list[tuple[list[str], Any]]  # paths of keys, and their values
 POOLS = "pools"

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import CommandError
-from ..programs import git, git_or_nothing
-from ..project import shown_path
+from ..programs.run import git, git_or_nothing
+from ..project.project import shown_path
 
 
 def must_be_committed(root: Path, files: Sequence[Path]) -> None:

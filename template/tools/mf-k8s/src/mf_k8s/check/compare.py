@@ -5,16 +5,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..compile_flows import CompiledFile, FlowFacts
-from ..complete_template import complete_template
-from ..config import Config, argo_spelling, read_config, shared_settings
-from ..expected_pods import expected_pods, plain_step_pod
-from ..flow_imports import unlisted_imports
-from ..image_content import stale_image_notes
-from ..metaflow_defaults import MetaflowDefault, sources
-from ..ownership import annotation
-from ..project import Project
-from ..read_pods import (
+from ..metaflow.compile_flows import CompiledFile
+from ..pods.argo_releases import release_problems
+from ..pods.configure_template import complete_template
+from ..pods.expected_pods import expected_pods, plain_step_pod
+from ..pods.flow_facts import FlowFacts
+from ..pods.metaflow_defaults import MetaflowDefault, sources
+from ..pods.project_labels import annotation
+from ..pods.read_pods import (
     SIZES,
     WORKFLOW,
     Manifest,
@@ -23,8 +21,11 @@ from ..read_pods import (
     workflow_pods,
     workflow_settings,
 )
-from .argo_releases import release_problems
+from ..project.k8s_toml import Config, argo_spelling, read_config, shared_settings
+from ..project.project import Project
+from .flow_imports import unlisted_imports
 from .report import Comparison, Report
+from .stale_image import stale_image_notes
 
 # Not compared on pods that do not run steps: Metaflow gives these small, fixed sizes.
 NOT_COMPARED_ON_HOOKS = {*SIZES, "qos", "timeout"}

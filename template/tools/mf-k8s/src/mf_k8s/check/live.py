@@ -5,29 +5,17 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..cluster_api import ARGO, list_objects
-from ..compile_flows import CompiledFile, FlowFacts
-from ..config import Config, read_config, step_settings
-from ..environments import metaflow_setting
-from ..expected_pods import expected_pods
-from ..metaflow_defaults import (
-    MetaflowDefault,
-    origins,
-    read_metaflow_defaults,
-    sources,
-    with_default_decorators,
-)
-from ..ownership import annotation, is_own, marks
-from ..project import Project
-from ..read_pods import (
-    WORKFLOW,
-    Manifest,
-    Pod,
-    normalized,
-    read_pod,
-    step_name,
-    workflow_pods,
-)
+from ..cluster.api import ARGO, list_objects
+from ..metaflow.compile_flows import CompiledFile
+from ..metaflow.configuration import metaflow_setting
+from ..metaflow.defaults import read_metaflow_defaults, with_default_decorators
+from ..pods.expected_pods import expected_pods
+from ..pods.flow_facts import FlowFacts
+from ..pods.metaflow_defaults import MetaflowDefault, origins, sources
+from ..pods.project_labels import annotation, is_own, marks
+from ..pods.read_pods import WORKFLOW, Manifest, Pod, normalized, read_pod, step_name, workflow_pods
+from ..project.k8s_toml import Config, read_config, step_settings
+from ..project.project import Project
 from .compare import compare_pods, compare_workflow, start_report
 from .report import Comparison, Report
 from .run_state import with_run_state

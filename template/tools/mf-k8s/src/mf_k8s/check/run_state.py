@@ -5,10 +5,10 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 
+from ..cluster.pod_states import count_phases, last_warnings, reason_not_started
 from ..errors import CommandError
-from ..ownership import annotation
-from ..pod_states import count_phases, last_warnings, reason_not_started
-from ..read_pods import Manifest
+from ..pods.project_labels import annotation
+from ..pods.read_pods import Manifest
 from .report import Report
 
 CODE = re.compile(r"METAFLOW_CODE_SHA\W+value\W+(\w+)")  # in the text that a JobSet is

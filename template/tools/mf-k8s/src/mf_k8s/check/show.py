@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.markup import escape
 
-from ..read_pods import WORKFLOW
-from ..tables import Printer, as_text
+from ..pods.read_pods import WORKFLOW
+from ..show.tables import Printer, as_text
 from .report import Comparison, Report
 
 MARK = "†"

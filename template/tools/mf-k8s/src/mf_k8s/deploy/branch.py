@@ -4,8 +4,10 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..compile_flows import ENVIRONMENT, CompiledFile
-from ..environments import (
+from ..errors import CommandError
+from ..metaflow.compile_flows import ENVIRONMENT, CompiledFile
+from ..pods.project_labels import annotation
+from ..project.environments import (
     BRANCH,
     PRODUCTION,
     Environment,
@@ -13,10 +15,8 @@ from ..environments import (
     is_production,
     read_environment,
 )
-from ..errors import CommandError
-from ..ownership import annotation
-from ..progress import print_line
-from ..project import Project, shown_path
+from ..project.project import Project, shown_path
+from ..show.progress import print_line
 
 # Metaflow's branch for a flow with no choice (format_name in plugins/project_decorator.py).
 NO_CHOICE = f"user.{ENVIRONMENT['METAFLOW_USER']}"

@@ -14,22 +14,23 @@ from ..check.compare import check_flows, name_clashes
 from ..check.live import check_live
 from ..check.report import Report
 from ..check.show import show_reports
-from ..compile_flows import CompiledFile, compile_flows
-from ..config import read_config, shared_settings
-from ..environments import NO_ENVIRONMENT, Environment
+from ..cluster.write import write_all
 from ..errors import CommandError
-from ..flow_files import no_flow_started, starts_flow
-from ..metaflow_defaults import read_metaflow_defaults, with_defaults
-from ..ownership import marks
-from ..programs import UTF_8
-from ..progress import print_line, stage
-from ..project import Project, shown_path
-from ..read_pods import Manifest
-from ..run_create import Request, workflow_templates
+from ..metaflow.compile_flows import CompiledFile, compile_flows
+from ..metaflow.defaults import read_metaflow_defaults
+from ..metaflow.run_create import Request, workflow_templates
+from ..pods.metaflow_defaults import with_defaults
+from ..pods.project_labels import marks
+from ..pods.read_pods import Manifest
+from ..programs.run import UTF_8
+from ..project.environments import NO_ENVIRONMENT, Environment
+from ..project.flow_files import no_flow_started, starts_flow
+from ..project.k8s_toml import read_config, shared_settings
+from ..project.project import Project, shown_path
+from ..show.progress import print_line, stage
 from .branch import must_choose_branch, must_keep_apart
 from .datastore import must_have_datastore
 from .deployed import must_be_own
-from .write import write_all
 
 # `schedules` is the only schedule key that Argo 4 accepts; Argo 3.6 and later know it too.
 USE_SCHEDULES = {"METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1"}
@@ -50,7 +51,7 @@ def deploy_flows(
     succeeds and the server accepts all of it in a dry run. With `dry_run` that is all, except that
     Metaflow uploads the code packages. Raise CommandError with the reason.
     """
-    script = ["mf_k8s.deploy.dry_run", *([] if dry_run else ["keep-token"])]
+    script = ["mf_k8s.metaflow.create_on_server", *([] if dry_run else ["keep-token"])]
     requests = create_requests(project, compiled, environment, script)
     templates = workflow_templates(requests)
     must_be_own(project, templates)

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..environments import Environment, metaflow_setting
 from ..errors import CommandError
-from ..flow_settings import flow_options, read_flow_settings
-from ..programs import UTF_8
-from ..project import Project
-from .ask_datastore import CANNOT_BE_USED
+from ..metaflow.ask_datastore import CANNOT_BE_USED
+from ..metaflow.configuration import metaflow_setting
+from ..programs.run import UTF_8
+from ..project.environments import Environment
+from ..project.kind_toml import flow_options, read_flow_settings
+from ..project.project import Project
 
 LIMIT = 40  # seconds, in which Metaflow is imported, too
 ROOTS = {"s3": "s3://bucket/folder", "gs": "gs://bucket/folder", "azure": "container/folder"}
@@ -51,7 +52,7 @@ def datastore_asked(project: Project, files: Sequence[Path], folder: Path) -> It
     if kind not in ROOTS or not root or names_datastore(project, files):
         yield
         return
-    command = [sys.executable, "-P", "-m", "mf_k8s.deploy.ask_datastore", kind, root]
+    command = [sys.executable, "-P", "-m", "mf_k8s.metaflow.ask_datastore", kind, root]
     with subprocess.Popen(
         command,
         # without a terminal, boto3 cannot ask for the code of an MFA device, which Metaflow's

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..cluster_api import ARGO, list_objects
+from ..cluster.api import ARGO, list_objects
 from ..errors import CommandError
-from ..ownership import IDENTITY, PROJECT, annotation, foreign_marks, marks
 from ..plan.differences import Plan, differences, planned_settings
-from ..progress import print_line
-from ..project import Project
-from ..read_pods import Manifest
+from ..pods.project_labels import IDENTITY, PROJECT, annotation, foreign_marks, marks
+from ..pods.read_pods import Manifest
+from ..project.project import Project
+from ..show.progress import print_line
 
 
 def deployed_templates(namespace: str) -> dict[str, Manifest]:

@@ -4,15 +4,15 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..cluster_api import ARGO, list_objects
-from ..environments import metaflow_setting
+from ..cluster.api import ARGO, list_objects
+from ..cluster.write import if_unchanged, write_all
 from ..errors import CommandError
-from ..ownership import PROJECT, annotation, foreign_marks, marks
-from ..project import Project
-from ..read_pods import Manifest
-from ..run_create import Request
+from ..metaflow.configuration import metaflow_setting
+from ..metaflow.run_create import Request
+from ..pods.project_labels import PROJECT, annotation, foreign_marks, marks
+from ..pods.read_pods import Manifest
+from ..project.project import Project
 from .branch import branch_of
-from .write import if_unchanged, write_all
 
 
 def find_obsolete(project: Project, templates: Sequence[Manifest]) -> list[dict[str, Any]]:

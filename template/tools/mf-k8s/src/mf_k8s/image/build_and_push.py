@@ -5,9 +5,9 @@ import os
 import re
 
 from ..errors import CommandError
-from ..programs import run_program
-from ..project import Project
-from ..uv_lock import workspace_of
+from ..programs.run import run_program
+from ..project.project import Project
+from ..project.uv_lock import workspace_of
 
 # Without attestations, which have the time in them: an image that did not change keeps its ID.
 BUILD = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}

@@ -5,11 +5,11 @@ import os
 import re
 from codecs import BOM_UTF8
 
-from ..config import validate
 from ..errors import CommandError
-from ..programs import git
-from ..project import Project, shown_path
-from ..repository import commit_of
+from ..programs.run import git
+from ..project.k8s_toml import validate
+from ..project.project import Project, shown_path
+from ..project.repository import commit_of
 
 DIGEST = "mf-k8s/image-digest"  # an annotation of the pods, as Docker writes it: name@sha256:…
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError
-from ..programs import run_program
-from ..quantities import parse_quantity
-from ..read_pods import Pod
+from ..pods.quantities import parse_quantity
+from ..pods.read_pods import Pod
+from ..programs.run import run_program
 from .cluster import Cluster
 
 AT_ONCE = 4  # pods of the largest size that a node takes, so that a foreach does not queue

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError
-from ..programs import run_program
-from ..project import Project
+from ..programs.run import run_program
+from ..project.project import Project
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from ..compile_flows import OF_THE_USER
-from ..project import TABLE, Project
+from ..metaflow.compile_flows import OF_THE_USER
+from ..project.project import TABLE, Project
 
 # Variables that a shell changes by itself. A flow may read any other when it is imported.
 OF_THE_SHELL = {"_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL"}

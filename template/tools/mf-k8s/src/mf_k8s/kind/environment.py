@@ -3,13 +3,13 @@
 import os
 from collections.abc import Mapping
 
-from ..compile_flows import EVENTS
-from ..environments import read_environment
 from ..errors import CommandError
-from ..flow_settings import variables_of_tests
-from ..programs import run_program
-from ..progress import print_error
-from ..project import Project
+from ..metaflow.compile_flows import EVENTS
+from ..programs.run import run_program
+from ..project.environments import read_environment
+from ..project.kind_toml import variables_of_tests
+from ..project.project import Project
+from ..show.progress import print_error
 from .cluster import Cluster, find_running_cluster
 from .installs import kind_yaml
 from .nodes import S3_PORT

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterable
 
 from ..errors import CommandError
-from ..pod_failures import explain_failures, failed_pods
-from ..read_pods import Manifest
+from ..pods.failures import explain_failures, failed_pods
+from ..pods.read_pods import Manifest
 from .cluster import Cluster
 
 TAIL = 100  # lines of a log: Metaflow's own frames in a traceback are half of them

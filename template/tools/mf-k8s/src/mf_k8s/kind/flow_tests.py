@@ -5,21 +5,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..check.live import check_live
-from ..compile_flows import CompiledFile, compile_flows
 from ..deploy.create import must_match
-from ..environments import read_environment
 from ..errors import CommandError
-from ..flow_settings import (
+from ..metaflow.compile_flows import CompiledFile, compile_flows
+from ..project.environments import read_environment
+from ..project.kind_toml import (
     HOW_TO_RUN,
     FlowSettings,
     print_tables_without_flow,
     read_flow_settings,
 )
-from ..progress import print_line, stage
-from ..project import Project
+from ..project.project import Project
+from ..show.progress import print_line, stage
 from .cluster import Cluster
-from .flow_runs import FlowRun, run_on_argo, run_with_kubernetes
-from .run_watch import interrupted
+from .run_flows import FlowRun, run_on_argo, run_with_kubernetes
+from .stuck_runs import interrupted
 
 SIDE_BY_SIDE = 2  # flows, because most of a run's time is waiting
 WAYS: dict[str, Callable[[FlowRun], str]] = {"run": run_with_kubernetes, "argo": run_on_argo}

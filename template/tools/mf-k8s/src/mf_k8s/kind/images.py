@@ -8,12 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from ..config import read_config
 from ..errors import CommandError
 from ..image.build_and_push import build_image
-from ..programs import run_program, succeeds
-from ..progress import stage
-from ..project import Project
+from ..programs.run import run_program, succeeds
+from ..project.k8s_toml import read_config
+from ..project.project import Project
+from ..show.progress import stage
 from .capacity import MOUNTS
 from .cluster import Cluster, read_json
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..cluster.pod_states import reason_not_started
 from ..errors import CommandError
-from ..pod_states import reason_not_started
-from ..project import TABLE, Project, read_table, shown_path
-from ..rbac import manifest
-from ..read_yaml import read_documents
+from ..pods.rbac import manifest
+from ..pods.read_yaml import read_documents
+from ..project.project import TABLE, Project, read_table, shown_path
 from .cluster import Cluster
 from .objects import what_is_missing
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError
-from ..programs import run_program, succeeds
+from ..programs.run import run_program, succeeds
 from .capacity import SYSTEM, engine_number, node_mounts
 from .cluster import Cluster
 

@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..progress import print_error
-from ..rbac import accounts, manifest
-from ..read_pods import Manifest, Pod
+from ..pods.rbac import accounts, manifest
+from ..pods.read_pods import Manifest, Pod
+from ..show.progress import print_error
 
 S3 = "kind-s3"  # the S3 server and its Secret, in kind.yaml
 SEMAPHORE_LIMIT = "100"  # workflows at a time: on kind, none waits for another

@@ -6,35 +6,22 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-from ..compile_flows import compile_flows
-from ..config import read_config
-from ..environments import read_environment
 from ..errors import CommandError
-from ..expected_pods import expected_pods
-from ..flow_settings import print_missing_values, secrets_of_tests
-from ..programs import stop_programs
-from ..progress import print_error, stage
-from ..project import Project, shown_path
-from ..read_pods import Pod
+from ..metaflow.compile_flows import compile_flows
+from ..pods.expected_pods import expected_pods
+from ..pods.read_pods import Pod
+from ..programs.run import stop_programs
+from ..project.environments import read_environment
+from ..project.k8s_toml import read_config
+from ..project.kind_toml import print_missing_values, secrets_of_tests
+from ..project.project import Project, shown_path
+from ..show.progress import print_error, stage
 from .capacity import advertise, node_capacity, placements, real_cores
 from .cluster import Cluster, read_json
 from .compilation_stamp import compilation_stamp
 from .images import LoadRequest, load_images
-from .installs import (
-    apply,
-    apply_missing,
-    argo_release,
-    await_deployments,
-    install,
-    kind_yaml,
-)
-from .nodes import (
-    cluster_config,
-    configure_nodes,
-    create_cluster,
-    inotify_advice,
-    reuse_or_delete,
-)
+from .installs import apply, apply_missing, argo_release, await_deployments, install, kind_yaml
+from .nodes import cluster_config, configure_nodes, create_cluster, inotify_advice, reuse_or_delete
 from .objects import is_rule_of_accounts, needed_objects, with_values, workflow_objects
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from ..read_pods import (
+from ..pods.read_pods import (
     WORKFLOW,
     Manifest,
     raw_pods,
@@ -13,7 +13,7 @@ from ..read_pods import (
     without_added,
     workflow_settings,
 )
-from ..tables import Printer
+from ..show.tables import Printer
 
 # The start of variables of Metaflow's own, which differ from one compilation to the next.
 METAFLOW_VARIABLES = ("METAFLOW_", "ARGO_", "MF_")

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ..check.compare import name_clashes
-from ..compile_flows import CompiledFile, compile_flows
-from ..complete_template import complete_template
-from ..config import read_config, shared_settings
+from ..check.flow_imports import unlisted_imports
+from ..check.stale_image import stale_image_notes
 from ..errors import CommandError
-from ..flow_imports import unlisted_imports
-from ..image_content import stale_image_notes
-from ..programs import UV, git, git_or_nothing
-from ..project import Project, flow_patterns, read_table
-from ..repository import branching_point, commit_of
-from ..uv_lock import lock_path
+from ..metaflow.compile_flows import CompiledFile, compile_flows
+from ..pods.configure_template import complete_template
+from ..programs.run import UV, git, git_or_nothing
+from ..project.k8s_toml import read_config, shared_settings
+from ..project.project import Project, flow_patterns, read_table
+from ..project.repository import branching_point, commit_of
+from ..project.uv_lock import lock_path
 from .differences import Plan, differences, planned_settings
 
 

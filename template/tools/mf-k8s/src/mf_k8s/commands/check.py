@@ -1,0 +1,100 @@
+"""The options of `k8s check`, and its exit codes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..check.compare import check_flows, name_clashes
+from ..check.live import check_live
+from ..check.report import Report, as_json
+from ..check.show import show_reports
+from ..errors import CommandError
+from ..gitops.compare import check_rendered
+from ..metaflow.compile_flows import compile_flows
+from ..project.flow_files import no_flow_started
+from ..project.kind_toml import print_tables_without_flow
+from ..project.project import find_project, shown_path
+from ..show.progress import print_error, with_progress
+from .options import Debug, Env, Flows, OutputFormat, apply_environment
+
+
+def check(
+    flows: Flows = None,
+    format: OutputFormat = "table",
+    live: Annotated[
+        bool, typer.Option("--live", help="Compare what is deployed and running.")
+    ] = False,
+    namespace: Annotated[
+        str, typer.Option(help="With --live: the namespace; by default Metaflow's.")
+    ] = "",
+    run: Annotated[str, typer.Option(help="With --live: a run's ID; by default the newest.")] = "",
+    env: Env = "",
+    rendered: Annotated[
+        Path | None, typer.Option("--rendered", help="Compare a folder that `k8s render` wrote.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail on what a plain `argo-workflows create` lacks.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Compare each pod of the flows with k8s.toml and the overrides.
+
+    With --live, runs too: in which state their pods are, and why one cannot start. A run that was
+    started from an older deployment may differ.
+
+    Exit codes: 0 every pod matches, 1 one does not, or cannot start, 2 something could not be
+    checked.
+    """
+    if (namespace or run or env) and not live:
+        raise CommandError("--env, --namespace and --run need --live")
+    if strict and live:
+        raise CommandError("--strict cannot be used with --live, which compares what is deployed")
+    project = find_project()
+    if rendered:
+        if flows or live or strict or format != "table":
+            raise CommandError("--rendered takes no flow and no other option")
+        raise typer.Exit(check_rendered(project, rendered))
+    apply_environment(project, env)
+    files = project.flow_files(flows or ())
+    if not flows:
+        print_tables_without_flow(project)
+    compiled = compile_flows(project, files)
+    work = check_live(project, compiled, namespace, run) if live else check_flows(project, compiled)
+    reports = list(with_progress(work, "Comparing", None if live else len(files)))
+    reports = without_helpers(reports, named=bool(flows))
+    if not reports:
+        print_error(f"k8s: {project.no_flow}")
+    if not live:
+        clashes = name_clashes(project, reports)
+        for report in reports:
+            report.failures.extend(filter(None, [clashes.get(report.flow or "")]))
+            if strict and report.by_deploy:
+                pods = ", ".join(report.by_deploy)
+                report.failures.append(f"--strict: only `k8s deploy` configures these pods: {pods}")
+            if strict:
+                report.failures.extend(f"--strict: {line}" for line in report.release_problems)
+    if format == "json":
+        print(as_json(reports))
+    else:
+        show_reports(reports, format == "markdown")
+    failed = [report for report in reports if report.error]
+    for report in failed:
+        print_error(f"k8s: {shown_path(report.file)}: {report.error}")
+        if debug:
+            print_error(report.log)
+    raise typer.Exit(2 if failed else 0 if all(report.matches for report in reports) else 1)
+
+
+def without_helpers(reports: list[Report], named: bool) -> list[Report]:
+    """Return the reports on files that start a flow, and say which others were left out.
+
+    Raise CommandError if no other is left, or if the user has `named` the files.
+    """
+    helpers = [report for report in reports if not report.flow and not report.error]
+    names = ", ".join(shown_path(report.file) for report in helpers)
+    if helpers and (named or helpers == reports):
+        raise CommandError(no_flow_started(names))
+    for report in helpers:
+        print_error(f"k8s: {shown_path(report.file)} starts no flow, so it is left out")
+    return [report for report in reports if report not in helpers]

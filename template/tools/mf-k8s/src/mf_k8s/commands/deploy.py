@@ -1,0 +1,85 @@
+"""The options of `k8s deploy`."""
+
+from typing import Annotated
+
+import typer
+
+from ..check.live import check_live
+from ..cluster.rights import OF_EACH_DEPLOY, OF_PRUNE, must_be_allowed, must_be_allowed_to_start
+from ..cluster.target import find_place
+from ..deploy.branch import with_options
+from ..deploy.create import compile_to_deploy, deploy_flows, files_to_deploy, must_match
+from ..deploy.datastore import datastore_asked
+from ..deploy.deployed import change_by, deployed_templates
+from ..deploy.prune import delete_obsolete, find_obsolete, object_name
+from ..errors import CommandError
+from ..plan.differences import show_plan
+from ..pods.read_pods import WORKFLOW
+from ..project.project import find_project
+from ..show.progress import stage
+from .options import Debug, Env, Flows, apply_environment
+
+
+def deploy(
+    context: typer.Context,
+    flows: Flows = None,
+    env: Env = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would change; the code is uploaded.")
+    ] = False,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Also list deployed flows that the project no longer has."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --prune: delete them.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Check flows, and deploy them to Argo Workflows.
+
+    Every pod is checked before and after. Nothing is written unless all flows pass the check and
+    the server accepts all of it.
+
+    What follows -- goes to Metaflow's `argo-workflows create`, and --branch NAME or --production
+    to @project: uv run k8s deploy train -- --tag=team:churn.
+    """
+    if prune and flows:
+        raise CommandError("--prune compares the cluster with all flows: name none")
+    if yes and not prune:
+        raise CommandError("--yes needs --prune")
+    project = find_project()
+    environment = apply_environment(project, env)
+    files = files_to_deploy(project, flows or ())
+    environment = with_options(environment, context.obj or ())
+    with datastore_asked(project, files, project.root):
+        place = find_place()
+        print(f"{'cluster':<16} {place}", flush=True)
+        must_be_allowed(place, OF_EACH_DEPLOY)
+        if prune and yes:
+            must_be_allowed(place, OF_PRUNE)
+    compiled = compile_to_deploy(project, files, environment)
+    must_be_allowed_to_start(place, compiled)
+    with stage("dry run" if dry_run else "deploy") as deploying:
+        templates = deploy_flows(project, compiled, dry_run, environment)
+        names = [template["metadata"]["name"] for template in templates]
+        deploying.result = f"{', '.join(names)} in namespace {place.namespace} of {place.cluster}"
+    if dry_run:
+        deployed = deployed_templates(templates[0]["metadata"]["namespace"])
+        for template in templates:
+            show_plan(change_by(template, deployed), False, ("on the cluster", "after a deploy"))
+    else:
+        with stage("check --live") as checking:
+            written = {f"WorkflowTemplate {name}" for name in names}
+            reports = [
+                report for report in check_live(project, compiled, run=None) if report.of in written
+            ]
+            must_match(reports)
+            pods = sum(len(report.pods.keys() - {WORKFLOW}) for report in reports)
+            checking.result = f"{pods} pods match k8s.toml"
+    if prune:
+        obsolete = find_obsolete(project, templates)
+        if yes and not dry_run:
+            delete_obsolete(obsolete)
+        for found in obsolete:
+            print(f"{'deleted' if yes and not dry_run else 'obsolete':<16} {object_name(found)}")
+        if obsolete and not yes:
+            print("to delete them, run the same command with --yes and without --dry-run")

@@ -1,0 +1,73 @@
+"""The options of `k8s image`."""
+
+from typing import Annotated
+
+import typer
+
+from ..errors import CommandError
+from ..image.build_and_push import build_image, must_have_dockerfile, push_image, registry_digest
+from ..image.naming import must_be_writable, next_tag, with_tag, write_image
+from ..programs.run import require_programs
+from ..project.k8s_toml import read_config, read_toml
+from ..project.project import find_project
+from ..show.progress import stage
+
+
+def image(
+    push: Annotated[bool, typer.Option("--push", help="Push it, unless its tag is taken.")] = False,
+    bump: Annotated[
+        bool, typer.Option("--bump", help="Give it the next tag, and write that into k8s.toml.")
+    ] = False,
+    tag: Annotated[
+        str,
+        typer.Option(
+            help="Give it this tag, and write that into k8s.toml; `git` is the commit's hash."
+        ),
+    ] = "",
+) -> None:
+    """Build the image that k8s.toml names, from the Dockerfile.
+
+    With --tag and --push, its digest becomes an annotation of the pods, in k8s.toml. With --tag
+    git, an image that the registry has under the commit's tag is not built again.
+    """
+    if bump and tag:
+        raise CommandError("--bump and --tag both choose the tag: give one of them")
+    project = find_project()
+    require_programs(["docker"])
+    read = read_toml if bump or tag else read_config  # only TOML is written
+    name = str(read(project.config_file).get("image", ""))
+    if not name:
+        raise CommandError(
+            f"{project.config_file.name} has no image: add a line like"
+            ' image = "ghcr.io/acme/a:0.1.0"'
+        )
+    must_have_dockerfile(project, name)
+    if bump:
+        name = next_tag(name)
+    if tag:
+        name = with_tag(project, name, tag)
+    if bump or tag:
+        must_be_writable(project, name)
+    of_commit, digest = tag == "git", ""
+    with stage("build") as build:
+        if of_commit and push:
+            digest = registry_digest(name)
+        if digest:
+            build.result = f"{name}: not needed, the registry has it"
+        else:
+            build_image(project, name)
+            build.result = f"{name}: built"
+    if bump or tag:
+        write_image(project, name)
+    if push:
+        with stage("push") as pushing:
+            done = "is pushed already" if digest else push_image(name, of_commit)
+            pushing.result = f"{name}: {done}"
+        if tag:
+            digest = digest or registry_digest(name)
+            if not digest:
+                raise CommandError(
+                    f"{name} is pushed, and `docker manifest inspect` does not find it: no digest"
+                    " to write into k8s.toml. Does its registry lack TLS?"
+                )
+            write_image(project, name, digest)

@@ -1,0 +1,102 @@
+"""The commands of `k8s kind`."""
+
+import shlex
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..kind.cluster import find_cluster, find_running_cluster
+from ..kind.environment import (
+    cluster_variables,
+    metaflow_and_aws_variables,
+    say_what_passes_the_proxy,
+    use_cluster,
+)
+from ..kind.flow_tests import test_flows
+from ..kind.nodes import delete_cluster
+from ..kind.up import bring_up
+from ..programs.run import must_be_kinds_engine, require_programs, succeeds
+from ..project.project import find_project
+from .options import Debug, Flows
+
+
+def up(debug: Debug = False) -> None:
+    """Make the cluster, or bring it in line with k8s.toml.
+
+    It has what the flows ask for; when it is there already, this takes seconds.
+
+    Without internet, these name what it downloads: K8S_KIND_NODE_IMAGE, K8S_S3_IMAGE and, as a file
+    or URL, K8S_ARGO_MANIFEST, K8S_JOBSET_MANIFEST, K8S_EVENTS_MANIFEST. K8S_KIND_CLUSTER gives the
+    cluster another name than the project's. K8S_KIND_FOLDER is the folder in which .kind is, under
+    another name for each clone, instead of in the project, which may be on a network disk or
+    read-only; every command needs it.
+    """
+    project = find_project()
+    require_programs(["docker", "kind", "kubectl"])
+    must_be_kinds_engine()
+    bring_up(project, find_cluster(project))
+
+
+def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> None:
+    """Run flows on the cluster in both ways, and check their pods.
+
+    Each flow runs by `run --with kubernetes` and, deployed, on Argo Workflows. No @schedule is left
+    on the cluster.
+
+    tests/kind.toml has the flows' parameters, and says which flows are left out. What follows -- is
+    used instead: uv run k8s kind test hello -- --who=me.
+
+    Exit codes: 0 all flows pass, 1 a run fails or a pod does not match, 2 it could not be tried.
+    """
+    project = find_project()
+    cluster = use_cluster(project)
+    passed = test_flows(project, cluster, flows or (), context.obj or ())
+    raise typer.Exit(0 if passed else 1)
+
+
+def env() -> None:
+    """Print shell exports that point this shell at the cluster.
+
+    eval "$(uv run k8s kind env)"
+    """
+    project = find_project()
+    variables = cluster_variables(project, find_running_cluster(project))
+    say_what_passes_the_proxy(variables)
+    for name in metaflow_and_aws_variables() - variables.keys():
+        print(f"unset {name}")
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def logs(
+    folder: Annotated[Path, typer.Argument(help="Where to write them; made if it is missing.")],
+) -> None:
+    """Collect logs, events and workflows in FOLDER.
+
+    They show why a flow failed.
+    """
+    cluster = find_running_cluster(find_project())
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = ("--all-namespaces",)
+    cluster.kubectl("cluster-info", "dump", *everything, "--output-directory", str(folder))
+    workflows = cluster.kubectl("get", "workflows,workflowtemplates", *everything, "--output=yaml")
+    (folder / "workflows.yaml").write_text(workflows, encoding="utf-8")
+    if (cluster.folder / "logs").exists():
+        shutil.copytree(cluster.folder / "logs", folder / "flows", dirs_exist_ok=True)
+
+
+def down() -> None:
+    """Delete the cluster and all that it keeps: claims, S3, runs."""
+    cluster = find_cluster(find_project())
+    require_programs(["docker", "kind"])
+    was_made = cluster.config_file.exists()
+    if was_made:
+        if cluster.is_made:  # what pods wrote in claims may belong to root
+            succeeds("docker", "start", cluster.control_plane)
+            in_node = ("docker", "exec", cluster.control_plane)
+            succeeds(*in_node, "find", "/claims", "-mindepth", "1", "-delete")
+        delete_cluster(cluster)
+    shutil.rmtree(cluster.folder, ignore_errors=True)
+    print(f"kind cluster {cluster.name} is gone" if was_made else "this project had no cluster")

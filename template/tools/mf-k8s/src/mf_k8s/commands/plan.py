@@ -1,0 +1,37 @@
+"""The options of `k8s plan`, and its exit codes."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from ..plan.differences import has_changes, show_plan
+from ..plan.revision import plan_against
+from ..project.project import find_project
+from ..show.progress import working
+from .options import Debug, OutputFormat
+
+
+def plan(
+    against: Annotated[
+        str,
+        typer.Option(help="Git revision; by default the merge base with origin/main, or HEAD."),
+    ] = "",
+    format: OutputFormat = "table",
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="End with 1 if something changes.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Show what changes in the pods since another revision.
+
+    Exit codes: 0 success, 1 something changes (with --exit-code), 2 an error.
+    """
+    project = find_project()
+    with working("Comparing"):
+        found = plan_against(project, against)
+    if format == "json":
+        print(json.dumps(found, indent=2))
+    else:
+        show_plan(found, format == "markdown")
+    raise typer.Exit(1 if exit_code and has_changes(found) else 0)

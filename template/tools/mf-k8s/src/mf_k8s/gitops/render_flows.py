@@ -1,0 +1,121 @@
+"""Renders flows for an environment, with nothing of the machine in the result."""
+
+import os
+import shlex
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..deploy.branch import with_options
+from ..deploy.create import compile_to_deploy, create_requests, files_to_deploy, must_be_complete
+from ..deploy.datastore import datastore_asked
+from ..errors import CommandError
+from ..kind.environment import use_cluster
+from ..metaflow.configuration import use_only_environment
+from ..metaflow.run_create import workflow_templates
+from ..programs.arguments import split_arguments
+from ..project.environments import read_environment
+from ..project.project import Project, shown_path
+from ..show.progress import stage
+from .manifests import HEADER, KUSTOMIZATION, rendered_files
+from .secret_values import must_hold_no_secret, must_need_no_secret, without_notify
+
+PROGRAM = ["k8s", "render"]
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What is to be rendered."""
+
+    environment: str
+    flows: Sequence[str] = ()  # paths from the project's folder; all flows if there are none
+    options: Sequence[str] = ()  # of Metaflow's create
+
+    def __str__(self) -> str:
+        """Return the command, but for where it writes."""
+        options = ["--", *self.options] if self.options else []
+        return shlex.join([*PROGRAM, *self.flows, "--env", self.environment, *options])
+
+
+def rendering_of(
+    project: Project, environment: str, names: Sequence[str], options: Sequence[str]
+) -> Rendering:
+    """Return the rendering of flows that a user has named.
+
+    Raise CommandError for an option of several lines: the rendering is recorded in one.
+    """
+    if several := [option for option in options if "\n" in option]:
+        name = several[0].partition("=")[0].partition("\n")[0]
+        raise CommandError(f"{name} has a line break, and render records one line: leave it out")
+    files = project.flow_files(names) if names else ()
+    paths = [os.path.relpath(file, project.root) for file in files]
+    return Rendering(environment, paths, options)
+
+
+def recorded_rendering(text: str) -> Rendering:
+    """Return the rendering that a kustomization is of; raise CommandError if it does not say."""
+    _, _, line = text.partition("\n")[2].partition("\n")[0].partition("# ")
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = []
+    own, options = split_arguments(words)
+    if not text.startswith(HEADER) or own[:2] != PROGRAM or own[-2:-1] != ["--env"]:
+        raise CommandError(
+            f"{KUSTOMIZATION} does not say in its second line how it was rendered, so there is"
+            " nothing to compare with: render again"
+        )
+    return Rendering(own[-1], own[2:-2], options)
+
+
+def must_not_drop_flows(folder: Path, present: Mapping[str, str], rendering: Rendering) -> None:
+    """Raise CommandError if a folder holds another environment's flows, or more flows than these.
+
+    `present` are its files. The render would remove those of the other flows, and Argo CD would
+    then remove the flows.
+    """
+    if KUSTOMIZATION not in present:
+        return
+    old = recorded_rendering(present[KUSTOMIZATION])
+    has_all = not rendering.flows or (old.flows and {*old.flows} <= {*rendering.flows})
+    if not has_all or old.environment != rendering.environment:
+        raise CommandError(
+            f"{shown_path(folder)} holds what `{old}` writes: render all of that again, or choose"
+            " another folder"
+        )
+
+
+def render_flows(
+    project: Project, rendering: Rendering, upload: bool, leave_out_notify: bool = False
+) -> dict[str, str]:
+    """Return the text of each file by its name.
+
+    With `upload` the code packages go to the environment's datastore. Raise CommandError with the
+    reason if a flow does not pass the check, or if a file would hold a secret. The environment's
+    `notify` needs one, unless it is left out.
+    """
+    environment = read_environment(project, rendering.environment)
+    if leave_out_notify:
+        environment = without_notify(environment)
+    with tempfile.TemporaryDirectory() as folder:
+        if environment.name == "kind":
+            use_cluster(project)
+        else:
+            use_only_environment(environment, project.name, folder)
+        environment = with_options(environment, rendering.options)
+        must_need_no_secret(environment)
+        files = files_to_deploy(project, [str(project.root / flow) for flow in rendering.flows])
+        if upload:
+            with datastore_asked(project, files, Path(folder)):
+                pass
+        compiled = compile_to_deploy(project, files, environment)
+        with stage("render") as rendered:
+            os.environ["PYTHONHASHSEED"] = "0"  # Metaflow puts parameters of events into sets
+            script = ["mf_k8s.metaflow.create_offline", "upload" if upload else "no-upload"]
+            requests = create_requests(project, compiled, environment, script)
+            must_be_complete(project, compiled, workflow_templates(requests))
+            texts = rendered_files(project, compiled, requests, environment.name, str(rendering))
+            must_hold_no_secret(texts, project.not_secret)
+            rendered.result = f"{len(texts)} files"
+    return texts

@@ -1,0 +1,195 @@
+"""Runs a flow on the development cluster, by `run --with kubernetes` or on Argo Workflows."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..cluster.api import ARGO, list_objects
+from ..deploy.create import deploy_flows
+from ..errors import CommandError
+from ..metaflow.compile_flows import CompiledFile
+from ..pods.read_pods import Manifest
+from ..project.project import Project
+from .cluster import Cluster
+from .failed_pods import explain_failed_pods
+from .stuck_runs import RunWatch, list_pods, pods_and_jobs
+
+TRIGGERS = 5  # until Argo has seen what was deployed
+TAKEN_UP = 60  # seconds in which Argo gives a new workflow a status
+ENDED = 20  # seconds in which a run that is given up ends
+LOG_LINES = 30
+END_OF_A_POD = re.compile(r"(main: )?\w+ \(exit code \d+\)|child '|No more retries left|omitted: ")
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """One run of a compiled flow on the cluster, and the files it writes in .kind/logs."""
+
+    project: Project
+    cluster: Cluster
+    namespace: str
+    compiled: CompiledFile
+    parameters: Sequence[str]
+    name: str  # of the files: two flows may have one file name, in different folders
+
+    @property
+    def log(self) -> Path:
+        return self.cluster.folder / "logs" / f"{self.name}.log"
+
+    @property
+    def id_file(self) -> Path:
+        return self.log.with_suffix(".id")
+
+    @property
+    def flow_command(self) -> list[str]:
+        return [sys.executable, str(self.compiled.file), "--no-pylint", *self.compiled.options]
+
+    @property
+    def flow_name(self) -> str:
+        assert self.compiled.flow
+        return self.compiled.flow["name"]
+
+    def watch(self) -> RunWatch:
+        """Return a watch of what the cluster makes from now on; call it before the run starts."""
+        self.log.parent.mkdir(exist_ok=True)
+        return RunWatch(self.namespace, self.flow_name, set(pods_and_jobs(self.namespace)))
+
+    def last_lines(self) -> str:
+        return "\n".join(self.log.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:])
+
+
+def run_with_kubernetes(run: FlowRun) -> str:
+    """Run a flow with a pod for each step, and return the run's ID.
+
+    Raise CommandError with its last lines if it fails, or with what a pod lacks to start.
+    """
+    watch = run.watch()
+    options = ["run", "--with", "kubernetes", "--run-id-file", str(run.id_file), *run.parameters]
+    with open(run.log, "wb") as log:
+        process = subprocess.Popen(
+            [*run.flow_command, *options],
+            stdout=log,
+            stderr=log,
+            cwd=run.project.root,
+            start_new_session=True,
+        )
+    try:
+        exit_code = watch.until_end(process.poll)
+    except BaseException:
+        end_with_tasks(process)
+        delete_jobs(run, watch)
+        raise
+    if exit_code:
+        own = watch.own_objects(pods_and_jobs(run.namespace)).values()
+        failed = explain_failed_pods(run.cluster, run.namespace, own)
+        raise CommandError(failed or run.last_lines())
+    return run.id_file.read_text(encoding="utf-8")
+
+
+def end_with_tasks(process: "subprocess.Popen[bytes]") -> None:
+    """End a run and its tasks, which wait for their pods."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, how)
+            process.wait(ENDED)
+            return
+
+
+def delete_jobs(run: FlowRun, watch: RunWatch) -> None:
+    """Delete the Jobs of a run that was given up: their pods would go on."""
+    own = watch.own_objects(pods_and_jobs(run.namespace))
+    jobs = [name for name, pod_or_job in own.items() if pod_or_job["status"].get("active")]
+    if jobs:
+        run.cluster.kubectl("delete", "jobs", "-n", run.namespace, "--ignore-not-found", *jobs)
+
+
+def run_on_argo(run: FlowRun) -> str:
+    """Deploy and trigger a flow, and return the run's ID.
+
+    Raise CommandError with the reason if it fails, or with what a pod lacks to start.
+    """
+    watch = run.watch()
+    (template,) = deploy_flows(run.project, [run.compiled])
+    prepare_for_test(run, template)
+    for _ in range(TRIGGERS):
+        name = trigger(run)
+        try:
+            status = watch.until_end(WorkflowEnd(run.namespace, name))
+        except BaseException:
+            terminate = ["argo-workflows", "terminate", f"argo-{name}"]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run([*run.flow_command, *terminate], cwd=run.project.root, timeout=60)
+            raise
+        # Argo may not have seen yet what was deployed: argoproj/argo-workflows#14615
+        if "workflowtemplates.argoproj.io" not in status.get("message", ""):
+            break
+        time.sleep(2)
+    if status["phase"] != "Succeeded":
+        raise CommandError(workflow_failure(run, name, status))
+    return f"argo-{name}"
+
+
+def prepare_for_test(run: FlowRun, template: Manifest) -> None:
+    """Delete the schedule of a deployed flow, and keep its pods until they have been compared.
+
+    The schedule would start the flow again and again, and without the parameters of a test.
+    """
+    name, where = template["metadata"]["name"], ("--namespace", run.namespace)
+    run.cluster.kubectl("delete", "cronworkflow", name, *where, "--ignore-not-found")
+    if "podGC" in template["spec"]:
+        patch = ("--type=merge", "--patch", '{"spec": {"podGC": null}}')
+        run.cluster.kubectl("patch", "workflowtemplate", name, *where, *patch)
+
+
+def trigger(run: FlowRun) -> str:
+    """Trigger a deployed flow, and return the name of the Workflow."""
+    options = ["argo-workflows", "trigger", "--run-id-file", str(run.id_file), *run.parameters]
+    command = [*run.flow_command, *options]
+    done = subprocess.run(command, capture_output=True, cwd=run.project.root)
+    run.log.write_bytes(done.stdout + done.stderr)
+    if done.returncode:
+        raise CommandError(run.last_lines())
+    return run.id_file.read_text(encoding="utf-8").removeprefix("argo-")
+
+
+class WorkflowEnd:
+    """Returns the status of a Workflow that has ended, or None while it runs.
+
+    Raises CommandError if Argo does not start it.
+    """
+
+    def __init__(self, namespace: str, name: str) -> None:
+        self.path, self.name = f"{ARGO}/{namespace}/workflows", name
+        self.namespace, self.started = namespace, time.monotonic()
+
+    def __call__(self) -> dict[str, Any] | None:
+        # it alone: those of former runs stay on the cluster, and each is large
+        found = list_objects(self.path, fieldSelector=f"metadata.name={self.name}")
+        status = found[0].get("status", {}) if found else {}
+        if not status and time.monotonic() - self.started > TAKEN_UP:
+            raise CommandError(
+                f"Argo has not taken up the workflow {self.name} in {TAKEN_UP} s: its controller"
+                f" may be down, or may not watch namespace {self.namespace}"
+            )
+        return status if status.get("finishedAt") else None
+
+
+def workflow_failure(run: FlowRun, name: str, status: dict[str, Any]) -> str:
+    """Return why a workflow failed: what its failed pods printed, and Argo's other messages."""
+    pods = list_pods(run.namespace, f"workflows.argoproj.io/workflow={name}")
+    failed = explain_failed_pods(run.cluster, run.namespace, pods)
+    states = [status, *status.get("nodes", {}).values()]
+    messages = dict.fromkeys(filter(None, (state.get("message") for state in states)))
+    if failed:  # whose ends Argo tells too, once for each node of its graph
+        messages = dict.fromkeys(text for text in messages if not END_OF_A_POD.match(text))
+    return "\n".join(
+        [f"the workflow {name}: {status['phase']}", *messages, *filter(None, [failed])]
+    )

@@ -1,0 +1,120 @@
+"""Watches the pods of a run, and gives it up when it cannot move on."""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ..check.live import METAFLOW_LABEL
+from ..cluster.api import list_objects
+from ..cluster.pod_states import count_phases, last_warnings, reason_not_started
+from ..errors import CommandError
+from ..pods.project_labels import annotation
+from ..pods.read_pods import Manifest
+from ..show.progress import print_line
+
+PATIENCE = 40  # seconds in which a pod must start, once it lacks something
+QUEUE = 600  # the same while it lacks room on a node, and other pods are at work
+IDLE = 600  # seconds in which a run must make a pod; Argo makes none while it waits for a retry
+PROGRESS_EVERY = 10  # seconds
+POLL = 2  # seconds; each lists all pods and Jobs of the namespace, and its events
+interrupted = threading.Event()  # set when the user gives up, for all runs
+
+End = TypeVar("End")
+Objects = dict[str, Manifest]  # pods and Jobs by their names
+
+
+def list_pods(namespace: str, label: str = METAFLOW_LABEL) -> list[Any]:
+    return list_objects(f"/api/v1/namespaces/{namespace}/pods", labelSelector=label)
+
+
+def pods_and_jobs(namespace: str) -> Objects:
+    """Return the pods and Jobs of all flows by their names."""
+    jobs = list_objects(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelSelector=METAFLOW_LABEL)
+    return {
+        pod_or_job["metadata"]["name"]: pod_or_job for pod_or_job in [*list_pods(namespace), *jobs]
+    }
+
+
+@dataclass
+class RunWatch:
+    """What is known of one run of a flow while it lasts."""
+
+    namespace: str
+    flow: str
+    before: Collection[str]  # names of the pods and Jobs of other runs
+    waiting_since: dict[str, float] = field(default_factory=dict)  # names that lack something
+    active_at: float = field(default_factory=time.monotonic)  # when the run last had a pod at work
+    printed_at: float = field(default_factory=time.monotonic)
+
+    def until_end(self, end: Callable[[], End | None]) -> End:
+        """Wait until `end` returns something, and return that; print on the way how far it is.
+
+        Raise CommandError if a pod cannot start, or if nothing of the run is at work for long.
+        """
+        while (result := end()) is None:
+            if interrupted.is_set():
+                raise CommandError("interrupted")
+            everything, warnings = pods_and_jobs(self.namespace), last_warnings(self.namespace)
+            own = self.own_objects(everything)
+            reasons = {
+                name: reason_not_started(pod_or_job, warnings) for name, pod_or_job in own.items()
+            }
+            self.give_up_on_pods(reasons, nodes_are_busy(everything, warnings))
+            self.give_up_when_idle(own)
+            self.print_progress(own, reasons)
+            time.sleep(POLL)
+        return result
+
+    def own_objects(self, everything: Objects) -> Objects:
+        """Return the pods and Jobs of this run."""
+        return {
+            name: pod_or_job
+            for name, pod_or_job in everything.items()
+            if name not in self.before and annotation(pod_or_job, "flow_name") == self.flow
+        }
+
+    def give_up_on_pods(self, reasons: Mapping[str, str], busy: bool) -> None:
+        now = time.monotonic()
+        self.waiting_since = {
+            name: self.waiting_since.get(name, now) for name, reason in reasons.items() if reason
+        }
+        for name, since in self.waiting_since.items():
+            in_queue = busy and "Insufficient" in reasons[name]
+            if now - since > (QUEUE if in_queue else PATIENCE):
+                raise CommandError(f"{name} cannot start: {reasons[name]}")
+
+    def give_up_when_idle(self, own: Objects) -> None:
+        now = time.monotonic()
+        if any(is_at_work(pod_or_job) for pod_or_job in own.values()):
+            self.active_at = now
+        if now - self.active_at > IDLE:
+            raise CommandError(
+                f"{self.flow}: no pod of this run has been at work for {IDLE} s, and it has not"
+                " ended: `uv run k8s kind logs FOLDER` collects what the cluster knows"
+            )
+
+    def print_progress(self, own: Objects, reasons: Mapping[str, str]) -> None:
+        now = time.monotonic()
+        if now - self.printed_at > PROGRESS_EVERY:
+            phases = count_phases(own.values())
+            counts = ", ".join(f"{count} {phase}" for phase, count in phases.items())
+            reason = next((f": {reason}" for reason in reasons.values() if reason), "")
+            print_line(f"  {self.flow}: pods: {counts or 'none yet'}{reason}")
+            self.printed_at = now
+
+
+def is_at_work(pod_or_job: Manifest) -> bool:
+    """Return whether a pod is pending or running, or a Job has such a pod."""
+    status = pod_or_job["status"]
+    return status.get("phase") in ("Pending", "Running") or bool(status.get("active"))
+
+
+def nodes_are_busy(everything: Objects, warnings: Mapping[str, str]) -> bool:
+    """Return whether a pod on a node is at work, so that there will be room later."""
+    return any(
+        is_at_work(pod_or_job) and not reason_not_started(pod_or_job, warnings)
+        for pod_or_job in everything.values()
+        if pod_or_job["spec"].get("nodeName")
+    )

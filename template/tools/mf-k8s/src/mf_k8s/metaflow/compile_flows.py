@@ -1,0 +1,131 @@
+"""Compiles flows with Metaflow's own `argo-workflows create --only-json`, without a network."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import CommandError
+from ..pods.flow_facts import FlowFacts
+from ..programs.run import UTF_8
+from ..project.flow_files import starts_flow
+from ..project.kind_toml import flow_options, read_flow_settings, variables_of_tests
+from ..project.project import Project
+from .compile_remedies import with_remedy
+
+WORKER = Path(__file__).with_name("compile_worker.py")
+EVENTS = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL")
+# Variables that do not reach the compilation; by the last, `uv run` of an older revision would
+# change the project's own environment.
+OF_THE_USER = ("METAFLOW_", "AWS_", "UV_PROJECT_ENVIRONMENT")
+# Instead of the user's own configuration, which must not change the result.
+ENVIRONMENT = {
+    # what a flow asks AWS while it is compiled reaches nobody, and fails at once
+    **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "none"),
+    **dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull),
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_MAX_ATTEMPTS": "1",
+    **dict.fromkeys(("METAFLOW_S3_RETRY_COUNT", "METAFLOW_S3_TRANSIENT_RETRY_COUNT"), "0"),
+    **{f"METAFLOW_ARGO_EVENTS_{name}": "none" for name in EVENTS},  # or @trigger does not compile
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "METAFLOW_DATASTORE_SYSROOT_S3": "s3://compile/metaflow",
+    "METAFLOW_DEFAULT_DATASTORE": "s3",
+    "METAFLOW_DEFAULT_METADATA": "local",
+    "METAFLOW_USER": "check",
+    **UTF_8,
+}
+WRITTEN_TO = ("TMPDIR", "METAFLOW_HOME", "METAFLOW_DATASTORE_SYSROOT_LOCAL")
+
+
+@dataclass(frozen=True)
+class CompiledFile:
+    """What compiling one file gave: a flow and its template, an error, or neither."""
+
+    file: Path
+    options: list[str]  # of Metaflow, which every run of the flow needs
+    error: str | None  # one line
+    log: str  # what was printed before the error
+    flow: FlowFacts | None  # None for a file that starts no flow
+    template: dict[str, Any] | None  # the WorkflowTemplate
+
+    @property
+    def has_parallel_step(self) -> bool:
+        return self.flow is not None and any(
+            step["parallel"] for step in self.flow["steps"].values()
+        )
+
+
+def compile_flows(
+    project: Project,
+    files: Sequence[Path],
+    python: Sequence[str] = (sys.executable,),
+    tests_variables: bool = True,
+) -> Iterator[CompiledFile]:
+    """Yield what came of each file, in their order, as soon as it is known.
+
+    A file that starts no flow is not run. `python` is the command of an interpreter that has what
+    the flows import. `tests_variables` lays [variables] of tests/kind.toml under this process's:
+    a flow may read a variable when it is imported, and a test's value is good enough for a check.
+    Raise CommandError if nothing can be compiled.
+    """
+    flows = [file for file in files if starts_flow(file)]
+    variables = variables_of_tests(project) if tests_variables else {}
+    compiled = run_worker(project, flows, python, variables) if flows else iter(())
+    for file in files:
+        yield next(compiled) if file in flows else CompiledFile(file, [], None, "", None, None)
+
+
+def run_worker(
+    project: Project,
+    files: Sequence[Path],
+    python: Sequence[str],
+    variables: Mapping[str, str],
+    batch: Mapping[str, str] | None = None,
+) -> Iterator[CompiledFile]:
+    """Yield what came of each file that starts a flow.
+
+    `variables` are laid under this process's. With `batch`, which has Metaflow's settings for it,
+    flows with @batch compile too.
+    """
+    kept = {k: v for k, v in {**variables, **os.environ}.items() if not k.startswith(OF_THE_USER)}
+    settings = read_flow_settings(project)
+    options = {str(file): flow_options(settings, file) for file in files}
+    path = os.pathsep.join(filter(None, (str(project.source), kept.get("PYTHONPATH"))))
+    with tempfile.TemporaryDirectory() as folder:
+        # Metaflow looks for .metaflow/config.json from the working directory upwards
+        # (init_local_config in metaflow_config_funcs.py). Imported here, it finds an empty folder.
+        Path(folder, ".metaflow").mkdir()
+        job = {
+            "package": project.package,
+            "folder": folder,
+            "options": options,
+            "batch": batch,
+        }
+        env = {**kept, **ENVIRONMENT, **dict.fromkeys(WRITTEN_TO, folder), "PYTHONPATH": path}
+        with subprocess.Popen(
+            [*python, "-P", str(WORKER), json.dumps(job)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=project.root,
+            env=env,
+        ) as process:
+            assert process.stdout and process.stderr
+            try:
+                for line in process.stdout:
+                    result = json.loads(line)
+                    file = result.pop("file")
+                    if result["error"]:
+                        result["error"] = with_remedy(result["error"], Path(file), project.root)
+                    yield CompiledFile(Path(file), options[file], **result)
+                if process.wait():
+                    lines = process.stderr.read().decode(errors="replace").split("\n")
+                    reason = next(filter(None, reversed(lines)), f"exit code {process.returncode}")
+                    raise CommandError(f"flows cannot be compiled: {reason}")
+            finally:
+                process.terminate()

@@ -1,0 +1,93 @@
+"""Adds to a compiled WorkflowTemplate what Metaflow leaves out: what `deploy` writes."""
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..project.k8s_toml import argo_spelling
+from .read_pods import INHERITED, WORKFLOW_SPEC, Manifest, step_name
+
+CONDITIONAL_JOIN = "metaflow.plugins.argo.conditional_input_paths"  # in the command of its pod
+TASK_ID = re.compile(r"\{\{tasks\.([\w-]+)\.outputs\.parameters\.task-id\}\}")
+OR_SKIPPED = (
+    r"{{=tasks['\1'].status == 'Succeeded'"
+    r" ? get(get(get(tasks['\1'], 'outputs'), 'parameters'), 'task-id')"
+    r" : '{' + '{skipped}' + '}'}}"
+)
+
+
+def complete_template(
+    workflow_template: Manifest, shared: Mapping[str, Any], workflow: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a WorkflowTemplate in which every pod is configured by k8s.toml's `shared` settings.
+
+    `workflow` is k8s.toml's [workflow], which it gets too. In it joins of conditional branches
+    start on every Argo.
+
+    Metaflow configures only the pods that run steps. What the whole workflow has, Argo gives to
+    each pod whose template has none: hooks, the creators of JobSets, the agent of HTTP hooks
+    (addSchedulingConstraints in argo-workflows' workflow/controller/workflowpod.go).
+    """
+    completed = let_conditional_joins_start(workflow_template)
+    inherited = inherited_fields(shared)
+    completed["spec"] |= inherited | workflow_spec_fields(workflow)
+    for template in completed["spec"]["templates"]:
+        correct_secrets(template.get("container") or {})
+        if step_name(template):
+            apply_removals(template, inherited)
+    return completed
+
+
+def let_conditional_joins_start(workflow_template: Manifest) -> dict[str, Any]:
+    """Return a WorkflowTemplate in which a join of conditional branches does not wait for ever.
+
+    Metaflow refers to the outputs of every branch, also of those that are skipped. From Argo 3.7.11
+    and 4.0.2 on, that leaves the join unscheduled (https://github.com/Netflix/metaflow/issues/3043).
+    `get` of a skipped branch's outputs is nil instead, and Metaflow's conditional_input_paths drops
+    what has {{ in it. A Metaflow that refers to outputs in another way is left as it is.
+    """
+    completed = copy.deepcopy(dict(workflow_template))
+    templates = completed["spec"]["templates"]
+    joins = {template["name"] for template in templates if CONDITIONAL_JOIN in json.dumps(template)}
+    for template in templates:
+        for task in (template.get("dag") or {}).get("tasks", ()):
+            if task.get("template") in joins:
+                for parameter in (task.get("arguments") or {}).get("parameters", ()):
+                    branches = TASK_ID.findall(parameter.get("value") or "")
+                    if len(branches) > 1:
+                        parameter["value"] = TASK_ID.sub(OR_SKIPPED, parameter["value"])
+    return completed
+
+
+def inherited_fields(shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a WorkflowSpec that pods inherit where they have none of their own."""
+    fields = {INHERITED[key]: shared[key] for key in INHERITED if shared.get(key)}
+    if "imagePullSecrets" in fields:
+        fields["imagePullSecrets"] = [{"name": name} for name in fields["imagePullSecrets"]]
+    return fields
+
+
+def workflow_spec_fields(workflow: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a WorkflowSpec that k8s.toml's [workflow] names."""
+    return {WORKFLOW_SPEC[key]: argo_spelling(value) for key, value in workflow.items()}
+
+
+def correct_secrets(container: dict[str, Any]) -> None:
+    """Spell `envFrom` right: Metaflow's heartbeat pod has `env_from`, which Kubernetes ignores."""
+    for source in container.pop("env_from", None) or ():
+        secret = {"secretRef": {"name": source["secret_ref"]["name"]}}
+        container["envFrom"] = [*container.get("envFrom", ()), secret]
+
+
+def apply_removals(template: dict[str, Any], inherited: Mapping[str, Any]) -> None:
+    """Keep a step from inheriting from the workflow what it removes with None.
+
+    A null in a strategic merge patch removes the field.
+    """
+    template["serviceAccountName"] = template.get("serviceAccountName") or "default"
+    patch = json.loads(template.get("podSpecPatch") or "{}")
+    removed = [key for key in inherited if not template.get(key) and key not in patch]
+    if removed:
+        template["podSpecPatch"] = json.dumps(patch | dict.fromkeys(removed))

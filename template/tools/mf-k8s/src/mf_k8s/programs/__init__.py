@@ -1,0 +1,4 @@
+"""Runs docker, kind, kubectl, git and uv, and says why one of them failed.
+
+It imports errors alone.
+"""

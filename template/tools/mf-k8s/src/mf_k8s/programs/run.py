@@ -1,0 +1,199 @@
+"""Runs docker, kind, kubectl and git, and says in one line why one of them failed."""
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from packaging.version import Version
+
+from ..errors import CommandError
+from .remedies import reason_of_failure
+
+UV = os.environ.get("UV", "uv")  # which `uv run` sets to itself
+OLDEST = {"docker": "20.10", "kind": "0.27", "kubectl": "1.28"}  # kind: its nodes have containerd 2
+DOCKER_VERSION = ("docker", "version")
+VERSION_OF = {
+    "docker": (*DOCKER_VERSION, "--format", "{{.Server.Version}}"),
+    "kind": ("kind", "version"),
+    "kubectl": ("kubectl", "version", "--client"),
+}
+PROVIDER = "KIND_EXPERIMENTAL_PROVIDER"  # by which a user chooses kind's engine
+NO_DOCKER = ("cannot connect to the docker", "failed to connect to the docker")
+GRACE = 3  # seconds in which a program ends when it is asked to
+# By these a git hook tells each git that it starts which repository and index to use. They are what
+# `git rev-parse --local-env-vars` lists, without the settings of `git -c`: git itself keeps those
+# where it works on another repository (prepare_submodule_repo_env in its submodule.c).
+OF_A_HOOK = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_PREFIX"),
+    *("GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG"),
+    *("GIT_GRAFT_FILE", "GIT_SHALLOW_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE"),
+    "GIT_INTERNAL_SUPER_PREFIX",
+)
+UNTRUSTED = re.compile(r"(?:dubious ownership in repository at|unsafe repository) \(?'(.+?)'")
+# Messages in English, and no write to the index where git only looks.
+GIT = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+# Flows are compiled alike in every locale: they read files without saying how those are encoded.
+UTF_8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"}
+
+_running: set[subprocess.Popen[str]] = set()
+_stopped = threading.Event()
+
+
+def stop_programs() -> None:
+    """End the programs that run, those of other threads too, and let no new one start."""
+    _stopped.set()
+    processes, started = _running.copy(), time.monotonic()
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0, started + GRACE - time.monotonic()))
+        process.kill()
+
+
+def run_program(
+    *command: str,
+    stdin: str | None = None,
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """Run a program and return what it prints; raise CommandError with the reason if it fails.
+
+    `env` is added to the environment.
+    """
+    if _stopped.is_set():
+        raise CommandError("interrupted")
+    pipe = subprocess.PIPE
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, **(env or {})},
+            cwd=folder,
+        )
+    except FileNotFoundError:
+        raise CommandError(f"{command[0]} is not installed, or not on PATH: install it") from None
+    _running.add(process)
+    try:
+        output, errors = communicate(process, stdin)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        _running.remove(process)
+    if process.returncode:
+        if any(words in errors.lower() for words in NO_DOCKER):
+            host = os.environ.get("DOCKER_HOST")
+            remedy = f"start it, or correct DOCKER_HOST={host}" if host else "start it"
+            raise CommandError(f"Docker is not running: {remedy}")
+        raise CommandError(
+            f"{' '.join(command[:3])}: {reason_of_failure(command, errors or output)}"
+        )
+    return output
+
+
+def communicate(process: "subprocess.Popen[str]", stdin: str | None) -> tuple[str, str]:
+    """Return what a program prints; raise CommandError if it was stopped.
+
+    What it has started itself, like docker's buildx, may then go on and hold the pipes. With input
+    there can be no time limit: subprocess does not go on with it after one.
+    """
+    while True:
+        try:
+            return process.communicate(stdin, timeout=None if stdin else 1)
+        except subprocess.TimeoutExpired:
+            if _stopped.is_set() and process.poll() is not None:
+                raise CommandError("interrupted") from None
+
+
+def succeeds(*command: str) -> bool:
+    try:
+        run_program(*command)
+    except CommandError:
+        return False
+    return True
+
+
+def require_programs(names: Iterable[str]) -> None:
+    """Raise CommandError unless these programs are there, new enough, and Docker answers."""
+    for name in names:
+        version = first_version(run_program(*VERSION_OF[name]))
+        if name == "docker" and version and is_podman(version):
+            continue  # whose versions are others
+        if version and version < Version(OLDEST[name]):
+            raise CommandError(f"{name} {version} is too old: {OLDEST[name]} or newer is needed")
+
+
+def is_podman(version: Version) -> bool:
+    """Return whether the program `docker`, or the engine that it talks to, is Podman.
+
+    To what asks Docker for its server's version, Podman answers with its own, which is lower.
+    """
+    return version < Version(OLDEST["docker"]) and "podman" in run_program(*DOCKER_VERSION).lower()
+
+
+def must_be_kinds_engine() -> None:
+    """Raise CommandError if kind would make its nodes with another engine than `docker` is."""
+    version = first_version(run_program(*VERSION_OF["docker"]))
+    engine = "podman" if version and is_podman(version) else "docker"
+    chosen = os.environ.get(PROVIDER) or "docker"
+    if engine == "podman" and chosen == "docker":
+        raise CommandError(
+            f"docker is Podman {version} here, which kind takes only as an experiment: set"
+            f" {PROVIDER}=podman to try it, or install Docker"
+        )
+    if engine != chosen:
+        raise CommandError(
+            f"{PROVIDER} is {chosen}, and `docker`, which has to find kind's nodes, is {engine}:"
+            " unset it, or let the command docker be that engine"
+        )
+
+
+def first_version(output: str) -> Version | None:
+    """Return the first version number in a program's output, or None: a build may have none."""
+    match = re.search(r"\d+\.\d+(\.\d+)?", output)
+    return Version(match[0]) if match else None
+
+
+def forget_git_hook() -> None:
+    """Let git find the repository from the folder it works in, although a git hook has started us.
+
+    In a hook, `git worktree add` would else replace what the user has staged.
+    """
+    for variable in OF_A_HOOK:
+        os.environ.pop(variable, None)
+
+
+def git(root: Path, *arguments: str | Path) -> str:
+    """Return what git prints; raise CommandError with the reason and the remedy if it fails."""
+    try:
+        return run_program("git", *map(str, arguments), folder=root, env=GIT).strip()
+    except CommandError as error:
+        message = str(error)
+    if untrusted := UNTRUSTED.search(message):
+        message = (
+            f"git does not read {untrusted[1]}, which belongs to another user: run `git config"
+            f" --global --add safe.directory {shlex.quote(untrusted[1])}`"
+        )
+    if "not a git repository" in message:
+        message = f"{root} is in no git repository: run `git init`, `git add -A` and `git commit`"
+    raise CommandError(message)
+
+
+def git_or_nothing(root: Path, *arguments: str | Path) -> str:
+    """Return what git prints, or an empty text if it fails."""
+    try:
+        return git(root, *arguments)
+    except CommandError:
+        return ""

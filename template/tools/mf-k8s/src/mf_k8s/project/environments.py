@@ -1,0 +1,107 @@
+"""environments/NAME.json: one place where flows run, and how they are deployed there."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import CommandError
+from .k8s_toml import validate
+from .project import Project
+from .secret_forms import METAFLOW_SECRETS, has_secret_form
+
+SCHEMA = Path(__file__).parent.with_name("environment.schema.json")
+# Keys that stand for options of Metaflow's, which it also reads from METAFLOW_ and their name.
+PRODUCTION, BRANCH = "METAFLOW_PRODUCTION", "METAFLOW_BRANCH"  # Metaflow joins both to prod.NAME
+VARIABLES = {"production": PRODUCTION, "branch": BRANCH, "user": "METAFLOW_USER"}
+AWS_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+NO_SECRET = ("", "{}")  # switch off the user's own
+TRUE = ("1", "true", "t", "yes", "y", "on")  # what click reads as true
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One place where flows run; without a name, the one of the user's own configuration."""
+
+    name: str = ""
+    context: str = ""  # of kubectl; empty for whichever is the current one
+    variables: tuple[tuple[str, str], ...] = ()  # of Metaflow and the AWS client
+    create_options: tuple[str, ...] = ()  # of Metaflow's `argo-workflows create`
+
+    @property
+    def file(self) -> str:
+        return f"environments/{self.name}.json"
+
+    @property
+    def namespace(self) -> str:
+        """Return the Kubernetes namespace of the runs, `default` where none is set."""
+        return dict(self.variables).get("METAFLOW_KUBERNETES_NAMESPACE", "default")
+
+
+NO_ENVIRONMENT = Environment()  # the user's own configuration alone
+
+
+def read_environment(project: Project, name: str) -> Environment:
+    """Return an environment; raise CommandError if it is unknown or not valid."""
+    file = project.root / "environments" / f"{name}.json"
+    where = f"environments/{file.name}"
+    if name not in (known := sorted(environment_names(project))):
+        raise CommandError(f"no environment {name}; environments/ has {', '.join(known) or 'none'}")
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise CommandError(f"{where} cannot be read: {error}") from None
+    except ValueError as error:
+        raise CommandError(f"{where} is not JSON: {error}") from None
+    must_hold_no_secret(settings, where)
+    validate(settings, json.loads(SCHEMA.read_text(encoding="utf-8")), where)
+    return Environment(
+        name,
+        settings.get("context", ""),
+        tuple(variables(settings, where).items()),
+        tuple(create_options(settings)),
+    )
+
+
+def must_hold_no_secret(settings: Any, where: str) -> None:
+    """Raise CommandError for a setting that does not belong in a file that is committed."""
+    for key, value in settings.items() if isinstance(settings, dict) else ():
+        is_named = key in METAFLOW_SECRETS | AWS_KEYS and value not in NO_SECRET
+        if is_named or has_secret_form(str(value)):
+            raise CommandError(
+                f"{where}: the value of {key} looks like a secret, and the file is committed:"
+                " take it out, and set it as a variable where you deploy, in CI as a masked one"
+            )
+
+
+def environment_names(project: Project) -> Iterable[str]:
+    """Return the names of a project's environments; a schema may lie beside them, for editors."""
+    files = (project.root / "environments").glob("*.json")
+    return {file.stem for file in files if not file.name.endswith(".schema.json")}
+
+
+def variables(settings: dict[str, Any], where: str) -> dict[str, str]:
+    """Return the variables that an environment sets; raise CommandError if it sets one twice."""
+    found = {key: value for key, value in settings.items() if key.startswith(("METAFLOW_", "AWS_"))}
+    for key, variable in VARIABLES.items():
+        if key in settings:
+            if variable in found:
+                raise CommandError(f"{where}: {key} and {variable} are the same setting: keep one")
+            value = settings[key]
+            found[variable] = str(int(value)) if isinstance(value, bool) else value
+    return found
+
+
+def create_options(settings: dict[str, Any]) -> list[str]:
+    """Return the options of Metaflow's `argo-workflows create` that an environment gives."""
+    options = [f"--tag={tag}" for tag in settings.get("tags", ())]
+    options += [f"--notify-on-{end}" for end in settings.get("notify", ())]
+    if "max_workers" in settings:
+        options.append(f"--max-workers={settings['max_workers']}")
+    return options
+
+
+def is_production(variables: Mapping[str, str]) -> bool:
+    """Return whether variables choose production, as Metaflow reads them."""
+    return variables.get(PRODUCTION, "").lower() in TRUE

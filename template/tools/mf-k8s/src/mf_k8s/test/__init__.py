@@ -1,1 +1,0 @@
-"""`k8s test`: runs what CI runs."""

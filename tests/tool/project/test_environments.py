@@ -1,0 +1,323 @@
+"""environments/NAME.json: what may be in it, what it gives, and the place that it stands for."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from kubernetes_api import Api
+from mf_k8s.cluster import api as cluster_api
+from mf_k8s.cluster.target import find_place, must_be_context
+from mf_k8s.deploy.branch import branch_of, use_branch_options
+from mf_k8s.errors import CommandError
+from mf_k8s.metaflow import configuration
+from mf_k8s.metaflow.configuration import use_environment
+from mf_k8s.project.environments import SCHEMA, Environment, read_environment
+from mf_k8s.project.project import Project
+
+Written = Callable[[Any], Environment]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "environments").mkdir()
+    return Project(tmp_path, "churn_model")
+
+
+@pytest.fixture
+def written(project: Project) -> Written:
+    """Return a function that writes an environment `dev` and reads it."""
+
+    def write(settings: Any) -> Environment:
+        text = settings if isinstance(settings, str) else json.dumps(settings)
+        (project.root / "environments/dev.json").write_text(text)
+        return read_environment(project, "dev")
+
+    return write
+
+
+def test_all_keys(written: Written) -> None:
+    environment = written(
+        {
+            "$schema": "a.json",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "METAFLOW_KUBERNETES_NAMESPACE": "team-a",
+            "context": "acme",
+            "production": False,
+            "branch": "staging",
+            "user": "churn-ci",
+            "tags": ["a:b c", "d"],
+            "max_workers": 7,
+            "notify": ["error", "success"],
+        }
+    )
+    assert environment.context == "acme"
+    assert environment.namespace == "team-a"
+    assert dict(environment.variables) == {
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "METAFLOW_KUBERNETES_NAMESPACE": "team-a",
+        "METAFLOW_PRODUCTION": "0",
+        "METAFLOW_BRANCH": "staging",
+        "METAFLOW_USER": "churn-ci",
+    }
+    assert environment.create_options == (
+        "--tag=a:b c",
+        "--tag=d",
+        "--notify-on-error",
+        "--notify-on-success",
+        "--max-workers=7",
+    )
+
+
+def test_a_file_of_0_2_0_is_as_it_was(written: Written) -> None:
+    settings = {"METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_ANYTHING": "1", "METAFLOW_USER": "a"}
+    environment = written(settings)
+    assert dict(environment.variables) == settings
+    assert (environment.context, environment.create_options) == ("", ())
+
+
+KEYS = (
+    "the keys are $schema, context, production, branch, user, tags, max_workers, notify, METAFLOW"
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["a"], 'environments/dev.json = ["a"]: An object, like {"METAFLOW_KUBERNETES_NAMESPACE"'),
+        ("{", "environments/dev.json is not JSON: Expecting property name"),
+        ({"a": "b"}, f"environments/dev.json: no key a; {KEYS}"),
+        ({"contxt": "b"}, "environments/dev.json: no key contxt; did you mean context?"),
+        ({"METAFLOW_X": 1}, "environments/dev.json: METAFLOW_X = 1: Text"),
+        ({"context": ""}, 'environments/dev.json: context = "": Text: a context of kubectl'),
+        ({"production": "yes"}, 'environments/dev.json: production = "yes": true deploys'),
+        ({"branch": "a-b"}, 'environments/dev.json: branch = "a-b": Lower-case letters, digits'),
+        ({"max_workers": 0}, "environments/dev.json: max_workers = 0: Whole number"),
+        ({"notify": ["end"]}, 'environments/dev.json: notify.0 = "end": error or success.'),
+        (
+            {"user": "a", "METAFLOW_USER": "b"},
+            "environments/dev.json: user and METAFLOW_USER are the same setting: keep one",
+        ),
+    ],
+)
+def test_environment_that_is_not_valid(written: Written, settings: Any, message: str) -> None:
+    with pytest.raises(CommandError) as stopped:
+        written(settings)
+    assert str(stopped.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("METAFLOW_SERVICE_AUTH_KEY", "sesame"),
+        ("METAFLOW_SERVICE_HEADERS", '{"x-api-key": "sesame"}'),
+        ("METAFLOW_ARGO_WORKFLOWS_CREATE_NOTIFY_SLACK_WEBHOOK_URL", "https://a/sesame"),
+        ("METAFLOW_SERVICE_URL", "https://ann:sesame@metadata.example.com"),
+        ("METAFLOW_DATATOOLS_SESSION_VARS", '{"aws_secret_access_key": "sesame"}'),
+        ("AWS_SECRET_ACCESS_KEY", "sesame"),
+    ],
+)
+def test_an_environment_holds_no_secret(written: Written, key: str, value: str) -> None:
+    """It is committed. The message does not print the value; an editor marks the known names."""
+    with pytest.raises(CommandError) as stopped:
+        written({key: value})
+    assert str(stopped.value) == (
+        f"environments/dev.json: the value of {key} looks like a secret, and the file is committed:"
+        " take it out, and set it as a variable where you deploy, in CI as a masked one"
+    )
+    by_name = key not in ("METAFLOW_SERVICE_URL", "METAFLOW_DATATOOLS_SESSION_VARS")
+    schema = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text()))
+    assert schema.is_valid({key: value}) != by_name
+
+
+def test_names_that_look_random_and_no_values_are_no_secrets(written: Written) -> None:
+    """As clouds make the names of clusters and roles; an empty value switches off one's own."""
+    written({"context": "EKS-Prod-UE1-K8s-v1-29", "METAFLOW_SERVICE_HEADERS": "{}"})
+    role = "AWSReservedSSO_Admin_3f9c0e2ab7d41588"
+    written({"AWS_PROFILE": role, "AWS_ACCESS_KEY_ID": "", "METAFLOW_SERVICE_AUTH_KEY": ""})
+
+
+def test_a_home_of_another_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in a container whose HOME is root's: Metaflow finds no configuration, and goes on."""
+
+    def denied(self: Path, **_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(os, "environ", {"METAFLOW_HOME": str(tmp_path / "none")})
+    (tmp_path / ".metaflow").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "stat", denied)
+    assert configuration.metaflow_setting("SERVICE_URL") == ""
+    os.environ["METAFLOW_PROFILE"] = "acme"
+    with pytest.raises(CommandError, match="there is no .*/none/config_acme.json: unset it"):
+        configuration.metaflow_setting("SERVICE_URL")
+    del os.environ["METAFLOW_PROFILE"]
+    (tmp_path / ".metaflow/config.json").mkdir()
+    with pytest.raises(CommandError) as stopped:
+        configuration.metaflow_setting("SERVICE_URL")
+    assert str(stopped.value) == (
+        f"{tmp_path}/.metaflow/config.json, Metaflow's configuration, cannot be read:"
+        " Is a directory"
+    )
+
+
+def test_unknown_environment(project: Project) -> None:
+    """A schema that lies there for editors is none."""
+    for name in ("dev.json", "prod.json", "environment.schema.json"):
+        (project.root / "environments" / name).write_text("{}")
+    for name in ("staging", "environment.schema", "../environments/dev"):
+        with pytest.raises(CommandError) as stopped:
+            read_environment(project, name)
+        assert str(stopped.value) == f"no environment {name}; environments/ has dev, prod"
+
+
+def test_schema_is_one_and_new_projects_fit_it(example: Path) -> None:
+    """Editors find it by the path in the file."""
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft7Validator.check_schema(schema)
+    prod = example / "environments/prod.json"
+    settings = json.loads(prod.read_text())
+    assert json.loads((prod.parent / settings["$schema"]).read_text()) == schema
+    jsonschema.Draft7Validator(schema).validate(settings)
+    for name in ("kind", "prod"):
+        read_environment(Project(example, "churn_model"), name)
+
+
+def test_environment_says_what_it_overrides(
+    written: Written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The user's own configuration is laid under, not replaced."""
+    own = {"METAFLOW_DEFAULT_DATASTORE": "azure", "METAFLOW_SERVICE_URL": "https://hers"}
+    (tmp_path / "config.json").write_text(json.dumps(own))
+    monkeypatch.setattr(os, "environ", {"METAFLOW_HOME": str(tmp_path)})
+    environment = written({"METAFLOW_DEFAULT_DATASTORE": "s3", "user": "ci"})
+    assert use_environment(environment) == ["METAFLOW_DEFAULT_DATASTORE"]
+    assert configuration.metaflow_setting("SERVICE_URL") == "https://hers"
+    assert configuration.metaflow_setting("DEFAULT_DATASTORE") == "s3"
+    assert os.environ["METAFLOW_USER"] == "ci"
+
+
+@pytest.mark.parametrize(
+    ("settings", "own", "branch", "dropped"),
+    [
+        ({"production": True}, {"METAFLOW_BRANCH": "ann"}, "prod", ["METAFLOW_BRANCH"]),
+        ({"METAFLOW_PRODUCTION": "true"}, {"METAFLOW_BRANCH": "ann"}, "prod", ["METAFLOW_BRANCH"]),
+        ({"branch": "next"}, {"METAFLOW_PRODUCTION": "1"}, "test.next", ["METAFLOW_PRODUCTION"]),
+        ({"production": True, "branch": "next"}, {}, "prod.next", []),
+        ({"production": False}, {"METAFLOW_BRANCH": "ann"}, "test.ann", []),
+        ({}, {"METAFLOW_BRANCH": "ann"}, "test.ann", []),
+    ],
+)
+def test_own_branch_is_not_joined(
+    settings: Any,
+    own: dict[str, str],
+    branch: str,
+    dropped: list[str],
+    written: Written,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Metaflow would make prod.ann of production here and a branch in the user's shell."""
+    monkeypatch.setattr(os, "environ", {"METAFLOW_HOME": str(tmp_path), **own})
+    assert use_environment(written(settings)) == dropped
+    assert branch_of(os.environ) == branch
+
+
+@pytest.mark.parametrize(
+    ("options", "others", "branch"),
+    [
+        (["--tag", "a"], ["--tag", "a"], ""),
+        (["--production", "--tag=a"], ["--tag=a"], "prod"),
+        (["--branch", "new", "--tag=a"], ["--tag=a"], "test.new"),
+        (["--branch=new", "--production"], [], "prod.new"),
+    ],
+)
+def test_options_of_project(
+    options: list[str], others: list[str], branch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metaflow takes them before `argo-workflows`, or as variables."""
+    monkeypatch.setattr(os, "environ", {})
+    assert use_branch_options(options) == others
+    assert branch_of(os.environ) == branch
+
+
+def test_the_place_and_the_account(api: type[Api], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METAFLOW_KUBERNETES_NAMESPACE", "team-a")
+    place = find_place()
+    assert (place.context, place.namespace, place.account) == ("fake", "team-a", "ann@example.com")
+    assert str(place) == (
+        f"{place.cluster} (context fake), namespace team-a, account ann@example.com"
+    )
+
+
+def stopped_by(api: type[Api]) -> str:
+    with pytest.raises(CommandError) as stopped:
+        find_place()
+    assert api.objects == {} and api.tried == []
+    return str(stopped.value)
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_expired_credentials(api: type[Api], anonymous: bool) -> None:
+    api.logged_in, api.is_anonymous = anonymous, anonymous
+    assert stopped_by(api) == (
+        "cannot ask the cluster who you are: the cluster does not accept your credentials, which"
+        " may have expired: log in to it again, until `kubectl auth whoami` names you"
+    )
+
+
+def test_a_cluster_without_argo(api: type[Api]) -> None:
+    api.has_argo = False
+    assert "has no Argo Workflows: install it there, or choose another context" in stopped_by(api)
+
+
+def test_no_cluster(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that nobody listens on, and then no kubeconfig at all."""
+    config = json.loads((tmp_path / "kubeconfig").read_text())
+    config["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:9"
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    assert stopped_by(api).startswith(
+        "cannot ask the cluster who you are: the cluster cannot be reached: "
+    )
+    cluster_api.api_client.cache_clear()
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert stopped_by(api).endswith("not behind that proxy, add its host to NO_PROXY")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    cluster_api.api_client.cache_clear()
+    assert stopped_by(api).startswith("kubectl's configuration has no context that can be used (")
+
+
+def test_context(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of kubectl: the current one, another, one that is not there, and none in a pod."""
+    config = json.loads((tmp_path / "kubeconfig").read_text())
+    config["contexts"].append({"name": "acme", "context": {"cluster": "fake", "user": "fake"}})
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    must_be_context(Environment("prod"))
+    must_be_context(Environment("prod", "fake"))
+    with pytest.raises(CommandError) as stopped:
+        must_be_context(Environment("prod", "acme"))
+    assert str(stopped.value) == (
+        "environments/prod.json requires the kubectl context acme, but the current one is fake:"
+        " run `kubectl config use-context acme`"
+    )
+    with pytest.raises(CommandError) as stopped:
+        must_be_context(Environment("prod", "nowhere"))
+    assert str(stopped.value) == (
+        f"environments/prod.json requires the kubectl context nowhere, which"
+        f" {tmp_path / 'kubeconfig'} does not have; it has: acme, fake"
+    )
+    (tmp_path / "kubeconfig").write_text(json.dumps({**config, "current-context": ""}))
+    with pytest.raises(CommandError) as stopped:  # the context is there, and none is chosen
+        must_be_context(Environment("prod", "acme"))
+    assert str(stopped.value) == (
+        f"environments/prod.json requires the kubectl context acme, but {tmp_path / 'kubeconfig'}"
+        " is missing or has no current context: run `kubectl config use-context acme`, or set"
+        " KUBECONFIG to the file that has it"
+    )
+    monkeypatch.delenv("KUBECONFIG")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(CommandError, match="in a pod its own cluster is used: set KUBECONFIG"):
+        must_be_context(Environment("prod", "fake"))
