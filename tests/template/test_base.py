@@ -16,7 +16,7 @@ import pytest
 from conftest import FIGURES, ROOT, UV, find_python, run, write_kubeconfig
 from mf_k8s.check.compare import compare_pods
 from mf_k8s.metaflow.compile_flows import compile_flows
-from mf_k8s.pods.configure_template import complete_template
+from mf_k8s.pods.configure_template import configure_template
 from mf_k8s.pods.expected_pods import expected_pods
 from mf_k8s.pods.read_pods import workflow_pods
 from mf_k8s.project.k8s_toml import read_toml
@@ -506,7 +506,7 @@ def test_heartbeat_is_checked_and_completed(
         return {key for key in pod if not pod[key]["equal"]}
 
     assert differing(template) == {"node_selector", "secrets"}
-    assert differing(complete_template(template, config, {})) == set()
+    assert differing(configure_template(template, config, {})) == set()
 
 
 @pytest.mark.parametrize(

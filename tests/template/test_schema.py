@@ -14,7 +14,7 @@ from conftest import ROOT
 from hypothesis import example as also
 from hypothesis import given
 from hypothesis import strategies as st
-from mf_k8s.pods.configure_template import complete_template
+from mf_k8s.pods.configure_template import configure_template
 
 SCHEMA = ROOT / "template/src/{{ package_name }}/k8s.schema.json"
 RULES = json.loads(SCHEMA.read_text())["properties"]
@@ -88,7 +88,7 @@ SEMAPHORES: list[Any] = [
 
 def completed(workflow: dict[str, Any]) -> Any:
     """Return a WorkflowTemplate without pods, with [workflow]."""
-    return complete_template({"metadata": {}, "spec": {"templates": []}}, {}, workflow)
+    return configure_template({"metadata": {}, "spec": {"templates": []}}, {}, workflow)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=json.dumps)

@@ -21,9 +21,9 @@ from metaflow.user_configs.config_parameters import ConfigValue
 from metaflow.util import get_username
 
 from .settings import (
+    CONFIG_IN_PODS,
     LOCAL_RUN,
     PACKAGE,
-    SHIPPED,
     ConfigurationError,
     Override,
     current_command,
@@ -51,13 +51,13 @@ class SharedConfiguration(FlowMutator):
         for path in PACKAGE.rglob("*"):
             parts = path.relative_to(PACKAGE.parent).parts
             hidden = any(part.startswith(".") for part in parts)
-            wanted = path.name.endswith(suffixes) and path != PACKAGE / SHIPPED
+            wanted = path.name.endswith(suffixes) and path != PACKAGE / CONFIG_IN_PODS
             if path.is_file() and wanted and not hidden:
                 yield str(path), str(Path(*parts))
         self.folder = tempfile.TemporaryDirectory()  # until this process ends
-        shipped = Path(self.folder.name, SHIPPED)
+        shipped = Path(self.folder.name, CONFIG_IN_PODS)
         shipped.write_text(json.dumps(read_config()), encoding="utf-8")
-        yield str(shipped), f"{PACKAGE.name}/{SHIPPED}"
+        yield str(shipped), f"{PACKAGE.name}/{CONFIG_IN_PODS}"
 
     def pre_mutate(self, mutable_flow: Any) -> None:
         """Add StepConfiguration to each step, and put this mutator first, to `mutate` first."""
@@ -68,7 +68,7 @@ class SharedConfiguration(FlowMutator):
         if hasattr(mutable_flow._flow_cls, "k8s_config"):
             raise ConfigurationError("k8s_config is BaseFlow's: give this attribute another name")
         mutators = mutable_flow._flow_cls._flow_state[FlowStateItems["FLOW_MUTATORS"]]
-        if ensure_last(self, mutators):
+        if move_to_end(self, mutators):
             for _, step in mutable_flow.steps:
                 step.add_decorator(StepConfiguration)
             mutators.insert(0, mutators.pop())
@@ -114,7 +114,7 @@ class StepConfiguration(StepMutator):
         function = mutable_step._my_step
         if not issubclass(flow := mutable_step.flow._flow_cls, BaseFlow):
             raise ConfigurationError(f"@k8s needs BaseFlow: write class {flow.__name__}(BaseFlow)")
-        if ensure_last(self, function.config_decorators):
+        if move_to_end(self, function.config_decorators):
             self.own = take_kubernetes(function)
 
     def mutate(self, mutable_step: Any) -> None:
@@ -203,7 +203,7 @@ def k8s(pool: Any = None, **settings: Any) -> Callable[[Step], Step]:
     return decorate
 
 
-def ensure_last(mutator: Any, mutators: list[Any]) -> bool:
+def move_to_end(mutator: Any, mutators: list[Any]) -> bool:
     """Return whether a mutator is last in its list; if not, append it, to be called again.
 
     Metaflow is iterating over the list, and other mutators may still append more.

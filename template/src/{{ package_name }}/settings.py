@@ -23,7 +23,7 @@ CONTRACT = 2
 PACKAGE = Path(__file__).resolve().parent
 CONFIG = "k8s.toml"
 OTHER_CONFIG = "K8S_CONFIG"  # the variable that names another file
-SHIPPED = "k8s.json"  # what a run sends to its pods, beside this file
+CONFIG_IN_PODS = "k8s.json"  # what a run sends to its pods, beside this file
 SCHEMA = "k8s.schema.json"
 NOT_OF_STEPS = ("pools", "workflow")  # tables of k8s.toml
 # Metaflow reads these in the pod too, and a pod does not know the options of `run --with`.
@@ -130,8 +130,8 @@ def config_file() -> Path:
     if other := os.environ.get(OTHER_CONFIG):
         os.environ[OTHER_CONFIG] = os.path.abspath(other)  # a step may change the working directory
         return Path(os.environ[OTHER_CONFIG])
-    if (PACKAGE / SHIPPED).exists():
-        return PACKAGE / SHIPPED
+    if (PACKAGE / CONFIG_IN_PODS).exists():
+        return PACKAGE / CONFIG_IN_PODS
     program = Path(sys.argv[0]).resolve()  # the flow's file, for an installed package
     for folder in (*PACKAGE.parents, *program.parents, Path.cwd(), *Path.cwd().parents):
         if (folder / "pyproject.toml").exists():

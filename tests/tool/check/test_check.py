@@ -20,7 +20,7 @@ from mf_k8s.deploy.create import compile_to_deploy
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.plan.differences import differences as compare_plans
 from mf_k8s.plan.differences import planned_settings
-from mf_k8s.pods.configure_template import complete_template
+from mf_k8s.pods.configure_template import configure_template
 from mf_k8s.project.environments import Environment
 from mf_k8s.project.k8s_toml import read_config, shared_settings
 from mf_k8s.project.project import Project
@@ -975,7 +975,7 @@ def test_live_state_and_deployment_of_a_run(
     (compiled,) = compile_flows(one, [project / "flows/one.py"])
     assert compiled.template
     config = read_config(one.config_file)
-    template = complete_template(compiled.template, shared_settings(config), {})
+    template = configure_template(compiled.template, shared_settings(config), {})
     monkeypatch.setattr("mf_k8s.check.live.list_objects", lambda *_, **__: pods)
     event = {"involvedObject": {"name": pod["metadata"]["name"]}, "message": "no volume data"}
     monkeypatch.setattr("mf_k8s.cluster.pod_states.list_objects", lambda *_, **__: [event])

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 from mf_k8s.check import compare
 from mf_k8s.metaflow.compile_flows import CompiledFile, compile_flows
-from mf_k8s.pods.configure_template import complete_template
+from mf_k8s.pods.configure_template import configure_template
 from mf_k8s.pods.expected_pods import expected_pods
 from mf_k8s.pods.read_pods import workflow_pods
 from mf_k8s.project.k8s_toml import Config, read_toml, shared_settings
@@ -287,7 +287,7 @@ def test_every_lost_field_is_found(rich: tuple[Config, list[CompiledFile]]) -> N
     settings_seen = set()
     for result in flows:
         assert result.flow and result.template
-        whole = complete_template(result.template, shared_settings(config), {})
+        whole = configure_template(result.template, shared_settings(config), {})
         for template in whole["spec"]["templates"]:
             if "container" in template:  # without what is long and not compared
                 container = template["container"]
@@ -316,7 +316,7 @@ def test_a_step_without_a_pod_and_a_pod_without_a_step(
     for result in flows:
         assert result.flow and result.template
         expected = expected_pods(config, result.flow)
-        found = workflow_pods(complete_template(result.template, shared_settings(config), {}))
+        found = workflow_pods(configure_template(result.template, shared_settings(config), {}))
         step = next(iter(result.flow["steps"]))
         found["stranger"] = found.pop(step)
         report = compare.compare_pods(expected, found, config)
@@ -347,7 +347,7 @@ def test_argo_takes_what_is_compiled(
     assert place.endswith(".container.image")
     for result in [*flows, *examples]:
         assert result.template
-        whole = complete_template(result.template, shared, OF_WORKFLOW)
+        whole = configure_template(result.template, shared, OF_WORKFLOW)
         assert schema_errors(whole) == []
         assert whole["spec"].keys() >= {"ttlStrategy", "podGC", "parallelism", "synchronization"}
     whole["spec"]["ttlStrategy"]["secondsAfterSuccess"] = "soon"

@@ -28,9 +28,9 @@ from mf_k8s.deploy.deployed import must_be_own
 from mf_k8s.errors import CommandError
 from mf_k8s.metaflow import ask_datastore
 from mf_k8s.metaflow.compile_flows import CompiledFile, compile_flows
-from mf_k8s.metaflow.run_create import without_replaced_deletes
+from mf_k8s.metaflow.record_requests import without_replaced_deletes
 from mf_k8s.pods.argo_releases import release_problems
-from mf_k8s.pods.configure_template import complete_template
+from mf_k8s.pods.configure_template import configure_template
 from mf_k8s.pods.project_labels import is_own, marks
 from mf_k8s.project.environments import NO_ENVIRONMENT, Environment
 from mf_k8s.project.project import Project
@@ -350,7 +350,7 @@ def test_a_conditional_join_names_no_skipped_output(example: Path) -> None:
     """Argo from 3.7.11 on does not start a task whose arguments name one that is missing."""
     template = compiled(example, "conditional")
     before = input_paths(template)
-    after = input_paths(complete_template(template, {}, {}))
+    after = input_paths(configure_template(template, {}, {}))
     assert "{{tasks.right-hand.outputs.parameters.task-id}}" in before["meet"]
     assert after.pop("meet") == (
         "argo-{{workflow.name}}/:"
@@ -364,7 +364,7 @@ def test_a_conditional_join_names_no_skipped_output(example: Path) -> None:
     del before["meet"]
     assert after == before
 
-    notes = [*release_problems(template, complete_template(template, {}, {}))]
+    notes = [*release_problems(template, configure_template(template, {}, {}))]
     assert notes == [
         "meet: by a plain `argo-workflows create`, this join waits forever for a skipped branch, on"
         " Argo 3.7.11, 4.0.2 and later; `k8s deploy` corrects it"
@@ -377,7 +377,7 @@ def test_a_conditional_join_names_no_skipped_output(example: Path) -> None:
 @pytest.mark.parametrize("flow", ["branch", "nested", "recursion"])
 def test_other_flows_are_not_rewritten(example: Path, flow: str) -> None:
     template = compiled(example, flow)
-    completed = complete_template(template, {}, {})
+    completed = configure_template(template, {}, {})
     assert input_paths(completed) == input_paths(template)
     assert [*release_problems(template, completed)] == []
 
@@ -385,7 +385,7 @@ def test_other_flows_are_not_rewritten(example: Path, flow: str) -> None:
 def test_the_whole_workflow_is_completed(example: Path) -> None:
     """By Argo's own names; without [workflow] nothing of it is written."""
     template = compiled(example, "branch")
-    before = complete_template(template, {}, {})["spec"]
+    before = configure_template(template, {}, {})["spec"]
     workflow = {
         "ttl": {"seconds_after_failure": 60},
         "pod_gc": {"strategy": "OnPodSuccess", "delete_delay_duration": "5m"},
@@ -393,7 +393,7 @@ def test_the_whole_workflow_is_completed(example: Path) -> None:
         "priority_class": "low",
         "synchronization": {"semaphores": [{"config_map_key_ref": {"name": "a", "key": "b_c"}}]},
     }
-    after = complete_template(template, {}, workflow)["spec"]
+    after = configure_template(template, {}, workflow)["spec"]
     written = {key: value for key, value in after.items() if value != before.get(key)}
     assert written == {
         "ttlStrategy": {"secondsAfterFailure": 60},

@@ -79,7 +79,7 @@ def test_placements() -> None:
 
     Kubernetes refuses two taints of one key and effect.
     """
-    assert capacity.placements(PODS) == [
+    assert capacity.labels_and_taints(PODS) == [
         {"labels": {}, "taints": []},
         {
             "labels": {"pool": "a100"},

@@ -20,9 +20,9 @@ from mf_k8s.metaflow.defaults import read_metaflow_defaults, with_default_decora
 from mf_k8s.pods.expected_pods import expected_pods
 from mf_k8s.pods.metaflow_defaults import (
     MetaflowDefault,
+    default_sources,
     names_registry,
-    origins,
-    sources,
+    override_sources,
     with_defaults,
 )
 from mf_k8s.project.project import Project
@@ -91,8 +91,8 @@ def test_a_variable_is_read_and_laid_under(name: str, monkeypatch: pytest.Monkey
     assert default == MetaflowDefault(f"METAFLOW_{name}", key, value)
     assert with_defaults({}, defaults) == {key: value}
     assert with_defaults(STATED, defaults) == {**STATED, key: MERGED.get(key, STATED[key])}
-    assert origins([STATED, {}], defaults) == [f"{key}: from METAFLOW_{name}"]
-    assert (origins([STATED], defaults) == []) == (key not in MERGED)
+    assert default_sources([STATED, {}], defaults) == [f"{key}: from METAFLOW_{name}"]
+    assert (default_sources([STATED], defaults) == []) == (key not in MERGED)
 
 
 @pytest.mark.parametrize("name", GIVEN)
@@ -129,7 +129,7 @@ IMAGES: dict[str, tuple[dict[str, Any], list[MetaflowDefault], str]] = {
 def test_the_registry_goes_before_an_image_that_names_none(case: str) -> None:
     settings, defaults, image = IMAGES[case]
     assert with_defaults(settings, defaults)["image"] == image
-    named = "image: from R" in origins([settings], defaults)
+    named = "image: from R" in default_sources([settings], defaults)
     assert named == (case != "of a registry")
 
 
@@ -266,7 +266,7 @@ def test_check_expects_and_names_what_the_options_of_a_flow_give(
     live = with_default_decorators(result.flow, result.options)
     pod = expected_pods({}, live)["train"]
     assert (pod["cpu"], pod["memory"], pod["disk"]) == ("2", "9000M", "20000M")
-    assert "disk: from METAFLOW_DEFAULT_DECOSPECS" in sources(live)
+    assert "disk: from METAFLOW_DEFAULT_DECOSPECS" in override_sources(live)
     monkeypatch.setenv("METAFLOW_DEFAULT_DECOSPECS", "kubernetes:cpu=many")
     with pytest.raises(CommandError, match='@kubernetes: cpu = "many" cannot be read'):
         expected_pods({}, with_default_decorators(result.flow, []))

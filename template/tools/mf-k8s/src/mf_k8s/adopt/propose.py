@@ -133,7 +133,7 @@ def make_pools(rewrites: Sequence[Rewrite], present: Mapping[str, Any]) -> dict[
     """
     pools = dict(present)
     able = [rewrite for rewrite in rewrites if not rewrite.usage.decorator.unreadable]
-    for part in (dict, placement):
+    for part in (dict, node_leaves):
         sets = [part(rewrite.own) for rewrite in able if not rewrite.pool]
         for leaves in sets:
             sharing = [each for each in able if not each.pool and part(each.own) == leaves]
@@ -149,7 +149,7 @@ def make_pools(rewrites: Sequence[Rewrite], present: Mapping[str, Any]) -> dict[
     return pools
 
 
-def placement(leaves: Leaves) -> Leaves:
+def node_leaves(leaves: Leaves) -> Leaves:
     return {leaf: item for leaf, item in leaves.items() if leaf[0] in PLACEMENT}
 
 

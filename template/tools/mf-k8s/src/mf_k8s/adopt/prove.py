@@ -6,7 +6,7 @@ from typing import Any
 
 from ..metaflow.compile_flows import CompiledFile
 from ..plan.differences import Change, differences, planned_settings
-from ..pods.configure_template import complete_template
+from ..pods.configure_template import configure_template
 from ..pods.expected_pods import FROM_FIRST_STEP, PLAIN_STEP, step_pod
 from ..pods.flow_facts import FlowFacts
 from ..pods.metaflow_defaults import PYTHON_IMAGE
@@ -31,7 +31,7 @@ def pods_of(result: CompiledFile, config: Config) -> dict[str, Any]:
     template = result.template
     if result.flow["derives"]:
         workflow = config.get("workflow", {})
-        template = complete_template(template, shared_settings(config), workflow)
+        template = configure_template(template, shared_settings(config), workflow)
     return with_batch(planned_settings(template, result.flow["steps"]), result.flow)
 
 
@@ -75,7 +75,7 @@ def only_adds(change: Change, flow: FlowFacts) -> bool:
     step = flow["steps"].get(change["pod"].partition("/")[0])
     if "batch" in flow and not step:  # AWS Batch has no such pod
         return True
-    usual = step_pod({}, PLAIN_STEP) if step else normalized({"image": PYTHON_IMAGE})
+    plain_pod = step_pod({}, PLAIN_STEP) if step else normalized({"image": PYTHON_IMAGE})
     overridden: set[str] = set()
     if step:
         overridden = {key for override in step["overrides"] for key in override["values"]}
@@ -83,4 +83,4 @@ def only_adds(change: Change, flow: FlowFacts) -> bool:
     elif change["pod"] in flow["hooks"] or setting in FROM_FIRST_STEP:
         first = flow["steps"][flow["start"]]["overrides"]
         overridden = {key for override in first for key in override["values"]}
-    return setting not in overridden and old == usual.get(setting)
+    return setting not in overridden and old == plain_pod.get(setting)

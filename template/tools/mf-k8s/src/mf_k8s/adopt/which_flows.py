@@ -17,10 +17,10 @@ def own_files(copy: Copy, flows: Sequence[FlowClass], named: Sequence[Path]) -> 
     reader = FlowReader(copy.original)
     files = {flow.file for flow in flows} | {file for file in named if not reader.flows_of(file)}
     own = [copy.file(file) for file in sorted(files) if starts_flow(file)]
-    return [*own, *starters(copy, flows, own)]
+    return [*own, *files_that_start(copy, flows, own)]
 
 
-def starters(copy: Copy, flows: Sequence[FlowClass], own: Sequence[Path]) -> list[Path]:
+def files_that_start(copy: Copy, flows: Sequence[FlowClass], own: Sequence[Path]) -> list[Path]:
     """Return files that start the flows that their own file does not start.
 
     Not those that others derive from: they may be no whole flows.

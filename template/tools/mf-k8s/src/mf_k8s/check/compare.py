@@ -7,10 +7,10 @@ from typing import Any
 
 from ..metaflow.compile_flows import CompiledFile
 from ..pods.argo_releases import release_problems
-from ..pods.configure_template import complete_template
+from ..pods.configure_template import configure_template
 from ..pods.expected_pods import expected_pods, plain_step_pod
 from ..pods.flow_facts import FlowFacts
-from ..pods.metaflow_defaults import MetaflowDefault, sources
+from ..pods.metaflow_defaults import MetaflowDefault, override_sources
 from ..pods.project_labels import annotation
 from ..pods.read_pods import (
     SIZES,
@@ -92,7 +92,7 @@ def start_report(project: Project, result: CompiledFile, of: str = "compiled") -
 def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Config) -> Report:
     """Return the report on one compiled WorkflowTemplate, compared as `deploy` would write it."""
     shared = shared_settings(config)
-    completed = complete_template(template, shared, config.get("workflow", {}))
+    completed = configure_template(template, shared, config.get("workflow", {}))
     bare, found = workflow_pods(template), workflow_pods(completed)
     by_deploy = {}
     for name, pod in found.items():
@@ -102,7 +102,7 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
     if len(project_flow) > NAME_LIMIT:
         report.notes.append(f"Metaflow shortens {project_flow} to {name} on Argo Workflows")
     report.release_problems.extend(release_problems(template, completed))
-    report.notes.extend(sources(flow))
+    report.notes.extend(override_sources(flow))
     report.failures.extend(wrong_hook_images(flow))
     pods = compare_pods(expected_pods(config, flow), found, config)
     if whole := compare_workflow(config, completed):
@@ -131,11 +131,11 @@ def compare_pods(
     Every pod of a step must be there. Of the other pods, those that are there are compared.
     `defaults` are what Metaflow's configuration gave to the expected pods.
     """
-    usual, compared = plain_step_pod(config, defaults), {}
+    plain_pod, compared = plain_step_pod(config, defaults), {}
     for name in [*expected, *(found.keys() - expected.keys())]:
         expected_pod, found_pod = expected.get(name), found.get(name)
         if expected_pod and found_pod:
-            compared[name] = compare_pod(expected_pod, own_settings(found_pod), usual)
+            compared[name] = compare_pod(expected_pod, own_settings(found_pod), plain_pod)
         elif found_pod or runs_step(expected_pod or {}):  # else it is a hook that is turned off
             compared[name] = {
                 "pod": Comparison(
@@ -177,16 +177,18 @@ def own_settings(found: Pod) -> Pod:
     return pod | ({"secrets": sorted({*pod["secrets"]})} if "secrets" in pod else {})
 
 
-def compare_pod(expected: Pod, found: Pod, usual: Pod) -> dict[str, Comparison]:
-    """Return the comparison of each setting; `usual` is the pod of a step with no overrides."""
+def compare_pod(expected: Pod, found: Pod, plain_pod: Pod) -> dict[str, Comparison]:
+    """Return the comparison of each setting; `plain_pod` is the pod of a step with no overrides."""
     of_step = runs_step(expected)
-    keys = {*expected, *found, *usual} if of_step else {*expected, *found} - NOT_COMPARED_ON_HOOKS
+    keys = (
+        {*expected, *found, *plain_pod} if of_step else {*expected, *found} - NOT_COMPARED_ON_HOOKS
+    )
     return {
         key: Comparison(
             expected=expected.get(key),
             found=found.get(key),
             equal=expected.get(key) == found.get(key),
-            override=of_step and expected.get(key) != usual.get(key),
+            override=of_step and expected.get(key) != plain_pod.get(key),
         )
         for key in sorted(keys)
     }

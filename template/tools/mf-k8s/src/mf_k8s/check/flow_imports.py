@@ -52,12 +52,12 @@ def unlisted_imports(project: Project, file: Path, flow: FlowFacts) -> list[str]
             module = name.partition(".")[0]
             if module in present or module in lines:
                 continue
-            if reason := absence(project, module, requirements):
+            if reason := reason_missing(project, module, requirements):
                 lines[module] = f"{shown_path(importer)} imports {module}, {reason}"
     return [*lines.values()]
 
 
-def absence(project: Project, module: str, requirements: tuple[str, ...]) -> str:
+def reason_missing(project: Project, module: str, requirements: tuple[str, ...]) -> str:
     """Return why pods lack a module and what to do; nothing if a requirement brings it."""
     folders = {name: folder_of(name) for name in distributions().get(module, ())}
     found = [name for name, folder in folders.items() if not folder]

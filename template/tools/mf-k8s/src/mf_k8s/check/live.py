@@ -11,7 +11,7 @@ from ..metaflow.configuration import metaflow_setting
 from ..metaflow.defaults import read_metaflow_defaults, with_default_decorators
 from ..pods.expected_pods import expected_pods
 from ..pods.flow_facts import FlowFacts
-from ..pods.metaflow_defaults import MetaflowDefault, origins, sources
+from ..pods.metaflow_defaults import MetaflowDefault, default_sources, override_sources
 from ..pods.project_labels import annotation, is_own, marks
 from ..pods.read_pods import WORKFLOW, Manifest, Pod, normalized, read_pod, step_name, workflow_pods
 from ..project.k8s_toml import Config, read_config, step_settings
@@ -78,7 +78,7 @@ def check_live(
         yield from reports
         names = [report.of for report in reports]
         where = f"of {flow['name']} in namespace {cluster.namespace} is this project's"
-        if error := absence(names, run, where):
+        if error := reason_not_deployed(names, run, where):
             yield dataclasses.replace(start, error=error)
 
 
@@ -99,7 +99,7 @@ def live_report(
     return dataclasses.replace(start, of=of, pods=compared, notes=[*start.notes, *by_code.notes])
 
 
-def absence(names: Collection[str], run: str | None, where: str) -> str:
+def reason_not_deployed(names: Collection[str], run: str | None, where: str) -> str:
     """Return why there is nothing to compare, or an empty text.
 
     `names` are those of the WorkflowTemplates and runs that were compared; `where` ends the text.
@@ -129,7 +129,7 @@ def expectation(
     """Return what the pods of a flow must have, with Metaflow's defaults under k8s.toml."""
     steps = [step_settings(config, step) for step in flow["steps"].values()]
     pods = expected_pods(config, flow, defaults)
-    return Expectation(pods, defaults, [*origins(steps, defaults), *sources(flow)])
+    return Expectation(pods, defaults, [*default_sources(steps, defaults), *override_sources(flow)])
 
 
 def own_objects(cluster: OnCluster, project: Project, result: CompiledFile) -> OnCluster:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import INTERRUPTIONS, CommandError
 from ..metaflow.create_on_server import TIMEOUT
-from ..metaflow.run_create import Request, without_nulls
+from ..metaflow.record_requests import Request, without_nulls
 from ..show.progress import print_error
 from .api import api_client, explain_errors
 

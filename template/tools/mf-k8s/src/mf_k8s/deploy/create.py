@@ -18,7 +18,7 @@ from ..cluster.write import write_all
 from ..errors import CommandError
 from ..metaflow.compile_flows import CompiledFile, compile_flows
 from ..metaflow.defaults import read_metaflow_defaults
-from ..metaflow.run_create import Request, workflow_templates
+from ..metaflow.record_requests import Request, workflow_templates
 from ..pods.metaflow_defaults import with_defaults
 from ..pods.project_labels import marks
 from ..pods.read_pods import Manifest
@@ -104,7 +104,7 @@ def create_requests(
     """Return the requests by which Metaflow would write all flows, once all pass the check.
 
     Their objects are completed. `script` is a module and its arguments after the job: it runs
-    Metaflow's create for one flow, by run_create.
+    Metaflow's create for one flow, by record_requests.
     """
     if clashes := {*name_clashes(project, compiled).values()}:
         raise CommandError("; ".join(sorted(clashes)))
@@ -139,7 +139,7 @@ def create_flow(
 ) -> list[Request]:
     """Return what Metaflow would write of a flow.
 
-    `job` has the parts of run_create.Job that all flows have in common.
+    `job` has the parts of record_requests.Job that all flows have in common.
     """
     file = shown_path(flow.file)
     if not flow.flow:

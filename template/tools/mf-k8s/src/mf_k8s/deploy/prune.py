@@ -8,7 +8,7 @@ from ..cluster.api import ARGO, list_objects
 from ..cluster.write import if_unchanged, write_all
 from ..errors import CommandError
 from ..metaflow.configuration import metaflow_setting
-from ..metaflow.run_create import Request
+from ..metaflow.record_requests import Request
 from ..pods.project_labels import PROJECT, annotation, foreign_marks, marks
 from ..pods.read_pods import Manifest
 from ..project.project import Project

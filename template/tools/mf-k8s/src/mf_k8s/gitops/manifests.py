@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ..metaflow.compile_flows import CompiledFile
-from ..metaflow.run_create import Request, without_nulls, workflow_templates
+from ..metaflow.record_requests import Request, without_nulls, workflow_templates
 from ..pods.project_labels import mark, marks
 from ..pods.rbac import EXECUTOR_ROLE, accounts
 from ..pods.read_pods import Manifest, workflow_pods

@@ -13,7 +13,7 @@ from ..deploy.datastore import datastore_asked
 from ..errors import CommandError
 from ..kind.environment import use_cluster
 from ..metaflow.configuration import use_only_environment
-from ..metaflow.run_create import workflow_templates
+from ..metaflow.record_requests import workflow_templates
 from ..programs.arguments import split_arguments
 from ..project.environments import read_environment
 from ..project.project import Project, shown_path

@@ -19,7 +19,7 @@ PODMAN = {"NCPU": "Host.CPUs", "MemTotal": "Host.MemTotal"}  # what Podman's `do
 MOUNTS = {"meminfo": "/proc/meminfo", "claims": "/claims", "images": "/images"}
 
 
-def placements(pods: Iterable[Pod]) -> list[dict[str, Any]]:
+def labels_and_taints(pods: Iterable[Pod]) -> list[dict[str, Any]]:
     """Return `labels` and `taints` of each node, first the control plane's, which has none.
 
     Each combination of a node selector and tolerations gets its own node: on a shared one, the

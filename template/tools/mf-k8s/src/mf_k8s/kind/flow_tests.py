@@ -22,7 +22,7 @@ from .run_flows import FlowRun, run_on_argo, run_with_kubernetes
 from .stuck_runs import interrupted
 
 SIDE_BY_SIDE = 2  # flows, because most of a run's time is waiting
-WAYS: dict[str, Callable[[FlowRun], str]] = {"run": run_with_kubernetes, "argo": run_on_argo}
+RUNNERS: dict[str, Callable[[FlowRun], str]] = {"run": run_with_kubernetes, "argo": run_on_argo}
 
 
 def test_flows(
@@ -50,7 +50,7 @@ def test_flows(
         return all(
             [
                 passes_by(way, FlowRun(project, cluster, namespace, result, own, f"{title}-{way}"))
-                for way in WAYS
+                for way in RUNNERS
             ]
         )
 
@@ -86,7 +86,7 @@ def passes_by(way: str, run: FlowRun) -> bool:
         try:
             if run.compiled.error or interrupted.is_set():
                 raise CommandError(run.compiled.error or "interrupted")
-            run_id = WAYS[way](run)
+            run_id = RUNNERS[way](run)
             compiled = [run.compiled]
             reports = list(check_live(run.project, compiled, run.namespace, run_id, templates=()))
             must_match(reports)

@@ -16,7 +16,7 @@ from ..project.k8s_toml import read_config
 from ..project.kind_toml import print_missing_values, secrets_of_tests
 from ..project.project import Project, shown_path
 from ..show.progress import print_error, stage
-from .capacity import advertise, node_capacity, placements, real_cores
+from .capacity import advertise, labels_and_taints, node_capacity, real_cores
 from .cluster import Cluster, read_json
 from .compilation_stamp import compilation_stamp
 from .images import LoadRequest, load_images
@@ -60,7 +60,7 @@ def bring_up_nodes(project: Project, cluster: Cluster, request: "Future[LoadRequ
     with stage("flows") as compiling:
         needs = find_needs(project, cluster)
         compiling.result = f"{len(needs.pods)} pods"
-    capacity, nodes = node_capacity(needs.pods), placements(needs.pods)
+    capacity, nodes = node_capacity(needs.pods), labels_and_taints(needs.pods)
     config, cores = cluster_config(cluster, len(nodes)), real_cores()
     changed = read_json(cluster.capacity_file) != [cores, capacity]
     if changed:

@@ -1,6 +1,6 @@
 """Creates a flow without a cluster, with the same result everywhere. A script.
 
-Its arguments are the job of run_create, and `upload` or `no-upload`.
+Its arguments are the job of record_requests, and `upload` or `no-upload`.
 """
 
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .no_upload import without_upload
+from .record_requests import record_requests
 from .reproducible import fix_what_varies
-from .run_create import run_create
 
 
 def import_metaflow(folder: str) -> None:
@@ -59,4 +59,4 @@ if __name__ == "__main__":
         if sys.argv[2] == "no-upload":
             without_upload()
         fix_what_varies(Path(job["file"]).name)
-        run_create(job, answer)
+        record_requests(job, answer)

@@ -1,6 +1,6 @@
 """Creates a flow as a dry run: the server tries each request, and keeps nothing. A script.
 
-Its arguments are the job of run_create, and `keep-token` if the flow is then deployed.
+Its arguments are the job of record_requests, and `keep-token` if the flow is then deployed.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-from .run_create import run_create
+from .record_requests import record_requests
 
 TIMEOUT = (5, 60)  # seconds, to connect and to read
 
@@ -54,4 +54,4 @@ if __name__ == "__main__":
 
     bound_requests(client.rest.RESTClientObject)
     store_token_where_possible("keep-token" in sys.argv[2:])
-    run_create(json.loads(sys.argv[1]), try_on_server)
+    record_requests(json.loads(sys.argv[1]), try_on_server)

@@ -196,7 +196,7 @@ def given_names(decorator: Any) -> set[str]:
 
     A mutator may have given all of them, or changed some without Metaflow's notice.
     """
-    usual = decorator.defaults
-    changed = {key for key, value in attributes(decorator).items() if value != usual.get(key)}
+    defaults = decorator.defaults
+    changed = {key for key, value in attributes(decorator).items() if value != defaults.get(key)}
     explicit: set[str] = decorator._user_defined_attributes
-    return changed if explicit >= usual.keys() else explicit | changed
+    return changed if explicit >= defaults.keys() else explicit | changed

@@ -20,7 +20,7 @@ METAFLOW_VARIABLES = ("METAFLOW_", "ARGO_", "MF_")
 
 
 @dataclass(frozen=True)
-class Hidden:
+class HiddenValue:
     """A value that may be secret: a plan is posted on pull requests, so it is never printed."""
 
     value: Any
@@ -79,8 +79,8 @@ def printable(old: Any, new: Any) -> tuple[Any, Any]:
     """Return `old` and `new`; of a hidden value only that it is there, and that it changes."""
     changed = "a value" if old is None else "another value"
     return (
-        "a value" if isinstance(old, Hidden) else old,
-        changed if isinstance(new, Hidden) else new,
+        "a value" if isinstance(old, HiddenValue) else old,
+        changed if isinstance(new, HiddenValue) else new,
     )
 
 
@@ -104,12 +104,12 @@ def planned_settings(
         pods[name]["retry"] = retry.get("limit")
         pods[name]["retry after"] = retry.get("backoff", {}).get("duration")
         if command := step_command(raw.container):
-            pods[name]["command"] = Hidden(command)
+            pods[name]["command"] = HiddenValue(command)
     annotations = workflow_template["metadata"]["annotations"]
     of_flow = {key: annotations.get(f"metaflow/{key}") for key in ("cron", "triggers")}
     of_flow["name"] = workflow_template["metadata"]["name"]  # which @project changes
     parameters = {
-        f"parameter {parameter['name']}": Hidden(parameter.get("value"))
+        f"parameter {parameter['name']}": HiddenValue(parameter.get("value"))
         for parameter in spec["arguments"]["parameters"]
     }
     whole = workflow_settings(workflow_template)
@@ -127,10 +127,10 @@ def step_command(container: Manifest) -> str | None:
     return found and re.sub(r"--with '?(kubernetes|environment)(:[^']*'|\S*) ", "", found[0])
 
 
-def own_variables(container: Mapping[str, Any]) -> dict[str, Hidden]:
+def own_variables(container: Mapping[str, Any]) -> dict[str, HiddenValue]:
     """Return the variables of a container that are not Metaflow's."""
     return {
-        f"variable {variable['name']}": Hidden({**variable})
+        f"variable {variable['name']}": HiddenValue({**variable})
         for variable in container.get("env") or ()
         if not variable["name"].startswith(METAFLOW_VARIABLES)
     }

@@ -14,7 +14,7 @@ from ..check.flow_imports import unlisted_imports
 from ..check.stale_image import stale_image_notes
 from ..errors import CommandError
 from ..metaflow.compile_flows import CompiledFile, compile_flows
-from ..pods.configure_template import complete_template
+from ..pods.configure_template import configure_template
 from ..programs.run import UV, git, git_or_nothing
 from ..project.k8s_toml import read_config, shared_settings
 from ..project.project import Project, flow_patterns, read_table
@@ -68,7 +68,7 @@ def planned_flows(
         if result.error:
             problems.append(f"{result.file.relative_to(project.root)}: {result.error}")
         elif result.flow and result.template:
-            completed = complete_template(result.template, shared, workflow)
+            completed = configure_template(result.template, shared, workflow)
             flows[result.flow["name"]] = planned_settings(completed, result.flow["steps"])
     return flows, problems
 

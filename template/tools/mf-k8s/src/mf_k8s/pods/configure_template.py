@@ -18,7 +18,7 @@ OR_SKIPPED = (
 )
 
 
-def complete_template(
+def configure_template(
     workflow_template: Manifest, shared: Mapping[str, Any], workflow: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return a WorkflowTemplate in which every pod is configured by k8s.toml's `shared` settings.

@@ -46,7 +46,7 @@ def expected_pods(
     A pod is named `step`; of a @parallel step there are `step/control`, `step/worker` and
     `step/creator`; a pod that does not run a step is named as Metaflow names it. Such a pod has the
     image, service account and secrets of the first step, sizes of Metaflow's own (which are left
-    out), and what complete_template adds.
+    out), and what configure_template adds.
     """
     shared = with_defaults(shared_settings(config), defaults)
     of_workflow = {key: value for key, value in shared.items() if key in INHERITED}

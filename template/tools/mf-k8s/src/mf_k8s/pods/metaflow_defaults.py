@@ -55,7 +55,9 @@ def names_registry(image: str) -> bool:
     return bool(re.match(r".+?[:.].+?/", image))
 
 
-def origins(steps: Iterable[Mapping[str, Any]], defaults: Sequence[MetaflowDefault]) -> list[str]:
+def default_sources(
+    steps: Iterable[Mapping[str, Any]], defaults: Sequence[MetaflowDefault]
+) -> list[str]:
     """Return a line for each default that changes the settings of one of the steps."""
     lines = set()
     for settings in map(dict, steps):
@@ -67,7 +69,7 @@ def origins(steps: Iterable[Mapping[str, Any]], defaults: Sequence[MetaflowDefau
     return sorted(lines)
 
 
-def sources(flow: FlowFacts) -> list[str]:
+def override_sources(flow: FlowFacts) -> list[str]:
     """Return a line for each setting that something else than its step's own code gives a step."""
     return sorted(
         {

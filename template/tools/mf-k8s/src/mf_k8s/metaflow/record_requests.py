@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from ..pods.configure_template import complete_template
+from ..pods.configure_template import configure_template
 from ..pods.project_labels import mark
 
 Request = tuple[str, dict[str, Any]]  # a method of CustomObjectsApi, and its arguments
@@ -31,7 +31,7 @@ class Job(TypedDict):
     create_options: list[str]  # behind it
 
 
-def run_create(job: Job, send: Send) -> None:
+def record_requests(job: Job, send: Send) -> None:
     """Create a flow with its objects completed, and write its requests to the job's file, as JSON.
 
     `send` is called for each, and what it returns is what Metaflow gets as the server's answer.
@@ -48,7 +48,7 @@ def run_create(job: Job, send: Send) -> None:
                 return this.delete_namespaced_custom_object(**arguments)
             if "body" in arguments:
                 if arguments["plural"] == "workflowtemplates":
-                    arguments["body"] = complete_template(
+                    arguments["body"] = configure_template(
                         arguments["body"], job["shared"], job["workflow"]
                     )
                 mark(arguments["body"], job["labels"])
