@@ -19,6 +19,7 @@ from typing import Any
 
 import copier._template
 import copier._vcs
+import dunamai
 import pytest
 import yaml
 from copier._main import Worker
@@ -77,6 +78,14 @@ def pytest_configure() -> None:
     """Stop before the first test where the tests do not know a question."""
     if lines := list(missing(QUESTIONS, (ROOT / "README.md").read_text())):
         raise pytest.UsageError(f"tests/questions.py: {'; '.join(lines)}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests out that only `make test LONG=1` runs."""
+    if not os.environ.get("LONG"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
 
 
 def pytest_sessionfinish(session: Any) -> None:
@@ -226,6 +235,55 @@ def compile_once() -> Iterator[None]:
         yield
 
 
+# Of git, in the tests: no process more for each commit, and no time for small files.
+GIT_SETTINGS = {"gc.auto": "0", "maintenance.auto": "false", "core.compression": "0"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def git_without_waste() -> Iterator[None]:
+    """Set git's settings by variables, beside those that the developer or CI has."""
+    with pytest.MonkeyPatch.context() as patch:
+        for number, (key, value) in enumerate(GIT_SETTINGS.items()):
+            patch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+            patch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+        patch.setenv("GIT_CONFIG_COUNT", str(len(GIT_SETTINGS)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clone_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have Copier clone a release of a template once, not five times for an update.
+
+    And ask for its version once, with eleven processes of git.
+    """
+    clone, from_git = copier._template.clone, dunamai.Version.from_git
+    clones: dict[tuple[str, str, str], Path] = {}
+    versions: dict[Path, dunamai.Version] = {}
+
+    def clone_new(url: str, ref: str, location: str) -> str:
+        if ref == "HEAD" or not Path(url).is_dir():  # with what is not committed; or on a server
+            return clone(url, ref, location)
+        key = (url, ref, run("git", "show-ref", cwd=Path(url)))
+        if key not in clones:
+            clones[key] = tmp_path_factory.mktemp("clone")
+            clone(url, ref, str(clones[key]))
+        Path(location).rmdir()  # so that Copier has nothing to remove
+        return str(clones[key])
+
+    def version_of_clone(pattern: dunamai.Pattern) -> dunamai.Version:
+        folder = Path.cwd()
+        if folder not in clones.values():
+            return from_git(pattern=pattern)
+        if folder not in versions:
+            versions[folder] = from_git(pattern=pattern)
+        return versions[folder]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copier._template, "clone", clone_new)
+        patch.setattr(dunamai.Version, "from_git", version_of_clone)
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def copy_without_waste() -> Iterator[None]:
     """Have Copier do once what it does for each copy or each of 140 files: most of its time.
@@ -295,10 +353,32 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, clone / name)
     (clone / "hooks/organisation.yml").write_text("{}\n")  # a fork's would change what is expected
+    tag_as_released(clone)
+    return clone
+
+
+def tag_as_released(folder: Path) -> None:
+    """Make a folder a git repository whose one commit is the release 0.1.0."""
     for command in ("init -q -b main", "add -A", "commit -q -m release", "tag v0.1.0"):
         identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
-        run("git", *identity, *command.split(), cwd=clone)
-    return clone
+        run("git", *identity, *command.split(), cwd=folder)
+
+
+@pytest.fixture(scope="session")
+def small_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the template without its tool, tagged: 120 of a project's 142 files are the tool's.
+
+    They are copied as they are, and an update would have git and Copier look at each six times.
+    """
+    small = tmp_path_factory.mktemp("small") / "mf-template"
+    (small / "template").mkdir(parents=True)
+    ignored = shutil.ignore_patterns("tools")
+    for name in ("copier.yml", ".gitattributes"):
+        shutil.copy2(template / name, small / name)
+    for name in ("hooks", "template"):
+        shutil.copytree(template / name, small / name, ignore=ignored, dirs_exist_ok=True)
+    tag_as_released(small)
+    return small
 
 
 @pytest.fixture(scope="session")

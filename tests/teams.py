@@ -11,6 +11,7 @@ from typing import Any
 
 import copier
 import yaml
+from copier._cli import CopierApp
 
 Edits = list[tuple[str, str, str]]
 
@@ -74,6 +75,19 @@ RELEASE: Edits = [
         "uv run k8s kind up\n",
         "uv run k8s kind up --newer\n",
     ),
+    (
+        "{% if ci == 'github' %}.github{% endif %}/workflows/update.yml.jinja",
+        "name: update",
+        "name: newer",
+    ),
+    *(
+        (file, "k8s image --tag git --push\n", "k8s image --tag git --push --newer\n")
+        for file in (
+            "{% if ci == 'github' %}.github{% endif %}/workflows"
+            "/{% if deploy_from_ci %}deploy.yml{% endif %}.jinja",
+            "{% if ci == 'gitlab' %}.gitlab-ci.yml{% endif %}.jinja",
+        )
+    ),
 ]
 
 
@@ -93,10 +107,10 @@ def commit(folder: Path) -> None:
     git("commit", "-q", "-m", "work", cwd=folder)
 
 
-def make(template: Path, project: Path, **answers: Any) -> Path:
-    """Make a committed project, without trust."""
+def make(template: Path, project: Path, ref: str | None = None, **answers: Any) -> Path:
+    """Make a committed project, without trust: of the newest release, or of the one of a tag."""
     how = {"defaults": True, "quiet": True, "unsafe": False}
-    copier.run_copy(str(template), project, data={**answers, **SAME}, **how)
+    copier.run_copy(str(template), project, data={**answers, **SAME}, vcs_ref=ref, **how)
     git("init", "-q", "-b", "main", cwd=project)
     commit(project)
     return project
@@ -106,6 +120,12 @@ def update(project: Path, ref: Any = None, **answers: Any) -> None:
     """Do what `copier update --defaults` does, without trust."""
     how = {"defaults": True, "overwrite": True, "quiet": True, "unsafe": False}
     copier.run_update(project, data=answers, vcs_ref=ref, **how)
+
+
+def copier_ends_with(command: str, *options: str | Path) -> int:
+    """Return the exit code of a command of Copier, which is run in this process."""
+    words = ["copier", command, *map(str, options)]
+    return CopierApp.run(words, exit=False)[1]
 
 
 def replace(folder: Path, edits: Edits) -> None:

@@ -1,6 +1,7 @@
 """Updates lose nothing and leave nothing: clean tagged clones of the template, without trust."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,30 +20,48 @@ from teams import answers_of, commit, conflicts, git, lost, make, tree, update
 
 COPIER = Path(sys.executable).with_name("copier")
 MINIMUM = yaml.safe_load((ROOT / "copier.yml").read_text())["_min_copier_version"]
-NEXT = "v99.0.0"
-FLEET = how_many("FLEET", 0, 10)
+FIRST, NEXT = "v0.1.0", "v99.0.0"
+FLEET = how_many("FLEET", 10, 10)
+
+
+def released_twice(template: Path, folder: Path) -> Path:
+    """Return a clone of a template whose tags are FIRST and NEXT."""
+    git("clone", "-q", str(template), "mf-template", cwd=folder)
+    teams.release(folder / "mf-template", NEXT, teams.RELEASE)
+    return folder / "mf-template"
+
+
+@pytest.fixture(scope="session")
+def source(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return released_twice(small_template, tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="session")
+def original(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project of the first release."""
+    return make(source, tmp_path_factory.mktemp("original") / "churn-model", FIRST, **EXAMPLE)
 
 
 @pytest.fixture
-def source(template: Path, tmp_path: Path) -> Path:
-    """Return a clone of the template of the test's own, to release a next version in."""
-    git("clone", "-q", str(template), "mf-template", cwd=tmp_path)
-    return tmp_path / "mf-template"
+def project(original: Path, tmp_path: Path) -> Path:
+    """Return a project of the test's own, of the first release."""
+    return shutil.copytree(original, tmp_path / "churn-model")
 
 
-@pytest.fixture
-def project(source: Path, tmp_path: Path) -> Path:
-    return make(source, tmp_path / "churn-model", **EXAMPLE)
-
-
-@pytest.mark.parametrize("answers", [EXAMPLE, {**ADVANCED, "image_source": "build"}], ids=len)
-def test_edits_survive(source, tmp_path, answers):
+@pytest.mark.parametrize(
+    ("whole", "answers"),
+    [(True, EXAMPLE), (False, {**ADVANCED, "image_source": "build"})],
+    ids=["example", "advanced"],
+)
+def test_edits_survive(template, source, tmp_path, whole, answers):
     """A team's lines and the release's stand side by side, without a conflict."""
+    if whole:  # with the tool, which the other tests here leave out
+        source = released_twice(template, tmp_path)
     ci = answers.get("ci", "github")
-    project = make(source, tmp_path / "churn-model", **answers)
+    project = make(source, tmp_path / "churn-model", FIRST, **answers)
+    assert (project / "tools").exists() == whole
     teams.edit(project, ci)
     assert list(lost(project, ci)) == []
-    teams.release(source, NEXT, teams.RELEASE)
     update(project)
 
     assert conflicts(project) == []
@@ -61,30 +80,26 @@ def test_edits_survive(source, tmp_path, answers):
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 def test_login_of_a_deployment_survives(source, tmp_path, ci):
     """A team's step is in the middle of the template's, and a release changes the next lines."""
-    project = make(source, tmp_path / "churn-model", **EXAMPLE, ci=ci, deploy_from_ci=True)
-    file, name = {
-        "github": (".github/workflows/deploy.yml", "*deploy.yml*"),
-        "gitlab": (".gitlab-ci.yml", "*gitlab-ci.yml*"),
-    }[ci]
+    answers = {**EXAMPLE, "ci": ci, "deploy_from_ci": True}
+    project = make(source, tmp_path / "churn-model", FIRST, **answers)
+    file = {"github": ".github/workflows/deploy.yml", "gitlab": ".gitlab-ci.yml"}[ci]
     text = (project / file).read_text()
     assert text.count("exit 1\n") == 1
     own = text.replace("exit 1\n", "log-in --to cloud\n")
     (project / file).write_text(own)
     commit(project)
-    (template,) = (source / "template").rglob(name)
-    old, new = "k8s image --tag git --push\n", "k8s image --tag git --push --newer\n"
-    teams.release(source, NEXT, [(str(template.relative_to(source / "template")), old, new)])
     update(project)
     assert conflicts(project) == []
-    assert (project / file).read_text() == own.replace(old, new)
+    newer = re.sub("k8s (image --tag git --push|kind up)\n", r"k8s \1 --newer\n", own)
+    assert newer.count("k8s image --tag git --push --newer\n") == 1
+    assert (project / file).read_text() == newer
 
 
-def test_conflict_only_where_both_changed(source, project):
+def test_conflict_only_where_both_changed(project):
     """Both sides' lines stand there to choose from, and nowhere else is a marker."""
     teams.edit(project, "github")
     teams.replace(project, [("pyproject.toml", '"joblib>=1.4"', '"joblib>=1.4,<2"')])
     commit(project)
-    teams.release(source, NEXT, teams.RELEASE)
     update(project)
 
     assert conflicts(project) == ["pyproject.toml"]
@@ -95,17 +110,15 @@ def test_conflict_only_where_both_changed(source, project):
     assert disputed == ('    "joblib>=1.4,<2",', '    "joblib>=1.5",')
 
 
-def test_rejected_lines_are_announced(source, project):
+def test_rejected_lines_are_announced(project, capsys):
     """With `--conflict rej` nothing is merged in the file, and the message says where to look."""
     teams.replace(project, [("pyproject.toml", '"joblib>=1.4"', '"joblib>=1.4,<2"')])
     commit(project)
-    teams.release(source, NEXT, teams.RELEASE)
-    command = [COPIER, "update", "--defaults", "--conflict", "rej"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    assert teams.copier_ends_with("update", "--defaults", "--conflict=rej", project) == 0
     assert conflicts(project) == ["pyproject.toml.rej"]
-    assert "If a *.rej file is there" in done.stderr
-    assert "<<<<<<<" not in done.stderr
+    printed = capsys.readouterr().err
+    assert "If a *.rej file is there" in printed
+    assert "<<<<<<<" not in printed
 
 
 TOGGLES = [
@@ -130,7 +143,7 @@ def test_answer_there_and_back(source, project, tmp_path, toggle):
     """Neither way leaves a file, an empty folder or a line behind."""
     before, back = tree(project), recorded(project, toggle)
     update(project, copier.VcsRef.CURRENT, **toggle)
-    assert tree(project) == tree(make(source, tmp_path / "fresh", **{**EXAMPLE, **toggle}))
+    assert tree(project) == tree(make(source, tmp_path / "fresh", FIRST, **EXAMPLE | toggle))
     commit(project)
     update(project, copier.VcsRef.CURRENT, **back)
     assert tree(project) == before
@@ -147,8 +160,7 @@ def test_answer_there_and_back_keeps_edits(project, toggle):
         commit(project)
 
 
-def test_dirty_project_is_left_alone(source, project):
-    teams.release(source, NEXT, teams.RELEASE)
+def test_dirty_project_is_left_alone(project):
     (project / "README.md").write_text("in the middle of something\n")
     before = tree(project)
     with pytest.raises(UserMessageError, match="dirty"):
@@ -156,10 +168,9 @@ def test_dirty_project_is_left_alone(source, project):
     assert tree(project) == before
 
 
-def test_killed_update_can_be_repeated(source, project, tmp_path):
+def test_killed_update_can_be_repeated(project, tmp_path):
     """Killed when it has written a part: reset, clean and update again."""
     teams.edit(project, "github")
-    teams.release(source, NEXT, teams.RELEASE)
     git("clone", "-q", str(project), "straight", cwd=tmp_path)
     update(tmp_path / "straight")
 
@@ -176,11 +187,10 @@ def test_killed_update_can_be_repeated(source, project, tmp_path):
     assert tree(project) == tree(tmp_path / "straight")
 
 
-def test_update_with_conflicts_can_be_repeated(source, project):
+def test_update_with_conflicts_can_be_repeated(project):
     """Until it is committed, an update that went wrong is undone by git."""
     teams.replace(project, [("pyproject.toml", '"joblib>=1.4"', '"joblib>=1.4,<2"')])
     commit(project)
-    teams.release(source, NEXT, teams.RELEASE)
     update(project)
     first = tree(project)
     with pytest.raises(UserMessageError, match="dirty"):
@@ -203,9 +213,13 @@ def identity(project: Path) -> str:
     return found
 
 
-def test_each_copy_has_an_identity_of_its_own(source, tmp_path, copy):
+def test_each_copy_has_an_identity_of_its_own(source, project, tmp_path):
     """An update makes one for a project that has none, as 0.3.0's, and keeps it after that."""
-    project, other = (copy(tmp_path / name / "churn-model", **EXAMPLE) for name in "ab")
+    old, other = project, tmp_path / "other/churn-model"
+    project = tmp_path / "new/churn-model"
+    for folder in (project, other):
+        how = {"defaults": True, "quiet": True, "unsafe": False, "vcs_ref": FIRST}
+        copier.run_copy(str(source), folder, data=EXAMPLE, **how)
     assert {*tree(project).items()} ^ {*tree(other).items()} == {
         (name, tree(folder)[name])
         for name in (".copier-answers.yml",)
@@ -214,7 +228,7 @@ def test_each_copy_has_an_identity_of_its_own(source, tmp_path, copy):
     assert re.fullmatch("[a-z]{12}", identity(project))
     assert identity(project) != identity(other)
 
-    project = make(source, tmp_path / "old", **EXAMPLE)
+    project = old
     answers = project / ".copier-answers.yml"
     answers.write_text(re.sub("(?m)^mf_k8s_identity: .*\n", "", answers.read_text()))
     commit(project)
@@ -229,10 +243,13 @@ def test_each_copy_has_an_identity_of_its_own(source, tmp_path, copy):
     assert conflicts(project) == []
 
 
-def test_check_update_says_the_truth(source, project):
+def test_check_update_says_the_truth(small_template, tmp_path):
+    git("clone", "-q", str(small_template), "source", cwd=tmp_path)
+    source = tmp_path / "source"
+    project = make(source, tmp_path / "churn-model", **EXAMPLE)
+
     def ends_with() -> int:
-        command = [COPIER, "check-update", "--quiet"]
-        return subprocess.run(command, cwd=project, capture_output=True, timeout=60).returncode
+        return teams.copier_ends_with("check-update", "--quiet", project)
 
     assert ends_with() == 0
     teams.release(source, "v98.0.0rc1", [("README.md.jinja", "# {{ project_name }}", "# Soon")])
@@ -243,20 +260,19 @@ def test_check_update_says_the_truth(source, project):
     assert ends_with() == 0
 
 
-def test_deleted_file_stays_deleted(source, project):
-    """As .github/workflows/update.yml where Renovate does its work."""
+def test_deleted_file_stays_deleted(project):
+    """As .github/workflows/update.yml where Renovate does its work, though a release changes it."""
     (project / ".github/workflows/update.yml").unlink()
     commit(project)
-    github = next((source / "template").glob("*.github*")).name
-    file = f"{github}/workflows/update.yml.jinja"
-    teams.release(source, NEXT, [*teams.RELEASE, (file, "name: update", "name: newer")])
     update(project)
     assert not (project / ".github/workflows/update.yml").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", [f"copier=={MINIMUM}", "copier@latest"])
-def test_oldest_and_newest_copier(source, tmp_path, version):
+def test_oldest_and_newest_copier(template, tmp_path, version):
     """Both render and update as the Copier of these tests does."""
+    source = released_twice(template, tmp_path)
 
     def with_version(*command: str | Path, cwd: Path) -> str:
         tool = [UV, "tool", "run", "--quiet", "--python", sys.executable, "--from", version]
@@ -271,14 +287,14 @@ def test_oldest_and_newest_copier(source, tmp_path, version):
     if "==" in version:
         assert version_line.split() == ["copier", MINIMUM]
     data = [f"--data={key}={value}" for key, value in {**EXAMPLE, **teams.SAME}.items()]
-    with_version("copy", "--quiet", "--defaults", *data, source, "theirs", cwd=tmp_path)
-    ours, theirs = make(source, tmp_path / "ours", **EXAMPLE), tmp_path / "theirs"
+    options = ("--quiet", "--defaults", f"--vcs-ref={FIRST}", *data)
+    with_version("copy", *options, source, "theirs", cwd=tmp_path)
+    ours, theirs = make(source, tmp_path / "ours", FIRST, **EXAMPLE), tmp_path / "theirs"
     assert without_types(theirs) == without_types(ours)
     git("init", "-q", cwd=theirs)
     commit(theirs)
     for edited in (ours, theirs):
         teams.edit(edited, "github")
-    teams.release(source, NEXT, teams.RELEASE)
     update(ours)
     with_version("update", "--quiet", "--defaults", cwd=theirs)
     assert without_types(theirs) == without_types(ours)
@@ -312,11 +328,10 @@ def test_into_an_existing_repository(source, tmp_path):
         )
         assert done.returncode == 0, done.stderr
 
-    without_a_person("copy", "--skip", "*", source, project)
+    without_a_person("copy", f"--vcs-ref={FIRST}", "--skip", "*", source, project)
     assert {name: (project / name).read_text() for name in ours} == ours
     assert (project / "src/existing/base.py").exists()
     commit(project)
-    teams.release(source, NEXT, teams.RELEASE)
     without_a_person("update", *(f"--skip={name}" for name in ours))
     assert {name: (project / name).read_text() for name in ours} == ours
     assert conflicts(project) == []
@@ -328,8 +343,9 @@ def test_into_an_existing_repository(source, tmp_path):
 MAY_NAME_COPIER = "tools/mf-k8s/"
 
 
-def test_nothing_needs_the_template(project, tmp_path):
+def test_nothing_needs_the_template(copy, tmp_path):
     """A team that leaves deletes three files and a part of the README; all that runs still runs."""
+    project = copy(tmp_path / "churn-model", **EXAMPLE)
     for name in (".copier-answers.yml", "renovate.json", ".github/workflows/update.yml"):
         (project / name).unlink()
     (project / "README.md").unlink()  # says how to update
@@ -347,7 +363,7 @@ def test_nothing_needs_the_template(project, tmp_path):
     assert "HelloFlow (compiled)" in done.stdout
 
 
-@pytest.mark.skipif(not FLEET, reason="LONG=1, or FLEET=10 for as many projects, updates a fleet")
+@pytest.mark.long
 def test_fleet():
     command = [sys.executable, ROOT / "benchmarks/fleet.py", f"--projects={FLEET}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
