@@ -298,7 +298,7 @@ def test_errors_of_the_command(
         ("k8s deploy hello", "no kubeconfig", example, {"KUBECONFIG": "/nowhere"}),
     ]
     terminal = Console(stderr=True, force_terminal=True, width=80, highlight=False)
-    monkeypatch.setattr(progress, "errors", terminal)
+    monkeypatch.setattr(progress, "console", lambda stderr=False: terminal)
     screens = []
     for command, when, folder, variables in commands:
         with monkeypatch.context() as patch:
@@ -309,8 +309,8 @@ def test_errors_of_the_command(
             # these have no part in the messages: one takes seconds, the other needs a cluster
             patch.setattr("mf_k8s.deploy.create.compile_flows", lambda *_: [])
             if "KUBECONFIG" not in variables:
-                patch.setattr("mf_k8s.commands.deploy.find_place", lambda: "")
-                patch.setattr("mf_k8s.commands.deploy.must_be_allowed", lambda *_: None)
+                patch.setattr("mf_k8s.cluster.target.find_place", lambda: "")
+                patch.setattr("mf_k8s.cluster.rights.must_be_allowed", lambda *_: None)
             with pytest.raises(SystemExit) as end:
                 main()
         assert end.value.code == 2

@@ -231,7 +231,7 @@ def test_work_is_shown_on_a_terminal(
     """And what it raises passes through."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, color_system=None)
-    monkeypatch.setattr(progress, "errors", console)
+    monkeypatch.setattr(progress, "console", lambda stderr: console)
     with progress.working("Comparing", shown):
         pass
     printed = re.sub(r"\x1b\[[?\d]*[A-Za-z]", "", file.getvalue())

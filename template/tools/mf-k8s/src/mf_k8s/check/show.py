@@ -6,7 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.markup import escape
 
+from ..errors import CommandError
 from ..pods.read_pods import WORKFLOW
+from ..project.flow_files import no_flow_started
+from ..project.project import shown_path
+from ..show.progress import print_error
 from ..show.tables import Printer, as_text
 from .report import Comparison, Report
 
@@ -114,3 +118,17 @@ def mermaid(report: Report) -> list[str]:
         lines.append(f'  s_{step}["{label}"]')  # a step's own name may be a keyword, like `end`
         lines += [f"  s_{step} --> s_{other}" for other in following]
     return [*lines, "```"]
+
+
+def without_helpers(reports: list[Report], named: bool) -> list[Report]:
+    """Return the reports on files that start a flow, and say which others were left out.
+
+    Raise CommandError if no other is left, or if the user has `named` the files.
+    """
+    helpers = [report for report in reports if not report.flow and not report.error]
+    names = ", ".join(shown_path(report.file) for report in helpers)
+    if helpers and (named or helpers == reports):
+        raise CommandError(no_flow_started(names))
+    for report in helpers:
+        print_error(f"k8s: {shown_path(report.file)} starts no flow, so it is left out")
+    return [report for report in reports if report not in helpers]

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import CommandError
-from ..project.project import find_project, shown_path
-from ..show.progress import print_error, working
 from .options import Debug
 
 Preference = Literal["ask", "flows", "config"]
@@ -39,6 +37,8 @@ def adopt(
     from ..adopt.adoption import adopt_flows
     from ..adopt.report import show_adoption
     from ..adopt.write_files import must_be_committed, write_all
+    from ..project.project import find_project, shown_path
+    from ..show.progress import print_error, working
 
     project = find_project()
     files = [file.resolve() for file in project.flow_files(flows)]

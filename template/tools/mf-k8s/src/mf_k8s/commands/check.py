@@ -5,17 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..check.compare import check_flows, name_clashes
-from ..check.live import check_live
-from ..check.report import Report, as_json
-from ..check.show import show_reports
 from ..errors import CommandError
-from ..gitops.compare import check_rendered
-from ..metaflow.compile_flows import compile_flows
-from ..project.flow_files import no_flow_started
-from ..project.kind_toml import print_tables_without_flow
-from ..project.project import find_project, shown_path
-from ..show.progress import print_error, with_progress
 from .options import Debug, Env, Flows, OutputFormat, apply_environment
 
 
@@ -46,6 +36,16 @@ def check(
     Exit codes: 0 every pod matches, 1 one does not, or cannot start, 2 something could not be
     checked.
     """
+    from ..check.compare import check_flows, name_clashes
+    from ..check.live import check_live
+    from ..check.report import as_json
+    from ..check.show import show_reports, without_helpers
+    from ..gitops.compare import check_rendered
+    from ..metaflow.compile_flows import compile_flows
+    from ..project.kind_toml import print_tables_without_flow
+    from ..project.project import find_project, shown_path
+    from ..show.progress import print_error, with_progress
+
     if (namespace or run or env) and not live:
         raise CommandError("--env, --namespace and --run need --live")
     if strict and live:
@@ -84,17 +84,3 @@ def check(
         if debug:
             print_error(report.log)
     raise typer.Exit(2 if failed else 0 if all(report.matches for report in reports) else 1)
-
-
-def without_helpers(reports: list[Report], named: bool) -> list[Report]:
-    """Return the reports on files that start a flow, and say which others were left out.
-
-    Raise CommandError if no other is left, or if the user has `named` the files.
-    """
-    helpers = [report for report in reports if not report.flow and not report.error]
-    names = ", ".join(shown_path(report.file) for report in helpers)
-    if helpers and (named or helpers == reports):
-        raise CommandError(no_flow_started(names))
-    for report in helpers:
-        print_error(f"k8s: {shown_path(report.file)} starts no flow, so it is left out")
-    return [report for report in reports if report not in helpers]

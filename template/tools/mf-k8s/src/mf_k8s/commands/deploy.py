@@ -4,19 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ..check.live import check_live
-from ..cluster.rights import OF_EACH_DEPLOY, OF_PRUNE, must_be_allowed, must_be_allowed_to_start
-from ..cluster.target import find_place
-from ..deploy.branch import with_options
-from ..deploy.create import compile_to_deploy, deploy_flows, files_to_deploy, must_match
-from ..deploy.datastore import datastore_asked
-from ..deploy.deployed import change_by, deployed_templates
-from ..deploy.prune import delete_obsolete, find_obsolete, object_name
 from ..errors import CommandError
-from ..plan.differences import show_plan
-from ..pods.read_pods import WORKFLOW
-from ..project.project import find_project
-from ..show.progress import stage
 from .options import Debug, Env, Flows, apply_environment
 
 
@@ -42,6 +30,24 @@ def deploy(
     What follows -- goes to Metaflow's `argo-workflows create`, and --branch NAME or --production
     to @project: uv run k8s deploy train -- --tag=team:churn.
     """
+    from ..check.live import check_live
+    from ..cluster.rights import (
+        OF_EACH_DEPLOY,
+        OF_PRUNE,
+        must_be_allowed,
+        must_be_allowed_to_start,
+    )
+    from ..cluster.target import find_place
+    from ..deploy.branch import with_options
+    from ..deploy.create import compile_to_deploy, deploy_flows, files_to_deploy, must_match
+    from ..deploy.datastore import datastore_asked
+    from ..deploy.deployed import change_by, deployed_templates
+    from ..deploy.prune import delete_obsolete, find_obsolete, object_name
+    from ..plan.differences import show_plan
+    from ..pods.read_pods import WORKFLOW
+    from ..project.project import find_project
+    from ..show.progress import stage
+
     if prune and flows:
         raise CommandError("--prune compares the cluster with all flows: name none")
     if yes and not prune:

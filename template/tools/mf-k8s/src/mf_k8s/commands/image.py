@@ -5,12 +5,6 @@ from typing import Annotated
 import typer
 
 from ..errors import CommandError
-from ..image.build_and_push import build_image, must_have_dockerfile, push_image, registry_digest
-from ..image.naming import must_be_writable, next_tag, with_tag, write_image
-from ..programs.run import require_programs
-from ..project.k8s_toml import read_config, read_toml
-from ..project.project import find_project
-from ..show.progress import stage
 
 
 def image(
@@ -30,6 +24,18 @@ def image(
     With --tag and --push, its digest becomes an annotation of the pods, in k8s.toml. With --tag
     git, an image that the registry has under the commit's tag is not built again.
     """
+    from ..image.build_and_push import (
+        build_image,
+        must_have_dockerfile,
+        push_image,
+        registry_digest,
+    )
+    from ..image.naming import must_be_writable, next_tag, with_tag, write_image
+    from ..programs.run import require_programs
+    from ..project.k8s_toml import read_config, read_toml
+    from ..project.project import find_project
+    from ..show.progress import stage
+
     if bump and tag:
         raise CommandError("--bump and --tag both choose the tag: give one of them")
     project = find_project()

@@ -1,24 +1,10 @@
 """The commands of `k8s kind`."""
 
-import shlex
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..kind.cluster import find_cluster, find_running_cluster
-from ..kind.environment import (
-    cluster_variables,
-    metaflow_and_aws_variables,
-    say_what_passes_the_proxy,
-    use_cluster,
-)
-from ..kind.flow_tests import test_flows
-from ..kind.nodes import delete_cluster
-from ..kind.up import bring_up
-from ..programs.run import must_be_kinds_engine, require_programs, succeeds
-from ..project.project import find_project
 from .options import Debug, Flows
 
 
@@ -33,6 +19,11 @@ def up(debug: Debug = False) -> None:
     another name for each clone, instead of in the project, which may be on a network disk or
     read-only; every command needs it.
     """
+    from ..kind.cluster import find_cluster
+    from ..kind.up import bring_up
+    from ..programs.run import must_be_kinds_engine, require_programs
+    from ..project.project import find_project
+
     project = find_project()
     require_programs(["docker", "kind", "kubectl"])
     must_be_kinds_engine()
@@ -50,6 +41,10 @@ def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> N
 
     Exit codes: 0 all flows pass, 1 a run fails or a pod does not match, 2 it could not be tried.
     """
+    from ..kind.environment import use_cluster
+    from ..kind.flow_tests import test_flows
+    from ..project.project import find_project
+
     project = find_project()
     cluster = use_cluster(project)
     passed = test_flows(project, cluster, flows or (), context.obj or ())
@@ -61,6 +56,16 @@ def env() -> None:
 
     eval "$(uv run k8s kind env)"
     """
+    import shlex
+
+    from ..kind.cluster import find_running_cluster
+    from ..kind.environment import (
+        cluster_variables,
+        metaflow_and_aws_variables,
+        say_what_passes_the_proxy,
+    )
+    from ..project.project import find_project
+
     project = find_project()
     variables = cluster_variables(project, find_running_cluster(project))
     say_what_passes_the_proxy(variables)
@@ -77,6 +82,11 @@ def logs(
 
     They show why a flow failed.
     """
+    import shutil
+
+    from ..kind.cluster import find_running_cluster
+    from ..project.project import find_project
+
     cluster = find_running_cluster(find_project())
     folder.mkdir(parents=True, exist_ok=True)
     everything = ("--all-namespaces",)
@@ -89,6 +99,13 @@ def logs(
 
 def down() -> None:
     """Delete the cluster and all that it keeps: claims, S3, runs."""
+    import shutil
+
+    from ..kind.cluster import find_cluster
+    from ..kind.nodes import delete_cluster
+    from ..programs.run import require_programs, succeeds
+    from ..project.project import find_project
+
     cluster = find_cluster(find_project())
     require_programs(["docker", "kind"])
     was_made = cluster.config_file.exists()

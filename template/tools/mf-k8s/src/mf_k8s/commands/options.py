@@ -1,21 +1,18 @@
 """The arguments and options that several commands have."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..cluster.target import must_be_context
-from ..kind.environment import use_cluster
-from ..metaflow.configuration import use_environment
-from ..project.environments import NO_ENVIRONMENT, Environment, read_environment
-from ..project.project import Project
-from ..show.progress import print_error
-from ..show.tables import Format
+if TYPE_CHECKING:
+    from ..project.environments import Environment
+    from ..project.project import Project
 
 Flows = Annotated[
     list[str] | None,
     typer.Argument(help="Files, or flows by their names; all flows by default."),
 ]
+Format = Literal["table", "json", "markdown"]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How to print the result.")]
 Env = Annotated[
     str, typer.Option("--env", help="environments/NAME.json, over your own configuration.")
@@ -23,11 +20,17 @@ Env = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
-def apply_environment(project: Project, name: str) -> Environment:
+def apply_environment(project: "Project", name: str) -> "Environment":
     """Do what --env NAME says, print what of the user's own configuration it overrides, return it.
 
     Raise CommandError if it is not valid, or if kubectl's current context is not the environment's.
     """
+    from ..cluster.target import must_be_context
+    from ..kind.environment import use_cluster
+    from ..metaflow.configuration import use_environment
+    from ..project.environments import NO_ENVIRONMENT, read_environment
+    from ..show.progress import print_error
+
     if not name:
         return NO_ENVIRONMENT
     environment = read_environment(project, name)

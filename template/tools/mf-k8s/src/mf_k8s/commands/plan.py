@@ -5,10 +5,6 @@ from typing import Annotated
 
 import typer
 
-from ..plan.differences import has_changes, show_plan
-from ..plan.revision import plan_against
-from ..project.project import find_project
-from ..show.progress import working
 from .options import Debug, OutputFormat
 
 
@@ -27,6 +23,11 @@ def plan(
 
     Exit codes: 0 success, 1 something changes (with --exit-code), 2 an error.
     """
+    from ..plan.differences import has_changes, show_plan
+    from ..plan.revision import plan_against
+    from ..project.project import find_project
+    from ..show.progress import working
+
     project = find_project()
     with working("Comparing"):
         found = plan_against(project, against)

@@ -5,14 +5,6 @@ from typing import Annotated
 
 import typer
 
-from ..gitops.folder import own_files, write_folder
-from ..gitops.render_flows import (
-    must_not_drop_flows,
-    render_flows,
-    rendering_of,
-)
-from ..project.project import find_project, shown_path
-from ..show.progress import print_line
 from .options import Debug, Flows
 
 
@@ -35,6 +27,11 @@ def render(
 
     What follows -- goes to Metaflow's `argo-workflows create`, as with deploy.
     """
+    from ..gitops.folder import own_files, write_folder
+    from ..gitops.render_flows import must_not_drop_flows, render_flows, rendering_of
+    from ..project.project import find_project, shown_path
+    from ..show.progress import print_line
+
     project = find_project()
     rendering = rendering_of(project, env, flows or (), context.obj or ())
     must_not_drop_flows(output, own_files(output), rendering)

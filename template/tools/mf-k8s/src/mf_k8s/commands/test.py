@@ -1,20 +1,6 @@
 """Runs the project's tests and linters, as CI does."""
 
-import os
-import shlex
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
-
 import typer
-
-from ..errors import CommandError
-from ..programs.run import UV
-from ..project.conflicts import REMEDY, conflicts_in_files
-from ..project.project import TABLE, Project, find_project, read_table, shown_path
-from ..show.progress import stage
 
 
 def test() -> None:
@@ -25,6 +11,10 @@ def test() -> None:
 
     Exit codes: 0 all pass, 1 one fails, 2 one cannot be run.
     """
+    from ..project.conflicts import REMEDY, conflicts_in_files
+    from ..project.project import find_project
+    from ..project.test_commands import listed_commands, passes, program_of
+
     project = find_project()
     programs = [(line, program_of(line, project)) for line in listed_commands(project)]
     conflicts = conflicts_in_files(project.root)
@@ -34,52 +24,3 @@ def test() -> None:
     for line in failed:
         print(f"failed: uv run {line}")
     raise typer.Exit(1 if failed or conflicts else 0)
-
-
-def listed_commands(project: Project) -> list[str]:
-    """Return the lines of `test` in [tool.mf-k8s]; raise CommandError if there are none."""
-    file = project.root / "pyproject.toml"
-    lines: Any = (read_table(file) or {}).get("test")
-    if not isinstance(lines, list) or not lines or not all(isinstance(line, str) for line in lines):
-        raise CommandError(
-            f"{shown_path(file)}: [tool.{TABLE}] must list what `k8s test` runs,"
-            ' like test = ["ruff check", "mypy", "pytest"]'
-        )
-    return lines
-
-
-def program_of(line: str, project: Project) -> list[str]:
-    """Return the words of a command, the first one as a path; raise CommandError without it.
-
-    It is looked for in the environment of this Python, then on PATH, then beside uv.
-    """
-    words = split(line, project)
-    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), os.path.dirname(UV)]
-    program = shutil.which(words[0], path=os.pathsep.join(filter(None, folders)))
-    if not program:
-        fault = "is not there, or no program: correct it"
-        if not os.path.dirname(words[0]):
-            fault = f"is not installed: uv add --dev {words[0]}"
-        file = shown_path(project.root / "pyproject.toml")
-        raise CommandError(f"{words[0]} {fault}, or take `{line}` out of test in {file}")
-    return [program, *words[1:]]
-
-
-def split(line: str, project: Project) -> list[str]:
-    try:
-        words = shlex.split(line)
-    except ValueError:  # a quote that is not closed
-        words = []
-    if not words:
-        file = shown_path(project.root / "pyproject.toml")
-        raise CommandError(f"{file}: [tool.{TABLE}] test: {line!r} is not a command, like mypy")
-    return words
-
-
-def passes(line: str, program: list[str], project: Project) -> bool:
-    """Run a command in the project's folder, print its result, and return whether it passes."""
-    print(f"$ {line}", flush=True)
-    with stage(line, spin=False) as running:
-        code = subprocess.run(program, cwd=project.root).returncode
-        running.result = "passed" if code == 0 else f"FAILED, exit code {code}"
-    return code == 0

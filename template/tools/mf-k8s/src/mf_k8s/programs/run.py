@@ -10,8 +10,6 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from packaging.version import Version
-
 from ..errors import CommandError
 from .remedies import reason_of_failure
 
@@ -129,24 +127,25 @@ def require_programs(names: Iterable[str]) -> None:
     """Raise CommandError unless these programs are there, new enough, and Docker answers."""
     for name in names:
         version = first_version(run_program(*VERSION_OF[name]))
-        if name == "docker" and version and is_podman(version):
+        if name == "docker" and is_podman(version):
             continue  # whose versions are others
-        if version and version < Version(OLDEST[name]):
+        if is_older(version, OLDEST[name]):
             raise CommandError(f"{name} {version} is too old: {OLDEST[name]} or newer is needed")
 
 
-def is_podman(version: Version) -> bool:
+def is_podman(version: str) -> bool:
     """Return whether the program `docker`, or the engine that it talks to, is Podman.
 
     To what asks Docker for its server's version, Podman answers with its own, which is lower.
     """
-    return version < Version(OLDEST["docker"]) and "podman" in run_program(*DOCKER_VERSION).lower()
+    older = is_older(version, OLDEST["docker"])
+    return older and "podman" in run_program(*DOCKER_VERSION).lower()
 
 
 def must_be_kinds_engine() -> None:
     """Raise CommandError if kind would make its nodes with another engine than `docker` is."""
     version = first_version(run_program(*VERSION_OF["docker"]))
-    engine = "podman" if version and is_podman(version) else "docker"
+    engine = "podman" if is_podman(version) else "docker"
     chosen = os.environ.get(PROVIDER) or "docker"
     if engine == "podman" and chosen == "docker":
         raise CommandError(
@@ -160,10 +159,16 @@ def must_be_kinds_engine() -> None:
         )
 
 
-def first_version(output: str) -> Version | None:
-    """Return the first version number in a program's output, or None: a build may have none."""
+def first_version(output: str) -> str:
+    """Return the first version number in a program's output, or nothing: a build may have none."""
     match = re.search(r"\d+\.\d+(\.\d+)?", output)
-    return Version(match[0]) if match else None
+    return match[0] if match else ""
+
+
+def is_older(version: str, oldest: str) -> bool:
+    from packaging.version import Version
+
+    return bool(version) and Version(version) < Version(oldest)
 
 
 def forget_git_hook() -> None:

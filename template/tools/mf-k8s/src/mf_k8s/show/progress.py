@@ -11,26 +11,30 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from rich.console import Console
-
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
 
 Item = TypeVar("Item")
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-output = Console(highlight=False, soft_wrap=True)
 LOOK_ALIKES = {"†": "+", "—": "-", "…": "..."}
 _spinner_lock = threading.Lock()  # one display only: rich would nest a second in it
 
 
 @functools.cache
+def console(stderr: bool = False) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+@functools.cache
 def shared_spinner() -> "Progress":
-    """Return the one display of all stages, imported late: it takes as long as a short command."""
+    """Return the one display of all stages."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    return Progress(*columns, console=output, transient=True)
+    return Progress(*columns, console=console(), transient=True)
 
 
 @dataclass
@@ -58,13 +62,13 @@ def spinning(name: str) -> Iterator[None]:
     with _spinner_lock:
         spinner = shared_spinner()
     task = spinner.add_task(name)
-    if output.is_terminal:
+    if console().is_terminal:
         spinner.start()
     try:
         yield
     finally:
         spinner.remove_task(task)
-        if output.is_terminal and not spinner.tasks:
+        if console().is_terminal and not spinner.tasks:
             spinner.stop()
 
 
@@ -72,15 +76,17 @@ def with_progress(work: Iterable[Item], title: str, total: int | None) -> Iterat
     """Yield from `work`; on a terminal's stderr, show how far it is and how long it took."""
     from rich.progress import track
 
-    started, is_terminal = time.monotonic(), errors.is_terminal
-    yield from track(work, title, total, console=errors, transient=True, disable=not is_terminal)
-    if is_terminal:
+    started, errors = time.monotonic(), console(stderr=True)
+    shown = errors.is_terminal
+    yield from track(work, title, total, console=errors, transient=True, disable=not shown)
+    if shown:
         errors.print(f"{title} took {time.monotonic() - started:.1f} s")
 
 
 @contextlib.contextmanager
 def working(title: str, shown: bool = True) -> Iterator[None]:
     """Show on a terminal's stderr, if `shown`, that something is at work and how long it took."""
+    errors = console(stderr=True)
     if not (shown and errors.is_terminal):
         yield
         return
@@ -115,4 +121,5 @@ def print_line(line: str) -> None:
 
 def print_error(line: str) -> None:
     """Print a line to stderr; on a terminal, wrapped between words."""
+    errors = console(stderr=True)
     errors.print(line, markup=False, soft_wrap=not errors.is_terminal)
