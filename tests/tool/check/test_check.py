@@ -15,6 +15,7 @@ import pytest
 from conftest import ADVANCED, EXAMPLE, K8S, ROOT, write_kubeconfig
 from mf_k8s.check.compare import check_flows, compare_workflow
 from mf_k8s.check.live import check_live
+from mf_k8s.check.report import as_json
 from mf_k8s.check.show import show_reports
 from mf_k8s.deploy.create import compile_to_deploy
 from mf_k8s.metaflow.compile_flows import compile_flows
@@ -276,13 +277,12 @@ pool = "gpu"
 
 
 def test_what_is_said_once(
-    k8s: Run,
     project: Path,
     history: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: Any,
 ) -> None:
-    """Of the project on its first flow; what only users of `create` need, by --strict and in JSON.
+    """Of the project on its first flow; what only users of `create` need, with a dagger.
 
     Copier's answers are not compared: an edit of k8s.toml is no fault.
     """
@@ -322,25 +322,17 @@ def test_what_is_said_once(
         assert output.count("error-msg-capture-hook †") == 2
         by_deploy = "† set by `k8s deploy`, not by a plain `argo-workflows create`: node_selector"
         assert output.splitlines().count(by_deploy) == 1
-        assert "Argo 4" not in output
+        assert output.splitlines().count(f"- † {problem}") == 1
         assert "start †" not in output and "end †" not in output
-    strict = k8s("check", "hello", "--strict", "--format=json")
-    (report,) = json.loads(strict.stdout)["flows"]
-    assert (strict.returncode, json.loads(strict.stdout)["equal"]) == (1, False)
-    assert report["release_problems"] == [problem]
-    assert report["failures"] == [
-        "--strict: only `k8s deploy` configures these pods: error-msg-capture-hook",
-        f"--strict: {problem}",
-    ]
+    in_json = json.loads(as_json(reports))
+    assert in_json["equal"] and in_json["flows"][0]["release_problems"] == [problem]
 
 
-def test_strict_passes_where_create_gives_all(k8s: Run) -> None:
+def test_nothing_is_marked_where_create_gives_all(k8s: Run) -> None:
     """The example has nothing that Metaflow leaves off a hook."""
-    done = k8s("check", "hello", "--strict")
+    done = k8s("check", "hello")
     assert done.returncode == 0, done.stdout
     assert "†" not in done.stdout
-    both = k8s("check", "hello", "--strict", "--live")
-    assert both.returncode == 2 and "--strict" in one_line(both)
 
 
 def test_packages_and_prints_do_not_disturb(k8s: Run, project: Path) -> None:

@@ -50,7 +50,8 @@ def show_report(report: Report, printer: Printer) -> None:
         mark = f" {MARK}" if WORKFLOW in report.by_deploy else ""
         settings = {key: cell(setting, printer) for key, setting in whole.items()}
         printer.block(f"the whole workflow{mark}", settings)
-    lines = [report.error, *report.failures, *run_lines(report), *report.notes]
+    of_create = (f"{MARK} {line}" for line in report.release_problems)
+    lines = [report.error, *report.failures, *run_lines(report), *report.notes, *of_create]
     if found := [f"- {line}" for line in lines if line]:
         printer.lines(*found, "")
 

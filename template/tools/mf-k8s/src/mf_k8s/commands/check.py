@@ -23,9 +23,6 @@ def check(
     rendered: Annotated[
         Path | None, typer.Option("--rendered", help="Compare a folder that `k8s render` wrote.")
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail on what a plain `argo-workflows create` lacks.")
-    ] = False,
     debug: Debug = False,
 ) -> None:
     """Compare each pod of the flows with k8s.toml and the overrides.
@@ -48,11 +45,9 @@ def check(
 
     if (namespace or run or env) and not live:
         raise CommandError("--env, --namespace and --run need --live")
-    if strict and live:
-        raise CommandError("--strict cannot be used with --live, which compares what is deployed")
     project = find_project()
     if rendered:
-        if flows or live or strict or format != "table":
+        if flows or live or format != "table":
             raise CommandError("--rendered takes no flow and no other option")
         raise typer.Exit(check_rendered(project, rendered))
     apply_environment(project, env)
@@ -69,11 +64,6 @@ def check(
         clashes = name_clashes(project, reports)
         for report in reports:
             report.failures.extend(filter(None, [clashes.get(report.flow or "")]))
-            if strict and report.by_deploy:
-                pods = ", ".join(report.by_deploy)
-                report.failures.append(f"--strict: only `k8s deploy` configures these pods: {pods}")
-            if strict:
-                report.failures.extend(f"--strict: {line}" for line in report.release_problems)
     if format == "json":
         print(as_json(reports))
     else:
