@@ -30,7 +30,7 @@ def hook(event, arguments):
     if event == "open" and not str(arguments[0]).endswith((".py", ".pyc", ".so")):
         seen.append(f"{event} {arguments[0]}")
 import importlib.metadata, urllib.request  # the libraries' own work is not looked at
-import libcst, packaging.version, rich.progress, rich.table, tomlkit, typer.rich_utils, yaml
+import packaging.version, rich.progress, rich.table, tomlkit, typer.rich_utils, yaml
 sys.addaudithook(hook)
 for name in json.loads(sys.argv[1]):
     importlib.import_module(name)

@@ -15,7 +15,7 @@ from .from_batch import Conversion, convert_batch
 from .propose import Ask, Usage, normal_values, propose
 from .prove import Proof, prove
 from .read_flows import FlowClass, hidden_flows, read_flows
-from .rewrite import edits_of, rewritten
+from .rewrite import rewritten
 from .which_flows import other_files, own_files
 from .working_copy import copied
 from .write_config import write_config
@@ -111,11 +111,9 @@ def propose_change(
     usages = usages_of(flows, compiled)
     must_be_valid(project, usages)
     proposal = propose(usages, tomllib.loads(config_text), ask)
-    edits = edits_of(flows, proposal.rewrites)
-    contents = {file: rewritten(project, edit) for file, edit in sorted(edits.items())}
     return Change(
         write_config(config_text, proposal.config),
-        contents,
+        rewritten(project, flows, proposal.rewrites),
         [*unreadable_notes(usages), *unproven_notes(flows)],
     )
 

@@ -59,7 +59,7 @@ class CallConverter:
         node = use.node
         if isinstance(node, ast.Attribute):
             end = self.edits.span(node)[1]
-            self.edits.edits.append((end - len(node.attr), end, KUBERNETES))
+            self.edits.change(end - len(node.attr), end, KUBERNETES)
         else:
             self.rename(node)
         keywords = use.call.keywords if use.call else []
@@ -183,25 +183,24 @@ class CallConverter:
             if more:
                 self.edits.insert(self.edits.span(use.node)[1], f"({', '.join(more)})")
             return
-        keywords = use.call.keywords
-        kept = [each for index, each in enumerate(keywords) if arguments[index]]
-        if not kept:
-            end = self.edits.span(use.call)[1]
-            self.edits.edits.append((self.edits.span(use.node)[1], end, f"({', '.join(more)})"))
-            return
-        for index, argument in enumerate(keywords):
-            parts = arguments[index]
-            new = [
-                TABLE + each.text if key == TABLE else f"{key}={each.text}"
-                for key, each in parts.items()
-            ]
-            old = self.edits.source(argument.value)
-            old = f"{argument.arg}={old}" if argument.arg else TABLE + old
-            if parts and new != [old]:
-                self.edits.replace(argument, ", ".join(new))
-        self.edits.remove_items(keywords, [each for each in keywords if each not in kept])
-        if more:
-            self.edits.append_items(kept[-1], more)
+        texts = [self.texts(each, arguments[i]) for i, each in enumerate(use.call.keywords)]
+        stays = [text for text in texts if text]
+        if stays:
+            stays[-1] += more
+            self.edits.write_arguments(use.call, texts)
+        else:
+            start, end = self.edits.span(use.node)[1], self.edits.span(use.call)[1]
+            self.edits.change(start, end, f"({', '.join(more)})")
+
+    def texts(self, argument: ast.keyword, parts: Mapping[str, Given]) -> list[str]:
+        """Return the source of what takes an argument's place."""
+        value = self.edits.source(argument.value)
+        if [(key, part.text) for key, part in parts.items()] == [(argument.arg or TABLE, value)]:
+            return [self.edits.source(argument)]
+        return [
+            TABLE + part.text if key == TABLE else f"{key}={part.text}"
+            for key, part in parts.items()
+        ]
 
     def convert_imports(self) -> None:
         """Import kubernetes where batch was imported from Metaflow."""

@@ -1,109 +1,109 @@
 """The imports of an adopted file: one more, and those that nothing needs any more."""
 
 import ast
-from collections.abc import Callable
-from typing import TypeGuard
-
-import libcst as cst
+from collections.abc import Mapping, Sequence
 
 from ..project.project import Project
-from .source import Source
+from .source import Source, read_imports
+from .text_edits import TextEdits
 
 
-def add_imports(module: cst.Module, lines: str, project: Project) -> cst.Module:
-    """Return a module with more imports, where a person would write them.
+def with_new_imports(
+    project: Project, source: Source, content: bytes, names: Mapping[str, str]
+) -> bytes:
+    """Return the content of an adopted file with the imports that it needs.
 
-    That is before its first import of the project's package or of a neighbour, or after all others.
+    `names` are those under which it uses BaseFlow and k8s.
     """
-    first, *others = cst.parse_module(lines).body
-    body = list(module.body)
-    last = 0
-    for index, item in enumerate(body):
-        if not is_import(item):
-            if last or not is_docstring(item):
-                break
-            continue
-        last = index + 1
-        origin = imported_module(item).split(".")[0]
-        if origin in (project.package, ""):
-            above = item.leading_lines
-            below = [] if origin else above or [cst.EmptyLine(indent=False)]
-            item = item.with_changes(leading_lines=below)
-            body[index : index + 1] = [first.with_changes(leading_lines=above), *others, item]
-            return module.with_changes(body=body)
-    blank = [cst.EmptyLine(indent=False)] if last else []
-    body[last:last] = [first.with_changes(leading_lines=blank), *others]
-    return module.with_changes(body=body)
-
-
-def is_import(statement: cst.CSTNode) -> TypeGuard[cst.SimpleStatementLine]:
-    return isinstance(statement, cst.SimpleStatementLine) and all(
-        isinstance(small, cst.Import | cst.ImportFrom) for small in statement.body
-    )
-
-
-def is_docstring(statement: cst.CSTNode) -> bool:
-    return isinstance(statement, cst.SimpleStatementLine) and all(
-        isinstance(small, cst.Expr) for small in statement.body
-    )
-
-
-def imported_module(statement: cst.SimpleStatementLine) -> str:
-    """Return the module of `from module import …`, which begins with `.` if it is a neighbour."""
-    tree = ast.parse(cst.Module([statement]).code)
-    (node, *_) = tree.body
-    if isinstance(node, ast.ImportFrom):
-        return "." * node.level + (node.module or "")
-    return node.names[0].name if isinstance(node, ast.Import) else ""
-
-
-def drop_unused_imports(module: cst.Module, source: Source) -> cst.Module:
-    """Return a module without the imports at its top that were used before and now are not."""
+    edits, tree = TextEdits(content), ast.parse(content)
+    lines = rows(tree.body)
+    if names:
+        add_imports(edits, lines, import_lines(project, source, names), project)
     before = used_names(source.tree) | used_names(source.original or source.tree)
-    unused = before - used_names(ast.parse(module.bytes))
-    if not unused:
-        return module
-    body: list[cst.BaseStatement] = []
-    lines: list[cst.EmptyLine] = []  # those above a statement that is gone
-    for item in module.body:
-        if isinstance(item, cst.SimpleStatementLine):
-            kept = [small for small in map(without(unused), item.body) if small]
-            if not kept and item.body:
-                lines += [line for line in item.leading_lines if line.comment or not body]
-                continue
-            if len(kept) != len(item.body):
-                kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
-            item = item.with_changes(body=kept)
-        if lines:
-            item = item.with_changes(leading_lines=[*lines, *item.leading_lines])
-            lines = []
-        body.append(item)
-    return module.with_changes(body=body)
+    unused = before - used_names(tree)
+    for row in lines:
+        drop_imports(edits, row, unused)
+    return edits.result()[0]
 
 
-def without(
-    unused: set[str],
-) -> Callable[[cst.BaseSmallStatement], cst.BaseSmallStatement | None]:
-    """Return a function that takes unused names out of an import; None if none is left."""
-
-    def shorten(small: cst.BaseSmallStatement) -> cst.BaseSmallStatement | None:
-        if not isinstance(small, cst.Import | cst.ImportFrom):
-            return small
-        if isinstance(small.names, cst.ImportStar):
-            return small
-        names = [alias for alias in small.names if bound_name(alias) not in unused]
-        if len(names) == len(small.names):
-            return small
-        if not names:
-            return None
-        names[-1] = names[-1].with_changes(comma=small.names[-1].comma)
-        return small.with_changes(names=names)
-
-    return shorten
+def rows(body: Sequence[ast.stmt]) -> list[list[ast.stmt]]:
+    """Return the statements of a module; those that share a line are together."""
+    found: list[list[ast.stmt]] = []
+    for statement in body:
+        if found and statement.lineno == found[-1][-1].end_lineno:
+            found[-1].append(statement)
+        else:
+            found.append([statement])
+    return found
 
 
-def bound_name(alias: cst.ImportAlias) -> str:
-    return alias.evaluated_alias or alias.evaluated_name.split(".")[0]
+def import_lines(project: Project, source: Source, names: Mapping[str, str]) -> list[str]:
+    """Return the imports of BaseFlow and k8s, from the package or, where need be, its base.py."""
+    package = project.source / project.package
+    inside = source.file.is_relative_to(package.resolve())
+    exported: set[str] = set()
+    if not inside and (package / "__init__.py").is_file():
+        exported |= read_imports(ast.parse((package / "__init__.py").read_bytes()))[0].keys()
+    module = project.package if exported >= {"BaseFlow", "k8s"} else f"{project.package}.base"
+    items = [name if name == used else f"{name} as {used}" for name, used in names.items()]
+    if items == [*names]:
+        items = [", ".join(items)]
+    return [f"from {module} import {item}" for item in items]
+
+
+def add_imports(
+    edits: TextEdits, rows: Sequence[Sequence[ast.stmt]], lines: Sequence[str], project: Project
+) -> None:
+    """Add imports where a person would write them.
+
+    That is before the first import of the project's package or of a neighbour, or after all others.
+    """
+    text = "".join(f"{line}{edits.line_end}" for line in lines)
+    place, blank_above = 1, ""
+    for row in rows:
+        is_docstring = place == 1 and isinstance(row[0], ast.Expr)
+        if not is_docstring and not all(
+            isinstance(item, ast.Import | ast.ImportFrom) for item in row
+        ):
+            break
+        origins = {module for item in row for module in imported_modules(item)}
+        if origins & {project.package, ""}:
+            blank = "" if project.package in origins else edits.line_end
+            edits.insert(edits.line_start(row[0].lineno), text + blank)
+            return
+        place, blank_above = (row[-1].end_lineno or 0) + 1, edits.line_end
+    edits.insert(edits.line_start(place), blank_above + text)
+
+
+def imported_modules(statement: ast.stmt) -> list[str]:
+    """Return the first parts of the modules that a statement imports; "" for a neighbour."""
+    if isinstance(statement, ast.ImportFrom):
+        return ["" if statement.level else (statement.module or "").split(".")[0]]
+    names = statement.names if isinstance(statement, ast.Import) else []
+    return [alias.name.split(".")[0] for alias in names]
+
+
+def drop_imports(edits: TextEdits, row: Sequence[ast.stmt], unused: set[str]) -> None:
+    """Take unused names out of the imports of a line, or the line out of the file."""
+    gone = []
+    for statement in row:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            names = [alias for alias in statement.names if bound_name(alias) in unused]
+            if len(names) == len(statement.names):
+                gone.append(statement)
+            else:
+                edits.remove_items(statement.names, names)
+    if len(gone) < len(row):
+        edits.remove_items(row, gone)
+        return
+    first = row[0].lineno
+    while first > 1 and not edits.line_text(first - 1).strip():
+        first -= 1
+    edits.remove_lines(first, row[-1].end_lineno or first)
+
+
+def bound_name(alias: ast.alias) -> str:
+    return alias.asname or alias.name.split(".")[0]
 
 
 def used_names(tree: ast.Module) -> set[str]:

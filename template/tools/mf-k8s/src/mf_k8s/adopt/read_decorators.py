@@ -27,11 +27,17 @@ class Argument:
 class Decorator:
     """A @kubernetes of a step."""
 
-    index: int  # among the step's decorators
-    line: int
-    text: str  # in the source
+    node: ast.expr
     written_here: bool  # as @kubernetes(…), not by a name or a helper that stands for it
     arguments: list[Argument]
+
+    @property
+    def line(self) -> int:
+        return self.node.lineno
+
+    @property
+    def text(self) -> str:
+        return ast.unparse(self.node)
 
     @property
     def values(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class FlowClass:
     source: Source
     name: str
     line: int
-    plain_bases: list[int]  # the positions of FlowSpec among its bases
+    plain_bases: list[ast.expr]  # FlowSpec among its bases
     parents: list["FlowClass"]
     derives: bool  # from BaseFlow
     foreign_base: str  # a base that is in no file of the project, or empty
@@ -65,15 +65,16 @@ class FlowReader(DecoratorReader):
         return self.read[key]
 
     def _flow_class(self, source: Source, node: ast.ClassDef) -> FlowClass | None:
-        plain, parents, foreign = [], [], ""
+        plain: list[ast.expr] = []
+        parents, foreign = [], ""
         names = Counter(bindings(node.body))
         derives = (source.file, node.name) == (self.base_file, "BaseFlow")
-        for index, base in enumerate(node.bases):
+        for base in node.bases:
             definition = self.sources.definition(source, base)
             if is_imported(source, base, "FlowSpec"):
-                plain.append(index)
+                plain.append(base)
             elif definition and not definition.source:
-                plain += [index] if definition.name == "FlowSpec" else []
+                plain += [base] if definition.name == "FlowSpec" else []
             elif definition and definition.source and definition.name in definition.source.classes:
                 parent = self.flow_class(definition.source, definition.name)
                 parents += [parent] if parent else []
@@ -120,13 +121,12 @@ class FlowReader(DecoratorReader):
     def step(self, source: Source, function: ast.FunctionDef, scope: Mapping[str, Any]) -> Step:
         """Return a step; `scope` are the names of its class."""
         step = Step(function.name)
-        for index, expression in enumerate(function.decorator_list):
+        for expression in function.decorator_list:
             arguments = self.kubernetes_arguments(source, expression, scope)
             if arguments is not None:
-                text, line = ast.unparse(expression), expression.lineno
-                whole = [argument.text for argument in arguments] == [text]
+                whole = [argument.text for argument in arguments] == [ast.unparse(expression)]
                 here = not whole and self.is_metaflows(source, expression, "kubernetes")
-                step.kubernetes.append(Decorator(index, line, text, here, arguments))
+                step.kubernetes.append(Decorator(expression, here, arguments))
             elif self.stands_for_batch(source, expression):
                 step.batch = expression.lineno
         return step

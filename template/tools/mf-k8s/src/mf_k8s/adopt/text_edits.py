@@ -1,22 +1,25 @@
 """Changes of a Python file at places of its syntax tree, which leave every other character."""
 
-import contextlib
+import ast
+import bisect
+import functools
 import io
 import re
 import tokenize
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 
+Node = ast.expr | ast.stmt | ast.keyword | ast.alias  # those that have a place
 
-class Node(Protocol):
-    """A node of a syntax tree that has a place."""
 
-    lineno: int
-    col_offset: int
-    end_lineno: int | None
-    end_col_offset: int | None
+class Edit(NamedTuple):
+    """A part of a text, and what takes its place."""
+
+    start: int
+    end: int
+    new: str
 
 
 class TextEdits:
@@ -26,13 +29,19 @@ class TextEdits:
         self.encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         self.text = content.decode(self.encoding)
         self.starts = [0, *(match.end() for match in LINE_END.finditer(self.text))]
-        self.edits: list[tuple[int, int, str]] = []  # start, end, new text
+        self.line_end = next(iter(LINE_END.findall(self.text)), "\n")
+        self.edits: list[Edit] = []
+
+    def line_start(self, line: int) -> int:
+        """Return where a line begins; that after the last one is where the text ends."""
+        return self.starts[line - 1] if line <= len(self.starts) else len(self.text)
+
+    def line_text(self, line: int) -> str:
+        return self.text[self.line_start(line) : self.line_start(line + 1)]
 
     def offset(self, line: int, column: int) -> int:
         """Return a place in the text; a syntax tree counts columns in bytes of UTF-8."""
-        start = self.starts[line - 1]
-        end = self.starts[line] if line < len(self.starts) else len(self.text)
-        return start + len(self.text[start:end].encode()[:column].decode())
+        return self.line_start(line) + len(self.line_text(line).encode()[:column].decode())
 
     def span(self, node: Node) -> tuple[int, int]:
         assert node.end_lineno and node.end_col_offset is not None
@@ -43,66 +52,101 @@ class TextEdits:
         start, end = self.span(node)
         return self.text[start:end]
 
+    def before(self, node: Node) -> str:
+        """Return what stands before a node in its line."""
+        start, _ = self.span(node)
+        return self.text[self.line_start(node.lineno) : start]
+
+    def change(self, start: int, end: int, new: str) -> None:
+        self.edits.append(Edit(start, end, new))
+
     def replace(self, node: Node, new: str) -> None:
-        self.edits.append((*self.span(node), new))
+        self.change(*self.span(node), new)
 
     def insert(self, offset: int, new: str) -> None:
-        self.edits.append((offset, offset, new))
+        self.change(offset, offset, new)
 
     def remove_lines(self, first: int, last: int) -> None:
-        end = self.starts[last] if last < len(self.starts) else len(self.text)
-        self.edits.append((self.starts[first - 1], end, ""))
+        self.change(self.line_start(first), self.line_start(last + 1), "")
 
-    def remove_decorator(self, node: Node) -> None:
+    def remove_decorator(self, node: ast.expr) -> None:
         """Take a decorator's lines away; its comments stay."""
-        last = node.end_lineno or node.lineno
-        start, end = self.starts[node.lineno - 1], self.starts[last]
-        indent = re.match(r"[ \t]*", self.text[start:])
-        tokens = tokenize.generate_tokens(io.StringIO(self.text[start:end].strip()).readline)
-        with contextlib.suppress(tokenize.TokenError, IndentationError):
-            for token in tokens:
-                if token.type == tokenize.COMMENT and indent:
-                    self.insert(start, f"{indent[0]}{token.string}{self.line_end}")
-        self.remove_lines(node.lineno, last)
+        self.remove_lines(node.lineno, node.end_lineno or node.lineno)
+        self.keep_comments(node, self.edits[-1:])
 
-    @property
-    def line_end(self) -> str:
-        return next(iter(LINE_END.findall(self.text)), "\n")
+    def indentation(self, node: Node) -> str:
+        before = self.before(node)
+        return before[: len(before) - len(before.lstrip(" \t"))]
 
-    def append_items(self, last: Node, items: Sequence[str]) -> None:
-        """Add items after the last that stays in a list: on a line of their own if that has one."""
-        start, end = self.span(last)
-        line = self.text[self.starts[last.lineno - 1] : start]
-        space = " " if line.strip() else f"{self.line_end}{line}"
-        self.insert(end, "".join(f",{space}{item}" for item in items))
+    def keep_comments(self, node: ast.expr, edits: Sequence[Edit]) -> None:
+        """Write the comments that edits of a decorator remove above it, on lines of their own."""
+        indent = self.indentation(node)
+        removed = (
+            comment
+            for start, end, new in edits
+            for place, comment in self.comments
+            if start <= place < end and comment not in new
+        )
+        lines = "".join(f"{indent}{comment}{self.line_end}" for comment in removed)
+        self.insert(self.line_start(node.lineno), lines)
+
+    @functools.cached_property
+    def comments(self) -> list[tuple[int, str]]:
+        """Return each comment, and where it is."""
+        tokens = tokenize.generate_tokens(io.StringIO(self.text, newline="").readline)
+        return [
+            (self.line_start(token.start[0]) + token.start[1], token.string)
+            for token in tokens
+            if token.type == tokenize.COMMENT
+        ]
+
+    def separator(self, node: Node) -> str:
+        """Return what separates an item from the next: a line break too if it begins its line."""
+        before = self.before(node)
+        return ", " if before.strip() else f",{self.line_end}{before}"
+
+    def write_arguments(self, call: ast.Call, texts: Sequence[Sequence[str]]) -> None:
+        """Write what takes the place of each keyword argument of a call; some of it must stay."""
+        for argument, new in zip(call.keywords, texts, strict=True):
+            if new and [*new] != [self.source(argument)]:
+                self.replace(argument, self.separator(argument).join(new))
+        pairs = zip(call.keywords, texts, strict=True)
+        self.remove_items(call.keywords, [argument for argument, new in pairs if not new])
 
     def remove_items(self, items: Sequence[Node], removed: Sequence[Node]) -> None:
-        """Take items out of a list that is separated by commas, with the lines that they fill.
+        """Take items out of a list, which commas or semicolons separate, but not all of them.
 
-        What stays keeps its comments.
+        The lines that they fill go too. What stays keeps its comments.
         """
-        kept = [item for item in items if item not in removed]
         for item in removed:
             start, end = self.span(item)
-            assert item.end_lineno
-            later = [other for other in items if self.span(other)[0] >= end]
-            before = self.text[self.starts[item.lineno - 1] : start]
-            after = LINE_END.split(self.text[end:], maxsplit=1)[0]
-            if not before.strip() and re.fullmatch(r"\s*,?\s*(#.*)?", after):
-                self.remove_lines(item.lineno, item.end_lineno)
-            elif later:
-                self.edits.append((start, self.span(later[0])[0], ""))
-            elif kept and kept[-1].end_lineno == item.lineno:
-                self.edits.append((self.span(kept[-1])[1], end, ""))
+            index = items.index(item)
+            kept = [other for other in items[:index] if other not in removed]
+            after_kept = self.span(kept[-1])[1] if kept else 0
+            if self.fills_lines(item):
+                self.remove_lines(item.lineno, item.end_lineno or item.lineno)
+            elif index + 1 < len(items):
+                self.change(start, self.span(items[index + 1])[0], "")
+            elif "#" not in self.text[after_kept:start]:
+                self.change(after_kept, end, "")
             else:
-                comma = re.match(r"\s*,", self.text[end:])
-                end += comma.end() if comma and not kept else 0
-                self.edits.append((start, end, ""))
+                comma = re.match(r"\s*,|", self.text[end:])
+                self.change(start, end + (comma.end() if comma else 0), "")
+
+    def fills_lines(self, item: Node) -> bool:
+        """Return whether nothing else is in the lines of an item, but for a comma and a comment."""
+        _, end = self.span(item)
+        above = self.text[: self.line_start(item.lineno)].rstrip()
+        after = self.text[end : self.line_start((item.end_lineno or 0) + 1)]
+        alone = not self.before(item).strip() and re.fullmatch(r"\s*,?\s*(#.*)?\s*", after)
+        return bool(alone) and not above.endswith("\\")
 
     def result(self) -> tuple[bytes, list[int]]:
         """Return the new content, and of each of its lines which line it was."""
         parts, lines, done = [], [1], 0
-        for start, end, new in [*sorted(self.edits), (len(self.text), len(self.text), "")]:
+        size = len(self.text)
+        edits = sorted(self.edits, key=lambda edit: (edit.start, edit.end))
+        for start, end, new in [*edits, Edit(size, size, "")]:
             start = max(start, done)  # where removed items are neighbours
             parts += [self.text[done:start], new]
             lines += [self.line(match.end()) for match in LINE_END.finditer(self.text, done, start)]
@@ -114,4 +158,4 @@ class TextEdits:
 
     def line(self, offset: int) -> int:
         """Return the number of the line in which a place of the text is."""
-        return sum(start <= offset for start in self.starts)
+        return bisect.bisect_right(self.starts, offset)
