@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from mf_k8s.errors import CommandError
+from mf_k8s.errors import CommandError, raise_if
 from mf_k8s.kind import capacity, run_flows, up
 from mf_k8s.programs import run as programs
 from mf_k8s.programs.remedies import reason_of_failure
@@ -166,7 +166,7 @@ def test_podman_is_not_an_old_docker(
     monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", provider)
     try:
         programs.require_programs(["docker"])
-        programs.must_be_kinds_engine()
+        raise_if(programs.engine_findings())
     except CommandError as error:
         assert says and says in str(error)
     else:

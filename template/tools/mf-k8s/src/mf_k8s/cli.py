@@ -14,7 +14,7 @@ from .commands.image import image
 from .commands.plan import plan
 from .commands.render import render
 from .commands.test import test
-from .errors import INTERRUPTIONS
+from .errors import INTERRUPTIONS, findings_of
 from .programs.arguments import split_arguments
 from .programs.run import forget_git_hook
 from .show.progress import print_error, print_in_any_encoding
@@ -46,7 +46,7 @@ app.add_typer(
 
 
 def main() -> None:
-    """Run the command. An error is one line on stderr, and ends it with exit code 2."""
+    """Run the command. An error is a line on stderr for each finding, and ends it with code 2."""
     for number in INTERRUPTIONS:  # so that nothing is left behind
         if number != signal.SIGINT and signal.getsignal(number) != signal.SIG_IGN:  # by nohup
             signal.signal(number, lambda number, _: sys.exit(128 + number))
@@ -67,6 +67,6 @@ def main() -> None:
     except Exception as error:
         if "--debug" in arguments:
             raise
-        message = getattr(error, "format_message", error.__str__)() or type(error).__name__
-        print_error(f"k8s: {' '.join(message.split())}")
+        for finding in findings_of(error):
+            print_error(f"k8s: {' '.join(str(finding).split())}")
         sys.exit(2)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import CommandError
+from ..errors import CommandError, raise_if
 from ..metaflow.compile_flows import CompiledFile
-from ..project.k8s_toml import read_toml, validate
+from ..project.k8s_toml import read_toml, schema_findings
 from ..project.project import Project, shown_path
 from .from_batch import Conversion, convert_batch
 from .propose import Ask, Usage, normal_values, propose
@@ -204,7 +204,8 @@ def must_be_valid(project: Project, usages: Sequence[Usage]) -> None:
         decorator = f"step {usage.step.name}" if usage.flow.source.lines else "@kubernetes"
         where = f"{usage.flow.source.place(usage.decorator.line)}: {decorator}"
         values = normal_values(usage.decorator.values)
-        validate({key: value for key, value in values.items() if value is not None}, schema, where)
+        values = {key: value for key, value in values.items() if value is not None}
+        raise_if(schema_findings(values, schema, where))
 
 
 def unreadable_notes(usages: Sequence[Usage]) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import CommandError
+from ..errors import CommandError, raise_if
 from ..metaflow.defaults import first_that_is_set
-from ..project.k8s_toml import validate
+from ..project.k8s_toml import schema_findings
 from ..project.project import Project, shown_path
 from .convert_call import BATCH, IMAGE, REGISTRY, CallConverter
 from .find_uses import find_uses
@@ -93,7 +93,8 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
             file = project.settings_file.with_name("k8s.schema.json")
             schema = json.loads(file.read_text(encoding="utf-8"))
             variable = first_that_is_set(IMAGE)[0]
-            validate({"image": converter.image}, schema, f"{variable}, for steps without an image")
+            where = f"{variable}, for steps without an image"
+            raise_if(schema_findings({"image": converter.image}, schema, where))
         if converter.edits.edits:
             content, lines = converter.edits.result()
             new = source_of(source.file, content)

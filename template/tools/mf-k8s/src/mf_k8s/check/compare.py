@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..metaflow.compile_flows import CompiledFile
+from ..errors import Finding
+from ..metaflow.compile_flows import CompiledFile, not_compiled
 from ..pods.argo_releases import release_problems
 from ..pods.configure_template import configure_template
 from ..pods.expected_pods import expected_pods, plain_step_pod
@@ -22,7 +23,7 @@ from ..pods.read_pods import (
     workflow_settings,
 )
 from ..project.k8s_toml import Config, argo_spelling, read_config, shared_settings
-from ..project.project import Project
+from ..project.project import Project, shown_path
 from .flow_imports import unlisted_imports
 from .report import Comparison, Report
 from .stale_image import stale_image_notes
@@ -52,8 +53,8 @@ def check_flows(project: Project, compiled: Iterable[CompiledFile]) -> Iterator[
         yield report
 
 
-def name_clashes(project: Project, flows: Iterable[CompiledFile | Report]) -> dict[str, str]:
-    """Return, by class, a line for each flow that shares its name on Argo Workflows with another.
+def name_clashes(project: Project, flows: Iterable[CompiledFile | Report]) -> dict[str, Finding]:
+    """Return, by class, the flows that share their name on Argo Workflows with another.
 
     The one would replace the other there. Names are lower case, without underscores
     (sanitize_for_argo in metaflow/plugins/argo/argo_workflows_cli.py).
@@ -65,8 +66,12 @@ def name_clashes(project: Project, flows: Iterable[CompiledFile | Report]) -> di
             file = os.path.relpath(flow.file, project.root)
             found.setdefault(name.replace("_", "").lower(), {})[file] = name
     return {
-        name: f"{' and '.join(sorted(classes))} define {' and '.join(sorted({*classes.values()}))},"
-        " which are one name on Argo Workflows: rename all but one"
+        name: Finding(
+            "flow-name-twice",
+            f"{' and '.join(sorted(classes))} define {' and '.join(sorted({*classes.values()}))},"
+            " which are one name on Argo Workflows",
+            remedy="rename all but one",
+        )
         for classes in found.values()
         if len(classes) > 1
         for name in classes.values()
@@ -76,7 +81,8 @@ def name_clashes(project: Project, flows: Iterable[CompiledFile | Report]) -> di
 def start_report(project: Project, result: CompiledFile, of: str = "compiled") -> Report:
     """Return the report on a flow whose pods are not yet compared."""
     flow = result.flow
-    report = Report(file=result.file, of=of, error=result.error, log=result.log)
+    error = not_compiled(shown_path(result.file), result.error) if result.error else None
+    report = Report(file=result.file, of=of, error=error, log=result.log)
     if not flow:
         return report
     following = {name: step["next"] for name, step in flow["steps"].items()}

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..cluster.api import ARGO, list_objects
+from ..errors import Finding
 from ..metaflow.compile_flows import CompiledFile
 from ..metaflow.configuration import metaflow_setting
 from ..metaflow.defaults import read_metaflow_defaults, with_default_decorators
@@ -15,7 +16,7 @@ from ..pods.metaflow_defaults import MetaflowDefault, default_sources, override_
 from ..pods.project_labels import annotation, is_own, marks
 from ..pods.read_pods import WORKFLOW, Manifest, Pod, normalized, read_pod, step_name, workflow_pods
 from ..project.k8s_toml import Config, read_config, step_settings
-from ..project.project import Project
+from ..project.project import Project, shown_path
 from .compare import compare_pods, compare_workflow, start_report
 from .report import Comparison, Report
 from .run_state import with_run_state
@@ -78,7 +79,7 @@ def check_live(
         yield from reports
         names = [report.of for report in reports]
         where = f"of {flow['name']} in namespace {cluster.namespace} is this project's"
-        if error := reason_not_deployed(names, run, where):
+        for error in not_deployed(shown_path(start.file), names, run, where):
             yield dataclasses.replace(start, error=error)
 
 
@@ -99,15 +100,20 @@ def live_report(
     return dataclasses.replace(start, of=of, pods=compared, notes=[*start.notes, *by_code.notes])
 
 
-def reason_not_deployed(names: Collection[str], run: str | None, where: str) -> str:
-    """Return why there is nothing to compare, or an empty text.
+def not_deployed(
+    file: str, names: Collection[str], run: str | None, where: str
+) -> Iterator[Finding]:
+    """Yield why there is nothing to compare.
 
     `names` are those of the WorkflowTemplates and runs that were compared; `where` ends the text.
     """
     if run and not any(name.startswith("run ") for name in names):
-        return f"no pod of run {run} {where}: its pods may be deleted, or its ID is another"
-    remedy = "deploy it, or name another --env or --namespace"
-    return "" if names else f"no WorkflowTemplate and no pod {where}: {remedy}"
+        remedy = "its pods may be deleted, or its ID is another"
+        yield Finding("run-not-found", f"no pod of run {run} {where}", file, remedy)
+    elif not names:
+        remedy = "deploy it, or name another --env or --namespace"
+        what = f"no WorkflowTemplate and no pod {where}"
+        yield Finding("flow-not-deployed", what, file, remedy)
 
 
 def read_cluster(

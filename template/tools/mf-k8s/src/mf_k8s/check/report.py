@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
+from ..errors import Finding
+
 
 class Comparison(TypedDict):
     """One setting of one pod."""
@@ -23,7 +25,7 @@ class Report:
     file: Path
     flow: str | None = None  # the class
     of: str = "compiled"  # or an object on the cluster
-    error: str | None = None  # why it could not be checked
+    error: Finding | None = None  # why it could not be checked
     log: str = ""  # what was printed before the error
     failures: list[str] = field(default_factory=list)  # lines about the flow as a whole
     notes: list[str] = field(default_factory=list)
@@ -73,6 +75,8 @@ class Report:
 def as_json(reports: Sequence[Report]) -> str:
     """Return what `--format json` prints: `version` (1), `equal` and, in `flows`, the reports.
 
+    `errors` are the reasons why something could not be checked, as in all commands.
+
     In a report, `by_deploy` has a key for each pod that is right only when `deploy` writes it. Its
     value lists the settings that a plain `argo-workflows create` leaves off; `release_problems`
     says what of it some releases of Argo cannot run. Beside the pods,
@@ -83,7 +87,12 @@ def as_json(reports: Sequence[Report]) -> str:
     settings that differ do not make `equal` false.
     """
     flows = [asdict(report) | {"file": str(report.file)} for report in reports]
-    for flow in flows:
+    errors = []
+    for flow, report in zip(flows, reports, strict=True):
         del flow["log"]
+        if report.error:
+            flow["error"] = report.error.message
+            errors.append(asdict(report.error))
     matches = all(report.matches for report in reports)
-    return json.dumps({"version": 1, "equal": matches, "flows": flows}, indent=2)
+    result = {"version": 1, "equal": matches, "flows": flows, "errors": errors}
+    return json.dumps(result, indent=2)

@@ -51,7 +51,8 @@ def show_report(report: Report, printer: Printer) -> None:
         settings = {key: cell(setting, printer) for key, setting in whole.items()}
         printer.block(f"the whole workflow{mark}", settings)
     of_create = (f"{MARK} {line}" for line in report.release_problems)
-    lines = [report.error, *report.failures, *run_lines(report), *report.notes, *of_create]
+    error = report.error and report.error.message
+    lines = [error, *report.failures, *run_lines(report), *report.notes, *of_create]
     if found := [f"- {line}" for line in lines if line]:
         printer.lines(*found, "")
 

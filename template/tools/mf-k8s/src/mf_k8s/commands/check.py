@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..errors import CommandError
-from .options import Debug, Env, Flows, OutputFormat, apply_environment
+from .options import Debug, Env, Flows, OutputFormat, apply_environment, errors_in_json
 
 
 def check(
@@ -40,37 +40,42 @@ def check(
     from ..gitops.compare import check_rendered
     from ..metaflow.compile_flows import compile_flows
     from ..project.kind_toml import print_tables_without_flow
-    from ..project.project import find_project, shown_path
+    from ..project.project import find_project
     from ..show.progress import print_error, with_progress
 
-    if (namespace or run or env) and not live:
-        raise CommandError("--env, --namespace and --run need --live")
-    project = find_project()
-    if rendered:
-        if flows or live or format != "table":
+    with errors_in_json(format, equal=False, flows=[]):
+        if (namespace or run or env) and not live:
+            raise CommandError("--env, --namespace and --run need --live")
+        if rendered and (flows or live or format != "table"):
             raise CommandError("--rendered takes no flow and no other option")
-        raise typer.Exit(check_rendered(project, rendered))
-    apply_environment(project, env)
-    files = project.flow_files(flows or ())
-    if not flows:
-        print_tables_without_flow(project)
-    compiled = compile_flows(project, files)
-    work = check_live(project, compiled, namespace, run) if live else check_flows(project, compiled)
-    reports = list(with_progress(work, "Comparing", None if live else len(files)))
-    reports = without_helpers(reports, named=bool(flows))
+        project = find_project()
+        if rendered:
+            raise typer.Exit(check_rendered(project, rendered))
+        apply_environment(project, env)
+        files = project.flow_files(flows or ())
+        if not flows:
+            print_tables_without_flow(project)
+        compiled = compile_flows(project, files)
+        work = (
+            check_live(project, compiled, namespace, run)
+            if live
+            else check_flows(project, compiled)
+        )
+        reports = list(with_progress(work, "Comparing", None if live else len(files)))
+        reports = without_helpers(reports, named=bool(flows))
+        clashes = {} if live else name_clashes(project, reports)
     if not reports:
         print_error(f"k8s: {project.no_flow}")
-    if not live:
-        clashes = name_clashes(project, reports)
-        for report in reports:
-            report.failures.extend(filter(None, [clashes.get(report.flow or "")]))
+    for report in reports:
+        if report.flow in clashes:
+            report.failures.append(str(clashes[report.flow]))
     if format == "json":
         print(as_json(reports))
     else:
         show_reports(reports, format == "markdown")
     failed = [report for report in reports if report.error]
     for report in failed:
-        print_error(f"k8s: {shown_path(report.file)}: {report.error}")
+        print_error(f"k8s: {report.error}")
         if debug:
             print_error(report.log)
     raise typer.Exit(2 if failed else 0 if all(report.matches for report in reports) else 1)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import raise_if
 from .options import Debug, Flows
 
 
@@ -21,12 +22,12 @@ def up(debug: Debug = False) -> None:
     """
     from ..kind.cluster import find_cluster
     from ..kind.up import bring_up
-    from ..programs.run import must_be_kinds_engine, require_programs
+    from ..programs.run import engine_findings, require_programs
     from ..project.project import find_project
 
     project = find_project()
     require_programs(["docker", "kind", "kubectl"])
-    must_be_kinds_engine()
+    raise_if(engine_findings())
     bring_up(project, find_cluster(project))
 
 

@@ -1,8 +1,14 @@
 """The arguments and options that several commands have."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from ..errors import findings_of
 
 if TYPE_CHECKING:
     from ..project.environments import Environment
@@ -41,3 +47,18 @@ def apply_environment(project: "Project", name: str) -> "Environment":
     if keys := use_environment(environment):
         print_error(f"k8s: {environment.file} overrides your own {', '.join(keys)}")
     return environment
+
+
+@contextlib.contextmanager
+def errors_in_json(format: Format, **nothing_found: Any) -> Iterator[None]:
+    """Print an error of the body on stdout, too, where the result would be JSON.
+
+    `nothing_found` are the other keys of that result.
+    """
+    try:
+        yield
+    except Exception as error:
+        if format == "json":
+            errors = [asdict(finding) for finding in findings_of(error)]
+            print(json.dumps({"version": 1, **nothing_found, "errors": errors}, indent=2))
+        raise

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Debug, OutputFormat
+from .options import Debug, OutputFormat, errors_in_json
 
 
 def plan(
@@ -28,11 +28,10 @@ def plan(
     from ..project.project import find_project
     from ..show.progress import working
 
-    project = find_project()
-    with working("Comparing"):
-        found = plan_against(project, against)
+    with errors_in_json(format), working("Comparing"):
+        found = plan_against(find_project(), against)
     if format == "json":
-        print(json.dumps(found, indent=2))
+        print(json.dumps({**found, "errors": []}, indent=2))
     else:
         show_plan(found, format == "markdown")
     raise typer.Exit(1 if exit_code and has_changes(found) else 0)

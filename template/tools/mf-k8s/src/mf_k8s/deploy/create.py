@@ -15,7 +15,7 @@ from ..check.live import check_live
 from ..check.report import Report
 from ..check.show import show_reports
 from ..cluster.write import write_all
-from ..errors import CommandError
+from ..errors import CommandError, raise_if
 from ..metaflow.compile_flows import CompiledFile, compile_flows
 from ..metaflow.defaults import read_metaflow_defaults
 from ..metaflow.record_requests import Request, workflow_templates
@@ -106,8 +106,7 @@ def create_requests(
     Their objects are completed. `script` is a module and its arguments after the job: it runs
     Metaflow's create for one flow, by record_requests.
     """
-    if clashes := {*name_clashes(project, compiled).values()}:
-        raise CommandError("; ".join(sorted(clashes)))
+    raise_if(name_clashes(project, compiled).values())
     must_match(check_flows(project, compiled))
     # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
     config = read_config(project.config_file)
@@ -220,5 +219,5 @@ def must_match(reports: Iterable[Report]) -> None:
     show_reports(different, markdown=False)
     for report in different:
         if report.error:
-            raise CommandError(f"{shown_path(report.file)}: {report.error}")
+            raise CommandError(report.error)
         raise CommandError(f"{report.title}: {report.result}")

@@ -5,9 +5,9 @@ import os
 import re
 from codecs import BOM_UTF8
 
-from ..errors import CommandError
+from ..errors import CommandError, raise_if
 from ..programs.run import git
-from ..project.k8s_toml import validate
+from ..project.k8s_toml import schema_findings
 from ..project.project import Project, shown_path
 from ..project.repository import commit_of
 
@@ -37,7 +37,7 @@ def with_tag(project: Project, image: str, tag: str) -> str:
         )
     new = f"{without_tag(image)}:{commit_tag(project) if tag == 'git' else tag}"
     schema = json.loads((project.settings_file.parent / "k8s.schema.json").read_text("utf-8"))
-    validate(new, schema["properties"]["image"], "--tag")
+    raise_if(schema_findings(new, schema["properties"]["image"], "--tag"))
     return new
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from ..errors import CommandError
-from ..metaflow.compile_flows import compile_flows
+from ..metaflow.compile_flows import compile_flows, not_compiled
 from ..pods.expected_pods import expected_pods
 from ..pods.read_pods import Pod
 from ..programs.run import stop_programs
@@ -101,7 +101,7 @@ def compile_needs(project: Project) -> Needs:
     pods: list[Pod] = []
     for result in compile_flows(project, project.flow_files()):
         if result.error:
-            raise CommandError(f"{shown_path(result.file)}: {result.error}")
+            raise CommandError(not_compiled(shown_path(result.file), result.error))
         if result.flow and result.template:
             pods += expected_pods(config, result.flow).values()
             if result.has_parallel_step:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..pods.flow_facts import FlowFacts
 from ..programs.run import UTF_8
 from ..project.flow_files import starts_flow
@@ -59,6 +59,11 @@ class CompiledFile:
         return self.flow is not None and any(
             step["parallel"] for step in self.flow["steps"].values()
         )
+
+
+def not_compiled(file: str, error: str) -> Finding:
+    """Return the finding on a flow that does not compile. `file` is as messages show it."""
+    return Finding("flow-not-compiled", error, file)
 
 
 def compile_flows(

@@ -12,8 +12,8 @@ from typing import Any
 from ..check.compare import name_clashes
 from ..check.flow_imports import unlisted_imports
 from ..check.stale_image import stale_image_notes
-from ..errors import CommandError
-from ..metaflow.compile_flows import CompiledFile, compile_flows
+from ..errors import CommandError, Finding, raise_if
+from ..metaflow.compile_flows import CompiledFile, compile_flows, not_compiled
 from ..pods.configure_template import configure_template
 from ..programs.run import UV, git, git_or_nothing
 from ..project.k8s_toml import read_config, shared_settings
@@ -31,8 +31,7 @@ def plan_against(project: Project, reference: str) -> Plan:
     with revision(project, reference) as (name, older, python):
         compiled = list(compile_flows(project, project.flow_files()))
         new, problems = planned_flows(project, compiled)
-        if problems:
-            raise CommandError(problems[0])
+        raise_if(problems)
         with older_config(project, older):
             old, problems = older_settings(older, python)
     plan = differences(old, new, name)
@@ -43,30 +42,31 @@ def plan_against(project: Project, reference: str) -> Plan:
     return plan
 
 
-def older_settings(older: Project, python: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def older_settings(older: Project, python: Sequence[str]) -> tuple[dict[str, Any], list[Finding]]:
     """Return the planned settings of another revision, which may be from before the template."""
     try:
         files = older.flow_files()
         if not files or not older.config_file.exists():
-            return {}, ["no flow, or no k8s.toml, so each flow is new"]
+            reason = "no flow, or no k8s.toml, so each flow is new"
+            return {}, [Finding("revision-without-flows", reason)]
         return planned_flows(older, compile_flows(older, files, python))
     except CommandError as error:
-        return {}, [str(error)]
+        return {}, error.findings
 
 
 def planned_flows(
     project: Project, compiled: Iterable[CompiledFile]
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Any], list[Finding]]:
     """Return the planned settings of each flow by its name, and why others do not compile."""
     flows: dict[str, Any] = {}
-    problems: list[str] = []
     config = read_config(project.config_file)
     shared, workflow = shared_settings(config), config.get("workflow", {})
     results = list(compiled)
-    problems += name_clashes(project, results).values()
+    problems = [*name_clashes(project, results).values()]
     for result in results:
         if result.error:
-            problems.append(f"{result.file.relative_to(project.root)}: {result.error}")
+            file = str(result.file.relative_to(project.root))
+            problems.append(not_compiled(file, result.error))
         elif result.flow and result.template:
             completed = configure_template(result.template, shared, workflow)
             flows[result.flow["name"]] = planned_settings(completed, result.flow["steps"])

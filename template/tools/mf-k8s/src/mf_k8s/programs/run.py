@@ -7,10 +7,10 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding, raise_if
 from .remedies import reason_of_failure
 
 UV = os.environ.get("UV", "uv")  # which `uv run` sets to itself
@@ -80,7 +80,8 @@ def run_program(
             cwd=folder,
         )
     except FileNotFoundError:
-        raise CommandError(f"{command[0]} is not installed, or not on PATH: install it") from None
+        what = f"{command[0]} is not installed, or not on PATH"
+        raise CommandError(Finding("program-missing", what, remedy="install it")) from None
     _running.add(process)
     try:
         output, errors = communicate(process, stdin)
@@ -94,10 +95,9 @@ def run_program(
         if any(words in errors.lower() for words in NO_DOCKER):
             host = os.environ.get("DOCKER_HOST")
             remedy = f"start it, or correct DOCKER_HOST={host}" if host else "start it"
-            raise CommandError(f"Docker is not running: {remedy}")
-        raise CommandError(
-            f"{' '.join(command[:3])}: {reason_of_failure(command, errors or output)}"
-        )
+            raise CommandError(Finding("docker-not-running", "Docker is not running", "", remedy))
+        reason = reason_of_failure(command, errors or output)
+        raise CommandError(Finding("program-failed", reason, " ".join(command[:3])))
     return output
 
 
@@ -125,12 +125,18 @@ def succeeds(*command: str) -> bool:
 
 def require_programs(names: Iterable[str]) -> None:
     """Raise CommandError unless these programs are there, new enough, and Docker answers."""
+    raise_if(too_old(names))
+
+
+def too_old(names: Iterable[str]) -> Iterator[Finding]:
+    """Yield the programs whose version is too old."""
     for name in names:
         version = first_version(run_program(*VERSION_OF[name]))
         if name == "docker" and is_podman(version):
             continue  # whose versions are others
         if is_older(version, OLDEST[name]):
-            raise CommandError(f"{name} {version} is too old: {OLDEST[name]} or newer is needed")
+            remedy = f"{OLDEST[name]} or newer is needed"
+            yield Finding("program-too-old", f"{name} {version} is too old", name, remedy)
 
 
 def is_podman(version: str) -> bool:
@@ -142,21 +148,19 @@ def is_podman(version: str) -> bool:
     return older and "podman" in run_program(*DOCKER_VERSION).lower()
 
 
-def must_be_kinds_engine() -> None:
-    """Raise CommandError if kind would make its nodes with another engine than `docker` is."""
+def engine_findings() -> Iterator[Finding]:
+    """Yield why kind would make its nodes with another engine than `docker` is."""
     version = first_version(run_program(*VERSION_OF["docker"]))
     engine = "podman" if is_podman(version) else "docker"
     chosen = os.environ.get(PROVIDER) or "docker"
     if engine == "podman" and chosen == "docker":
-        raise CommandError(
-            f"docker is Podman {version} here, which kind takes only as an experiment: set"
-            f" {PROVIDER}=podman to try it, or install Docker"
-        )
-    if engine != chosen:
-        raise CommandError(
-            f"{PROVIDER} is {chosen}, and `docker`, which has to find kind's nodes, is {engine}:"
-            " unset it, or let the command docker be that engine"
-        )
+        what = f"docker is Podman {version} here, which kind takes only as an experiment"
+        remedy = f"set {PROVIDER}=podman to try it, or install Docker"
+        yield Finding("podman-not-chosen", what, "docker", remedy)
+    elif engine != chosen:
+        what = f"{PROVIDER} is {chosen}, and `docker`, which has to find kind's nodes, is {engine}"
+        remedy = "unset it, or let the command docker be that engine"
+        yield Finding("engine-not-docker", what, PROVIDER, remedy)
 
 
 def first_version(output: str) -> str:
@@ -185,15 +189,16 @@ def git(root: Path, *arguments: str | Path) -> str:
     try:
         return run_program("git", *map(str, arguments), folder=root, env=GIT).strip()
     except CommandError as error:
-        message = str(error)
-    if untrusted := UNTRUSTED.search(message):
-        message = (
-            f"git does not read {untrusted[1]}, which belongs to another user: run `git config"
-            f" --global --add safe.directory {shlex.quote(untrusted[1])}`"
-        )
-    if "not a git repository" in message:
-        message = f"{root} is in no git repository: run `git init`, `git add -A` and `git commit`"
-    raise CommandError(message)
+        failure = error
+    if untrusted := UNTRUSTED.search(str(failure)):
+        what = f"git does not read {untrusted[1]}, which belongs to another user"
+        remedy = f"run `git config --global --add safe.directory {shlex.quote(untrusted[1])}`"
+        raise CommandError(Finding("git-folder-of-another-user", what, untrusted[1], remedy))
+    if "not a git repository" in str(failure):
+        remedy = "run `git init`, `git add -A` and `git commit`"
+        what = f"{root} is in no git repository"
+        raise CommandError(Finding("git-no-repository", what, str(root), remedy))
+    raise failure
 
 
 def git_or_nothing(root: Path, *arguments: str | Path) -> str:

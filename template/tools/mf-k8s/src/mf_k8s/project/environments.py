@@ -1,13 +1,13 @@
 """environments/NAME.json: one place where flows run, and how they are deployed there."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import CommandError
-from .k8s_toml import validate
+from ..errors import CommandError, Finding, raise_if
+from .k8s_toml import schema_findings
 from .project import Project
 from .secret_forms import METAFLOW_SECRETS, has_secret_form
 
@@ -47,32 +47,38 @@ def read_environment(project: Project, name: str) -> Environment:
     file = project.root / "environments" / f"{name}.json"
     where = f"environments/{file.name}"
     if name not in (known := sorted(environment_names(project))):
-        raise CommandError(f"no environment {name}; environments/ has {', '.join(known) or 'none'}")
+        has = f"environments/ has {', '.join(known) or 'none'}"
+        raise CommandError(Finding("environment-unknown", f"no environment {name}; {has}"))
     try:
         settings = json.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise CommandError(f"{where} cannot be read: {error}") from None
-    except ValueError as error:
-        raise CommandError(f"{where} is not JSON: {error}") from None
-    must_hold_no_secret(settings, where)
-    validate(settings, json.loads(SCHEMA.read_text(encoding="utf-8")), where)
+    except (OSError, ValueError) as error:
+        fault = "cannot be read" if isinstance(error, OSError) else "is not JSON"
+        finding = Finding("environment-unreadable", f"{where} {fault}: {error}", where)
+        raise CommandError(finding) from None
+    raise_if(setting_findings(settings, where))  # first: the others show what is there
+    raise_if(schema_findings(settings, json.loads(SCHEMA.read_text(encoding="utf-8")), where))
     return Environment(
         name,
         settings.get("context", ""),
-        tuple(variables(settings, where).items()),
+        tuple(variables(settings).items()),
         tuple(create_options(settings)),
     )
 
 
-def must_hold_no_secret(settings: Any, where: str) -> None:
-    """Raise CommandError for a setting that does not belong in a file that is committed."""
+def setting_findings(settings: Any, where: str) -> Iterator[Finding]:
+    """Yield the settings that may not be in a file that is committed, and those given twice."""
     for key, value in settings.items() if isinstance(settings, dict) else ():
         is_named = key in METAFLOW_SECRETS | AWS_KEYS and value not in NO_SECRET
         if is_named or has_secret_form(str(value)):
-            raise CommandError(
-                f"{where}: the value of {key} looks like a secret, and the file is committed:"
-                " take it out, and set it as a variable where you deploy, in CI as a masked one"
+            yield Finding(
+                "environment-secret",
+                f"the value of {key} looks like a secret, and the file is committed",
+                where,
+                "take it out, and set it as a variable where you deploy, in CI as a masked one",
             )
+        elif (variable := VARIABLES.get(key)) in settings:
+            what = f"{key} and {variable} are the same setting"
+            yield Finding("environment-setting-twice", what, where, "keep one")
 
 
 def environment_names(project: Project) -> Iterable[str]:
@@ -81,13 +87,11 @@ def environment_names(project: Project) -> Iterable[str]:
     return {file.stem for file in files if not file.name.endswith(".schema.json")}
 
 
-def variables(settings: dict[str, Any], where: str) -> dict[str, str]:
-    """Return the variables that an environment sets; raise CommandError if it sets one twice."""
+def variables(settings: dict[str, Any]) -> dict[str, str]:
+    """Return the variables that an environment sets."""
     found = {key: value for key, value in settings.items() if key.startswith(("METAFLOW_", "AWS_"))}
     for key, variable in VARIABLES.items():
         if key in settings:
-            if variable in found:
-                raise CommandError(f"{where}: {key} and {variable} are the same setting: keep one")
             value = settings[key]
             found[variable] = str(int(value)) if isinstance(value, bool) else value
     return found

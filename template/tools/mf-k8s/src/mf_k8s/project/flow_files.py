@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..errors import Finding
+
 
 def starts_flow(file: Path) -> bool:
     """Return whether a file calls a class that looks like a flow, or cannot be read as Python.
@@ -29,12 +31,10 @@ def starts_flow(file: Path) -> bool:
     )
 
 
-def no_flow_started(names: str) -> str:
+def no_flow_started(names: str) -> Finding:
     """Return what is wrong with named files that start no flow, and what to do."""
-    return (
-        f"no flow is started in {names}: end a flow's file with"
-        ' `if __name__ == "__main__":` and a line that calls the class'
-    )
+    remedy = 'end a flow\'s file with `if __name__ == "__main__":` and a line that calls the class'
+    return Finding("no-flow-started", f"no flow is started in {names}", names, remedy)
 
 
 def imported_flows(tree: ast.AST) -> Iterator[str]:

@@ -8,11 +8,11 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from .conflicts import conflict_in
 
 NOT_OF_STEPS = ("pools", "workflow")  # tables of k8s.toml
@@ -33,10 +33,10 @@ def read_toml(file: Path, or_json: bool = False) -> dict[str, Any]:
             language, loads = "JSON", json.loads
         return loads(text)
     except OSError as error:
-        raise CommandError(f"{file.name} cannot be read: {error}") from error
+        reason = f"cannot be read: {error}"
     except ValueError as error:  # of the encoding, of TOML or of JSON
         reason = conflict_in(text) or f"is not {language}: {error}"
-        raise CommandError(f"{file.name} {reason}") from error
+    raise CommandError(Finding("file-unreadable", f"{file.name} {reason}", file.name))
 
 
 def read_config(file: Path) -> Config:
@@ -49,34 +49,36 @@ def read_config(file: Path) -> Config:
     return {key: value for key, value in config.items() if value is not None}
 
 
-def validate(value: Any, schema: dict[str, Any], where: str) -> None:
-    """Raise CommandError for the first thing in `value` that does not fit the schema.
+def schema_findings(value: Any, schema: dict[str, Any], where: str) -> Iterator[Finding]:
+    """Yield each thing in `value` that does not fit the schema.
 
     The schema's `description` of what is wrong is the remedy.
     """
     from jsonschema import Draft7Validator
     from jsonschema.exceptions import best_match
 
-    error = best_match(Draft7Validator(schema).iter_errors(value))
-    if error is None:
-        return
-    rule: Any = error.schema
-    path = ".".join(map(str, error.absolute_path))
-    if error.validator == "additionalProperties":
-        known, patterns = rule.get("properties", {}), rule.get("patternProperties", {})
-        unknown = next(
-            name
-            for name in error.instance
-            if name not in known and not any(re.search(pattern, name) for pattern in patterns)
-        )
-        near = difflib.get_close_matches(unknown, known, 1, 0.6 if patterns else 0.4)
-        titles = [others["title"] for others in patterns.values() if "title" in others]
-        keys = ", ".join([*known, *titles])
-        hint = f"did you mean {near[0]}?" if near else f"the keys are {keys}"
-        raise CommandError(f"{where}: no key {unknown}; {hint}")
-    at = f"{where}: {path}" if path else where
-    found = json.dumps(error.instance, default=str, ensure_ascii=False)
-    raise CommandError(f"{at} = {found}: {rule.get('description', error.message)}")
+    for whole in Draft7Validator(schema).iter_errors(value):
+        error: Any = best_match([whole])  # of the alternatives of an anyOf, the nearest
+        if error.validator == "additionalProperties":
+            yield from unknown_keys(error.instance, error.schema, where)
+            continue
+        path = ".".join(map(str, error.absolute_path))
+        at = f"{where}: {path}" if path else where
+        found = json.dumps(error.instance, default=str, ensure_ascii=False)
+        remedy = error.schema.get("description", error.message)
+        yield Finding("value-not-valid", f"{at} = {found}", at, remedy)
+
+
+def unknown_keys(table: Mapping[str, Any], rule: dict[str, Any], where: str) -> Iterator[Finding]:
+    """Yield the keys of a table that a schema of objects does not have."""
+    known, patterns = rule.get("properties", {}), rule.get("patternProperties", {})
+    titles = [others["title"] for others in patterns.values() if "title" in others]
+    for name in table:
+        if name not in known and not any(re.search(pattern, name) for pattern in patterns):
+            near = difflib.get_close_matches(name, known, 1, 0.6 if patterns else 0.4)
+            keys = ", ".join([*known, *titles])
+            hint = f"did you mean {near[0]}?" if near else f"the keys are {keys}"
+            yield Finding("key-unknown", f"no key {name}; {hint}", where)
 
 
 def shared_settings(config: Mapping[str, Any]) -> Settings:
@@ -130,7 +132,8 @@ def from_text(key: str, text: str) -> Any:
             number = float(text)
             return int(number) if number.is_integer() else number
     except ValueError:
-        raise CommandError(f'@kubernetes: {key} = "{text}" cannot be read') from None
+        what = f'{key} = "{text}" cannot be read'
+        raise CommandError(Finding("decorator-unreadable", what, "@kubernetes")) from None
     return text
 
 

@@ -2,15 +2,16 @@
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-from ..errors import CommandError
+from ..errors import Finding, raise_if
 from ..show.progress import print_error
-from .k8s_toml import read_toml, validate
+from .k8s_toml import read_toml, schema_findings
 from .project import Project
 
+FILE = "tests/kind.toml"
 TEXT = {"type": "string", "description": "Text."}
 TEXTS = {"type": "array", "items": TEXT, "description": 'A list of text, like ["--alpha=2"].'}
 SCHEMA = {
@@ -67,14 +68,19 @@ def read_flow_settings(project: Project) -> dict[str, FlowSettings]:
     tables = read_tables(project)
     flows = flow_names(project) if tables else set()
     settings = {name: tables[name] for name in tables if name in flows or name not in NOT_OF_FLOWS}
-    for flow, table in settings.items():
-        validate(table, SCHEMA, f"tests/kind.toml: {flow}")
-    for name in settings.keys() - flows:
-        if near := difflib.get_close_matches(name, flows - settings.keys(), 1):
-            raise CommandError(
-                f"tests/kind.toml: no flow is called {name}; did you mean {near[0]}?"
-            )
+    raise_if(flow_settings_findings(settings, flows))
     return settings
+
+
+def flow_settings_findings(settings: Mapping[str, Any], flows: set[str]) -> Iterator[Finding]:
+    """Yield what is not valid in tables of flows, and tables with misspelt names of flows."""
+    for flow, table in settings.items():
+        yield from schema_findings(table, SCHEMA, f"{FILE}: {flow}")
+    for name in sorted(settings.keys() - flows):
+        if near := difflib.get_close_matches(name, flows - settings.keys(), 1):
+            yield Finding(
+                "kind-toml-no-flow", f"no flow is called {name}; did you mean {near[0]}?", FILE
+            )
 
 
 def read_tables(project: Project) -> dict[str, Any]:
@@ -88,7 +94,7 @@ def read_values(project: Project, name: str) -> dict[str, Any]:
     values: dict[str, Any] = read_tables(project).get(name, {})
     if not values or name in flow_names(project):
         return {}
-    validate(values, NOT_OF_FLOWS[name], f"tests/kind.toml: {name}")
+    raise_if(schema_findings(values, NOT_OF_FLOWS[name], f"{FILE}: {name}"))
     return values
 
 

@@ -3,14 +3,14 @@
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding, raise_if
 from .conflicts import conflict_in
 
 # The contract with projects. A change of it raises the number here and in their settings.py:
@@ -54,10 +54,8 @@ class Project:
         file = self.root / "pyproject.toml"
         names = (read_table(file) or {}).get("not-secret", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise CommandError(
-                f"{shown_path(file)}: [tool.{TABLE}] not-secret must be a list of names of"
-                ' variables and parameters, like ["EOS_TOKEN"]'
-            )
+            fault = "must be a list of names of variables and parameters"
+            raise CommandError(table_finding(file, "not-secret", fault, '["EOS_TOKEN"]'))
         return names
 
     @property
@@ -79,11 +77,14 @@ class Project:
         return ", ".join(pattern.removesuffix("**/*.py") or pattern for pattern in self.flows)
 
     @property
-    def no_flow(self) -> str:
+    def no_flow(self) -> Finding:
         """Return what is wrong where no file starts a flow, and what to do."""
-        return (
-            f"{self.flows_place} has no flow yet: add one, or, if your flows are elsewhere, set"
-            f" `flows` of [tool.{TABLE}] in pyproject.toml"
+        return Finding(
+            "no-flow",
+            f"{self.flows_place} has no flow yet",
+            self.flows_place,
+            "add one, or, if your flows are elsewhere, set `flows` of"
+            f" [tool.{TABLE}] in pyproject.toml",
         )
 
     def flow_files(self, names: Sequence[str] = ()) -> list[Path]:
@@ -95,28 +96,36 @@ class Project:
         found = {file for pattern in self.flows for file in self.root.glob(pattern)}
         files = sorted(file for file in found if not self._is_hidden(file))
         if not files and self.flows != FLOWS:
-            raise CommandError(
-                f"no file fits flows = {[*self.flows]} of [tool.{TABLE}] in"
-                f" {shown_path(self.root / 'pyproject.toml')}: correct the patterns"
-            )
-        return list(dict.fromkeys(self._flow_file(name, files) for name in names)) or files
+            file = shown_path(self.root / "pyproject.toml")
+            what = f"no file fits flows = {[*self.flows]} of [tool.{TABLE}] in {file}"
+            raise CommandError(Finding("no-flow-file", what, file, "correct the patterns"))
+        matches = {name: matching_files(name, files) for name in names}
+        raise_if(self._name_findings(matches, files))
+        return list(dict.fromkeys(file for (file,) in matches.values())) or files
 
-    def _flow_file(self, name: str, files: Sequence[Path]) -> Path:
-        if Path(name).is_file():
-            return Path(name).resolve()
-        matches = [file for file in files if name in (file.stem, file.name)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            paths = ", ".join(str(file.relative_to(self.root)) for file in matches)
-            raise CommandError(
-                f"{name} is the name of more than one flow: use one of the paths {paths}"
-            )
-        known = ", ".join(file.stem for file in files) or "no flow"
-        raise CommandError(f"no flow is called {name}; {self.flows_place} has {known}")
+    def _name_findings(
+        self, matches: Mapping[str, Sequence[Path]], files: Sequence[Path]
+    ) -> Iterator[Finding]:
+        """Yield the names that fit none of the flows' files, or several."""
+        for name, found in matches.items():
+            if not found:
+                known = ", ".join(file.stem for file in files) or "no flow"
+                what = f"no flow is called {name}; {self.flows_place} has {known}"
+                yield Finding("flow-unknown", what, self.flows_place)
+            if len(found) > 1:
+                paths = ", ".join(str(file.relative_to(self.root)) for file in found)
+                what = f"{name} is the name of more than one flow"
+                yield Finding("flow-ambiguous", what, remedy=f"use one of the paths {paths}")
 
     def _is_hidden(self, file: Path) -> bool:
         return any(part.startswith(".") for part in file.relative_to(self.root).parts)
+
+
+def matching_files(name: str, files: Iterable[Path]) -> list[Path]:
+    """Return the file at a path, or those of `files` that have this name, with `.py` or without."""
+    if Path(name).is_file():
+        return [Path(name).resolve()]
+    return [file for file in files if name in (file.stem, file.name)]
 
 
 def shown_path(file: str | Path) -> str:
@@ -135,13 +144,14 @@ def find_project(start: Path | None = None) -> Project:
         table = read_table(file) if file.is_file() else None
         if table is not None:
             project = Project(root, package_name(table, file), flow_patterns(table, file))
-            must_be_whole(project)
-            must_fit(project, str(table.get("required-version", "")))
+            raise_if(missing_files(project))
+            raise_if(version_findings(project, str(table.get("required-version", ""))))
             return project
-    raise CommandError(
+    what = (
         f"no project here: neither {folder} nor a folder above it has a pyproject.toml with a table"
-        f" [tool.{TABLE}]; change to a project's folder"
+        f" [tool.{TABLE}]"
     )
+    raise CommandError(Finding("no-project", what, remedy="change to a project's folder"))
 
 
 def read_table(file: Path) -> dict[str, Any] | None:
@@ -152,18 +162,25 @@ def read_table(file: Path) -> dict[str, Any] | None:
         tool = tomllib.loads(text).get("tool", {})
     except ValueError as error:  # of the encoding, or of TOML
         reason = conflict_in(text) or f"is not TOML: {error}"
-        raise CommandError(f"{shown_path(file)} {reason}") from error
+        finding = Finding("pyproject-unreadable", f"{shown_path(file)} {reason}", shown_path(file))
+        raise CommandError(finding) from error
     return tool.get(TABLE) if isinstance(tool, dict) else None
 
 
 def package_name(table: dict[str, Any], file: Path) -> str:
     name = table.get("package") if isinstance(table, dict) else None
     if not isinstance(name, str) or not name.isidentifier():
-        raise CommandError(
-            f"{shown_path(file)}: [tool.{TABLE}] must name the project's package,"
-            ' like package = "churn_model" for src/churn_model'
-        )
+        fault = "must name the project's package"
+        example = 'package = "churn_model" for src/churn_model'
+        raise CommandError(table_finding(file, "", fault, example))
     return name
+
+
+def table_finding(file: Path, key: str, fault: str, example: str) -> Finding:
+    """Return what is wrong with a key of [tool.mf-k8s], or with the table as a whole."""
+    where = f"{shown_path(file)}: [tool.{TABLE}]"
+    what = f"{key} {fault}, like {example}".strip()
+    return Finding("tool-table-not-valid", f"{where} {what}", where)
 
 
 def flow_patterns(table: dict[str, Any], file: Path) -> Sequence[str]:
@@ -173,56 +190,56 @@ def flow_patterns(table: dict[str, Any], file: Path) -> Sequence[str]:
     for pattern in patterns:
         path = Path(pattern) if isinstance(pattern, str) else Path("..")
         if path.suffix != ".py" or path.is_absolute() or ".." in path.parts:
-            raise CommandError(
-                f"{shown_path(file)}: [tool.{TABLE}] flows must be a list of patterns in the"
-                ' project, like ["*.py"] for the files of its top folder'
-            )
+            fault, example = "must be a list of patterns in the project", '["*.py"]'
+            example += " for the files of its top folder"
+            raise CommandError(table_finding(file, "flows", fault, example))
     return patterns
 
 
-def must_be_whole(project: Project) -> None:
+def missing_files(project: Project) -> Iterator[Finding]:
+    """Yield the files that `k8s` needs and a project lacks."""
     folder = project.settings_file.parent
-    for file in (folder / "base.py", project.settings_file, folder / "k8s.schema.json"):
-        if not folder.is_dir():
-            raise CommandError(
-                f"{shown_path(folder)} is missing: correct `package` of [tool.{TABLE}] in"
-                f" {shown_path(project.root / 'pyproject.toml')}, or restore the folder with git"
-            )
-        if not file.is_file():
-            raise CommandError(
-                f"{shown_path(file)} is missing, and `k8s` needs it: restore it with"
-                f" `git checkout -- {shown_path(file)}`, or with"
-                " `uvx copier recopy --defaults -r :current: --skip '*'`"
+    if not folder.is_dir():
+        where, file = shown_path(folder), shown_path(project.root / "pyproject.toml")
+        remedy = f"correct `package` of [tool.{TABLE}] in {file}, or restore the folder with git"
+        yield Finding("package-missing", f"{where} is missing", where, remedy)
+        return
+    for path in (folder / "base.py", project.settings_file, folder / "k8s.schema.json"):
+        if not path.is_file():
+            file = shown_path(path)
+            yield Finding(
+                "project-file-missing",
+                f"{file} is missing, and `k8s` needs it",
+                file,
+                f"restore it with `git checkout -- {file}`, or with"
+                " `uvx copier recopy --defaults -r :current: --skip '*'`",
             )
 
 
-def must_fit(project: Project, required: str) -> None:
-    """Raise CommandError unless this version of the tool and the project's files fit together."""
+def version_findings(project: Project, required: str) -> Iterator[Finding]:
+    """Yield why this version of the tool and the project's files do not fit together."""
     from importlib.metadata import version as installed_version
 
     version = installed_version(TABLE)
-    file = shown_path(project.root / "pyproject.toml")
+    path = project.root / "pyproject.toml"
+    file = shown_path(path)
     try:
         fits = SpecifierSet(required).contains(version, prereleases=True)
     except InvalidSpecifier as error:
-        raise CommandError(
-            f'{file}: [tool.{TABLE}] required-version must be versions, like ">=0.3.0": {error}'
-        ) from error
+        yield table_finding(path, "required-version", "must be versions", f'">=0.3.0": {error}')
+        return
     if not fits:
-        raise CommandError(
-            f"mf-k8s {version} is installed, but {file} requires {required}: allow that version in"
-            f" its dependency group `ops`, then {UPDATE_TOOL}"
-        )
+        what = f"mf-k8s {version} is installed, but {file} requires {required}"
+        remedy = f"allow that version in its dependency group `ops`, then {UPDATE_TOOL}"
+        yield Finding("tool-version", what, file, remedy)
     settings = project.settings_file
     number = re.search(r"^CONTRACT = (\d+)$", settings.read_text(encoding="utf-8"), re.MULTILINE)
     contract = int(number[1]) if number else 0
     taken = f"contract {contract}, not {CONTRACT - 1} or {CONTRACT}"
+    where = shown_path(settings)
     if contract > CONTRACT:
-        raise CommandError(
-            f"{shown_path(settings)} needs a newer mf-k8s than {version} ({taken}): {UPDATE_TOOL}"
-        )
+        what = f"{where} needs a newer mf-k8s than {version} ({taken})"
+        yield Finding("tool-too-old", what, where, UPDATE_TOOL)
     if contract < CONTRACT - 1:
-        raise CommandError(
-            f"{shown_path(settings)} is too old for mf-k8s {version} ({taken}): run"
-            " `uvx copier update`"
-        )
+        what = f"{where} is too old for mf-k8s {version} ({taken})"
+        yield Finding("project-too-old", what, where, "run `uvx copier update`")

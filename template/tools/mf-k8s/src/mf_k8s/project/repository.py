@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..programs.run import git, git_or_nothing
 
 
@@ -10,17 +10,18 @@ def commit_of(root: Path, name: str) -> str:
     """Return a revision's hash; raise CommandError with the reason if git does not know it."""
     commit = git_or_nothing(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
     if not commit:
-        must_have_commit(root)
-        remedy = ": it is a shallow clone; run `git fetch --unshallow`" if is_shallow(root) else ""
-        raise CommandError(f"this repository has no revision {name}{remedy}")
+        git(root, "rev-parse", "--show-toplevel")
+        raise CommandError(missing_revision(root, name))
     return commit
 
 
-def must_have_commit(root: Path) -> None:
-    """Raise CommandError unless a folder is in a repository that has a commit."""
-    git(root, "rev-parse", "--show-toplevel")
+def missing_revision(root: Path, name: str) -> Finding:
+    """Return why a repository lacks a revision."""
     if not git_or_nothing(root, "rev-parse", "--verify", "--quiet", "HEAD"):
-        raise CommandError("this repository has no commit yet: run `git add -A` and `git commit`")
+        remedy = "run `git add -A` and `git commit`"
+        return Finding("git-no-commit", "this repository has no commit yet", remedy=remedy)
+    remedy = "it is a shallow clone; run `git fetch --unshallow`" if is_shallow(root) else ""
+    return Finding("git-no-revision", f"this repository has no revision {name}", remedy=remedy)
 
 
 def branching_point(root: Path) -> str:
@@ -30,10 +31,9 @@ def branching_point(root: Path) -> str:
     """
     base = git_or_nothing(root, "merge-base", "HEAD", "origin/main")[:12]
     if not base and is_shallow(root):
-        raise CommandError(
-            "this is a shallow clone, without the commit at which HEAD left origin/main: run"
-            " `git fetch --unshallow`, or name a revision, like --against HEAD"
-        )
+        what = "this is a shallow clone, without the commit at which HEAD left origin/main"
+        remedy = "run `git fetch --unshallow`, or name a revision, like --against HEAD"
+        raise CommandError(Finding("git-shallow-clone", what, remedy=remedy))
     return base or "HEAD"
 
 

@@ -1,0 +1,153 @@
+"""Findings: their codes, and how the command prints several of them, for people and as JSON."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import K8S, ROOT
+from mf_k8s.errors import CommandError, Finding, findings_of, raise_if
+
+TOOL = ROOT / "template/tools/mf-k8s"
+SOURCE = TOOL / "src/mf_k8s"
+# What is raised with a text alone, for want of a code; `k8s doctor` has no use for it.
+WITHOUT_CODES = ("adopt", "cluster", "commands", "deploy", "gitops", "image", "kind", "metaflow")
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
+    """Yield each call of a name in the package's source, with its file."""
+    for file in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id == name:
+                    yield file.relative_to(SOURCE), node
+
+
+def test_each_code_is_of_one_kind_and_documented() -> None:
+    codes = Counter(
+        call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else file
+        for file, call in calls("Finding")
+    )
+    assert all(re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", str(code)) for code in codes), codes
+    assert [code for code, number in codes.items() if number > 1] == []
+    section = (TOOL / "README.md").read_text(encoding="utf-8").partition("## Errors as JSON")[2]
+    _, _, documented = section.partition("The others are")
+    listed = re.findall("`([a-z0-9-]+)`", documented.partition("\n\n")[2].partition("\n\n")[0])
+    assert listed == sorted({*codes} - {"error"})
+
+
+def test_what_doctor_can_collect_has_a_code() -> None:
+    texts = [
+        f"{file}:{call.lineno}"
+        for file, call in calls("CommandError")
+        if file.parts[0] not in WITHOUT_CODES and file.name != "errors.py"
+        for cause in call.args
+        if isinstance(cause, ast.Constant | ast.JoinedStr | ast.BinOp)
+    ]
+    assert texts == []
+
+
+def test_a_finding_in_one_line() -> None:
+    assert str(Finding("a", "x is missing")) == "x is missing"
+    assert str(Finding("a", "x is missing", "b.toml", "add it")) == "b.toml: x is missing: add it"
+    assert str(Finding("a", "b.toml lacks x", "b.toml")) == "b.toml lacks x"
+    # after a colon, another one would read as an example of what the first announced
+    assert str(Finding("a", "it has: x, y", "b.toml", "move them")) == (
+        "b.toml: it has: x, y; move them"
+    )
+    two = [Finding("a", "x"), Finding("b", "y"), Finding("a", "x")]
+    with pytest.raises(CommandError, match=r"\Ax\ny\Z") as raised:
+        raise_if(two)
+    assert findings_of(raised.value) == two[:2]
+    raise_if([])
+    assert findings_of(KeyError()) == [Finding("error", "KeyError")]
+
+
+@pytest.fixture
+def project(example: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(example, tmp_path / "churn-model")
+
+
+@pytest.fixture
+def k8s(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [K8S, *arguments], cwd=project, capture_output=True, text=True, timeout=300
+        )
+
+    return run
+
+
+def test_all_faults_of_a_file_are_shown_at_once(project: Path, k8s: Run) -> None:
+    environment = project / "environments/prod.json"
+    environment.write_text('{"contxt": "acme", "max_workers": 0, "tags": ["a", 1]}')
+    done = k8s("deploy", "--env=prod")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sorted(done.stderr.splitlines()) == [
+        "k8s: environments/prod.json: max_workers = 0: Whole number, like 20: how many"
+        " tasks of one run may run side by side.",
+        "k8s: environments/prod.json: no key contxt; did you mean context?",
+        'k8s: environments/prod.json: tags.1 = 1: Text, like "team:churn".',
+    ]
+    (project / "src/churn_model/base.py").unlink()
+    (project / "src/churn_model/k8s.schema.json").unlink()
+    done = k8s("check")
+    assert [line.split()[1] for line in done.stderr.splitlines()] == [
+        "src/churn_model/base.py",
+        "src/churn_model/k8s.schema.json",
+    ]
+
+
+def test_json_carries_the_errors_when_nothing_could_be_checked(project: Path, k8s: Run) -> None:
+    done = k8s("check", "scores", "sums", "--format=json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout) == {
+        "version": 1,
+        "equal": False,
+        "flows": [],
+        "errors": [
+            {
+                "code": "flow-unknown",
+                "what": f"no flow is called {name}; flows/ has hello, train",
+                "where": "flows/",
+                "remedy": "",
+            }
+            for name in ("scores", "sums")
+        ],
+    }
+    assert done.stderr.splitlines() == [
+        f"k8s: no flow is called {name}; flows/ has hello, train" for name in ("scores", "sums")
+    ]
+    done = k8s("plan", "--format=json", "--against=nowhere")
+    assert done.returncode == 2
+    (error,) = json.loads(done.stdout)["errors"]
+    assert error["code"] == "git-no-repository"
+
+
+def test_json_carries_the_error_of_a_flow(project: Path, k8s: Run) -> None:
+    (project / "flows/train.py").write_text("import absent\n\nnothing_of_this_name.TrainFlow()\n")
+    done = k8s("check", "--format=json")
+    assert done.returncode == 2
+    found = json.loads(done.stdout)
+    assert found["equal"] is False
+    hello, train = found["flows"]
+    assert hello["error"] is None
+    assert "absent" in train["error"]
+    assert found["errors"] == [
+        {
+            "code": "flow-not-compiled",
+            "what": train["error"],
+            "where": "flows/train.py",
+            "remedy": "",
+        }
+    ]
+    (project / "flows/train.py").unlink()
+    assert json.loads(k8s("check", "--format=json").stdout)["errors"] == []
