@@ -16,16 +16,16 @@ import pytest
 import yaml
 from conftest import UV, find_python, run
 from kubernetes_api import Api
-from mf_k8s.errors import CommandError
+from mf_k8s.errors import CommandError, raise_if
 from mf_k8s.gitops.folder import faults, read_folder, write_folder
 from mf_k8s.gitops.manifests import dump, with_header
 from mf_k8s.gitops.render_flows import (
     Rendering,
-    must_not_drop_flows,
+    dropped_flows,
     recorded_rendering,
     rendering_of,
 )
-from mf_k8s.gitops.secret_values import must_hold_no_secret, must_need_no_secret
+from mf_k8s.gitops.secret_values import notify_findings, secret_findings
 from mf_k8s.metaflow.reproducible import stable_content, stored_gzip
 from mf_k8s.project.environments import Environment
 from mf_k8s.project.project import Project
@@ -258,19 +258,18 @@ def test_a_folder_belongs_to_its_environment_and_flows(tmp_path: Path) -> None:
     """Else one flow's rendering would take the others away, and Argo CD would delete them."""
 
     def replaces(old: Rendering, new: Rendering) -> bool:
-        try:
-            must_not_drop_flows(tmp_path, {"kustomization.yaml": with_header(f"# {old}\n")}, new)
-        except CommandError as error:
-            assert str(error).endswith("render all of that again, or choose another folder")
-            return False
-        return True
+        files = {"kustomization.yaml": with_header(f"# {old}\n")}
+        found = [str(finding) for finding in dropped_flows(tmp_path, files, new)]
+        remedy = "render all of that again, or choose another folder"
+        assert all(line.endswith(remedy) for line in found)
+        return not found
 
     everything, one = Rendering("prod"), Rendering("prod", ["flows/a.py"])
     two = Rendering("prod", ["flows/b.py", "flows/a.py"])
     assert replaces(everything, everything) and replaces(one, everything) and replaces(one, two)
     assert not replaces(everything, one) and not replaces(two, one)
     assert not replaces(Rendering("staging"), everything)
-    must_not_drop_flows(tmp_path, {}, one)
+    assert not [*dropped_flows(tmp_path, {}, one)]
 
 
 def test_check_rendered(rendered: Path, first: Path) -> None:
@@ -386,7 +385,7 @@ SLACK = "https://hooks.example.com/services/T000/B000/XXXX"
 )
 def test_secrets_of_an_environment_are_refused(changes: Any, says: str) -> None:
     with pytest.raises(CommandError) as stopped:
-        must_need_no_secret(dataclasses.replace(ENVIRONMENT, **changes))
+        raise_if(notify_findings(dataclasses.replace(ENVIRONMENT, **changes)))
     message = str(stopped.value)
     assert message.startswith(says)
     assert "put it into a Secret on the cluster, name that in `secrets` of k8s.toml" in message
@@ -396,19 +395,19 @@ def test_secrets_of_an_environment_are_refused(changes: Any, says: str) -> None:
 def test_secrets_of_the_machine_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """As of a flow with @environment(vars={"TOKEN": os.environ["CHURN_TOKEN"]})."""
     files = {"a.yaml": "value: open-sesame-1234\n"}
-    must_hold_no_secret(files)
+    raise_if(secret_findings(files))
     monkeypatch.setenv("CHURN_TOKEN", "open-sesame-1234")
     with pytest.raises(CommandError) as stopped:
-        must_hold_no_secret(files)
+        raise_if(secret_findings(files))
     assert str(stopped.value).startswith(
         "the value of the variable CHURN_TOKEN looks like a secret, and would stand in a.yaml in"
     )
     assert "sesame" not in str(stopped.value)
-    must_hold_no_secret(files, ["CHURN_TOKEN"])
+    raise_if(secret_findings(files, ["CHURN_TOKEN"]))
     monkeypatch.setenv("CHURN_TOKEN", "sunshine")  # a word, so it must be the whole value
-    must_hold_no_secret({"a.yaml": "args: [sunshine-state]\n"})
+    raise_if(secret_findings({"a.yaml": "args: [sunshine-state]\n"}))
     with pytest.raises(CommandError, match="the variable CHURN_TOKEN looks like a secret"):
-        must_hold_no_secret({"a.yaml": "env: [{name: A, value: sunshine}]\n"})
+        raise_if(secret_findings({"a.yaml": "env: [{name: A, value: sunshine}]\n"}))
 
 
 KEY = "-----BEGIN KEY-----\nMIIE'vQ==\n-----END KEY-----\n"
@@ -421,10 +420,10 @@ def test_secrets_of_several_lines_are_refused(value: str, monkeypatch: pytest.Mo
     """YAML breaks their lines, and Metaflow writes parameters as JSON in JSON."""
     files = {"a.yaml": dump({"env": [{"name": "KEY", "value": value}]})}
     assert KEY not in files["a.yaml"]
-    must_hold_no_secret(files)
+    raise_if(secret_findings(files))
     monkeypatch.setenv("CHURN_API_KEY", KEY)
     with pytest.raises(CommandError, match="the value of the variable CHURN_API_KEY looks like"):
-        must_hold_no_secret(files)
+        raise_if(secret_findings(files))
 
 
 def test_a_secret_in_a_flow_is_refused(first: Path) -> None:
@@ -538,15 +537,15 @@ def test_a_secret_of_a_parallel_step_is_refused() -> None:
     template = {"name": "train", "resource": {"action": "create", "manifest": JOBSET}}
     files = {"a.yaml": dump({"kind": "WorkflowTemplate", "spec": {"templates": [template]}})}
     with pytest.raises(CommandError, match="the value of PGPASSWORD of the flow looks like"):
-        must_hold_no_secret(files)
-    must_hold_no_secret(files, ["PGPASSWORD"])
+        raise_if(secret_findings(files))
+    raise_if(secret_findings(files, ["PGPASSWORD"]))
 
 
 def test_a_secret_of_one_step_is_refused() -> None:
     """Where a later step has another value of that name, which is none."""
     pods = [{"env": [{"name": "DB_PASSWORD", "value": value}]} for value in ("sunshine", "/run/a")]
     with pytest.raises(CommandError, match="the value of DB_PASSWORD of the flow looks like"):
-        must_hold_no_secret({"a.yaml": dump(pods)})
+        raise_if(secret_findings({"a.yaml": dump(pods)}))
 
 
 def test_null_values_are_left_out() -> None:

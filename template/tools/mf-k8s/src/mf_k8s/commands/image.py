@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding, raise_if
 
 
 def image(
@@ -25,12 +25,12 @@ def image(
     git, an image that the registry has under the commit's tag is not built again.
     """
     from ..image.build_and_push import (
+        build_findings,
         build_image,
-        must_have_dockerfile,
         push_image,
         registry_digest,
     )
-    from ..image.naming import must_be_writable, next_tag, with_tag, write_image
+    from ..image.naming import next_tag, with_tag, write_image, writing_findings
     from ..programs.run import require_programs
     from ..project.k8s_toml import read_config, read_toml
     from ..project.project import find_project
@@ -43,17 +43,15 @@ def image(
     read = read_toml if bump or tag else read_config  # only TOML is written
     name = str(read(project.config_file).get("image", ""))
     if not name:
-        raise CommandError(
-            f"{project.config_file.name} has no image: add a line like"
-            ' image = "ghcr.io/acme/a:0.1.0"'
-        )
-    must_have_dockerfile(project, name)
+        file, remedy = project.config_file.name, 'add a line like image = "ghcr.io/acme/a:0.1.0"'
+        raise CommandError(Finding("no-image", f"{file} has no image", file, remedy))
+    raise_if(build_findings(project, name))
     if bump:
         name = next_tag(name)
     if tag:
         name = with_tag(project, name, tag)
     if bump or tag:
-        must_be_writable(project, name)
+        raise_if(writing_findings(project, name))
     of_commit, digest = tag == "git", ""
     with stage("build") as build:
         if of_commit and push:
@@ -72,8 +70,7 @@ def image(
         if tag:
             digest = digest or registry_digest(name)
             if not digest:
-                raise CommandError(
-                    f"{name} is pushed, and `docker manifest inspect` does not find it: no digest"
-                    " to write into k8s.toml. Does its registry lack TLS?"
-                )
+                what = f"{name} is pushed, and `docker manifest inspect` does not find it"
+                reason = "no digest to write into k8s.toml. Does its registry lack TLS?"
+                raise CommandError(Finding("image-digest-unknown", what, name, reason))
             write_image(project, name, digest)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import raise_if
 from .options import Debug, Flows
 
 
@@ -28,13 +29,13 @@ def render(
     What follows -- goes to Metaflow's `argo-workflows create`, as with deploy.
     """
     from ..gitops.folder import own_files, write_folder
-    from ..gitops.render_flows import must_not_drop_flows, render_flows, rendering_of
+    from ..gitops.render_flows import dropped_flows, render_flows, rendering_of
     from ..project.project import find_project, shown_path
     from ..show.progress import print_line
 
     project = find_project()
     rendering = rendering_of(project, env, flows or (), context.obj or ())
-    must_not_drop_flows(output, own_files(output), rendering)
+    raise_if(dropped_flows(output, own_files(output), rendering))
     # without an upload it is a look at what `deploy` would write, and `deploy` can notify
     files = render_flows(project, rendering, upload=not no_upload, leave_out_notify=no_upload)
     removed = write_folder(output, files)

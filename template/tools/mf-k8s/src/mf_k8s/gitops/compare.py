@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..project.project import Project, shown_path
 from ..show.progress import print_line
 from .folder import faults, read_folder
@@ -18,7 +18,9 @@ def check_rendered(project: Project, folder: Path) -> int:
     """
     present = read_folder(folder)
     if KUSTOMIZATION not in present:
-        raise CommandError(f"{shown_path(folder)} has no {KUSTOMIZATION}: name a rendered folder")
+        where = shown_path(folder)
+        what = f"{where} has no {KUSTOMIZATION}"
+        raise CommandError(Finding("folder-not-rendered", what, where, "name a rendered folder"))
     rendering = recorded_rendering(present[KUSTOMIZATION])
     found = faults(present, render_flows(project, rendering, upload=False))
     for name, fault in found.items():

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..project.project import shown_path
 from .manifests import is_edited, is_rendered
 
@@ -14,10 +14,10 @@ def own_files(folder: Path) -> dict[str, str]:
     present = read_folder(folder)
     foreign = sorted(name for name, text in present.items() if not is_rendered(text))
     if foreign:
-        raise CommandError(
-            f"{shown_path(folder)} has files that `k8s render` did not write:"
-            f" {', '.join(foreign)}; move them, or choose another folder"
-        )
+        where = shown_path(folder)
+        what = f"{where} has files that `k8s render` did not write: {', '.join(foreign)}"
+        remedy = "move them, or choose another folder"
+        raise CommandError(Finding("folder-has-other-files", what, where, remedy))
     return present
 
 
@@ -36,7 +36,9 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> list[str]:
         for name in removed:
             (folder / name).unlink()
     except OSError as error:
-        raise CommandError(f"cannot write {shown_path(folder)}: {error}") from None
+        where = shown_path(folder)
+        finding = Finding("folder-not-writable", f"cannot write {where}: {error}", where)
+        raise CommandError(finding) from None
     return removed
 
 
@@ -54,7 +56,9 @@ def read_folder(folder: Path) -> dict[str, str]:
                 text = content.decode(errors="replace")
                 found[file.name] = text.replace("\r\n", "\n")
     except OSError as error:
-        raise CommandError(f"{shown_path(folder)} cannot be read: {error}") from None
+        where = shown_path(folder)
+        finding = Finding("folder-unreadable", f"{where} cannot be read: {error}", where)
+        raise CommandError(finding) from None
     return found
 
 

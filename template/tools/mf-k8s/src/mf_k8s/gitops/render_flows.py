@@ -3,14 +3,14 @@
 import os
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..deploy.branch import with_options
 from ..deploy.create import compile_to_deploy, create_requests, files_to_deploy, must_be_complete
 from ..deploy.datastore import datastore_asked
-from ..errors import CommandError
+from ..errors import CommandError, Finding, raise_if
 from ..kind.environment import use_cluster
 from ..metaflow.configuration import use_only_environment
 from ..metaflow.record_requests import workflow_templates
@@ -19,7 +19,7 @@ from ..project.environments import read_environment
 from ..project.project import Project, shown_path
 from ..show.progress import stage
 from .manifests import HEADER, KUSTOMIZATION, rendered_files
-from .secret_values import must_hold_no_secret, must_need_no_secret, without_notify
+from .secret_values import notify_findings, secret_findings, without_notify
 
 PROGRAM = ["k8s", "render"]
 
@@ -47,7 +47,8 @@ def rendering_of(
     """
     if several := [option for option in options if "\n" in option]:
         name = several[0].partition("=")[0].partition("\n")[0]
-        raise CommandError(f"{name} has a line break, and render records one line: leave it out")
+        what = f"{name} has a line break, and render records one line"
+        raise CommandError(Finding("option-of-several-lines", what, name, "leave it out"))
     files = project.flow_files(names) if names else ()
     paths = [os.path.relpath(file, project.root) for file in files]
     return Rendering(environment, paths, options)
@@ -62,15 +63,18 @@ def recorded_rendering(text: str) -> Rendering:
         words = []
     own, options = split_arguments(words)
     if not text.startswith(HEADER) or own[:2] != PROGRAM or own[-2:-1] != ["--env"]:
-        raise CommandError(
+        what = (
             f"{KUSTOMIZATION} does not say in its second line how it was rendered, so there is"
-            " nothing to compare with: render again"
+            " nothing to compare with"
         )
+        raise CommandError(Finding("rendering-unknown", what, KUSTOMIZATION, "render again"))
     return Rendering(own[-1], own[2:-2], options)
 
 
-def must_not_drop_flows(folder: Path, present: Mapping[str, str], rendering: Rendering) -> None:
-    """Raise CommandError if a folder holds another environment's flows, or more flows than these.
+def dropped_flows(
+    folder: Path, present: Mapping[str, str], rendering: Rendering
+) -> Iterator[Finding]:
+    """Yield whether a folder holds another environment's flows, or more flows than these.
 
     `present` are its files. The render would remove those of the other flows, and Argo CD would
     then remove the flows.
@@ -80,10 +84,8 @@ def must_not_drop_flows(folder: Path, present: Mapping[str, str], rendering: Ren
     old = recorded_rendering(present[KUSTOMIZATION])
     has_all = not rendering.flows or (old.flows and {*old.flows} <= {*rendering.flows})
     if not has_all or old.environment != rendering.environment:
-        raise CommandError(
-            f"{shown_path(folder)} holds what `{old}` writes: render all of that again, or choose"
-            " another folder"
-        )
+        where, remedy = shown_path(folder), "render all of that again, or choose another folder"
+        yield Finding("rendering-drops-flows", f"{where} holds what `{old}` writes", where, remedy)
 
 
 def render_flows(
@@ -104,7 +106,7 @@ def render_flows(
         else:
             use_only_environment(environment, project.name, folder)
         environment = with_options(environment, rendering.options)
-        must_need_no_secret(environment)
+        raise_if(notify_findings(environment))
         files = files_to_deploy(project, [str(project.root / flow) for flow in rendering.flows])
         if upload:
             with datastore_asked(project, files, Path(folder)):
@@ -116,6 +118,6 @@ def render_flows(
             requests = create_requests(project, compiled, environment, script)
             must_be_complete(project, compiled, workflow_templates(requests))
             texts = rendered_files(project, compiled, requests, environment.name, str(rendering))
-            must_hold_no_secret(texts, project.not_secret)
+            raise_if(secret_findings(texts, project.not_secret))
             rendered.result = f"{len(texts)} files"
     return texts

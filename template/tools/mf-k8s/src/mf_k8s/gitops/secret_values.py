@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import Finding
 from ..pods.read_pods import raw_pods
 from ..pods.read_yaml import read_yaml
 from ..project.environments import Environment
@@ -31,19 +31,24 @@ def without_notify(environment: Environment) -> Environment:
     return dataclasses.replace(environment, create_options=tuple(others))
 
 
-def must_need_no_secret(environment: Environment) -> None:
-    """Raise CommandError if an environment has Metaflow write a secret in clear text."""
+def notify_findings(environment: Environment) -> Iterator[Finding]:
+    """Yield the options by which Metaflow would write a secret in clear text."""
     for option in environment.create_options:
         if OPTION.match(option) or option.startswith(NOTIFY_ON):
             name = option.partition("=")[0]
-            raise CommandError(
-                f"{name}: an address of notifications is a secret, and would stand in the files in"
-                f" clear text: {NOTIFY_INSTEAD}; `notify` of {environment.file} is for k8s deploy"
+            yield Finding(
+                "notify-needs-secret",
+                "an address of notifications is a secret, and would stand in the files in clear"
+                " text",
+                name,
+                f"{NOTIFY_INSTEAD}; `notify` of {environment.file} is for k8s deploy",
             )
 
 
-def must_hold_no_secret(files: Mapping[str, str], exceptions: Collection[str] = ()) -> None:
-    """Raise CommandError if a file holds a secret in clear text.
+def secret_findings(
+    files: Mapping[str, str], exceptions: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Yield the secrets that files hold in clear text.
 
     It is the value of a pod's own variable or of a parameter, or of a variable of this machine,
     which code like @environment reads while it is compiled. `exceptions` are names of variables
@@ -66,18 +71,20 @@ def must_hold_no_secret(files: Mapping[str, str], exceptions: Collection[str] = 
         for variable, spelled in on_machine.items():
             long = len(spelled[0]) >= SHORTEST and any(value in whole for value in spelled)
             if long or any(value == spelled[0] for _, value in values):
-                raise CommandError(clear_text(f"the variable {variable}", variable, file))
+                yield clear_text(f"the variable {variable}", variable, file)
         for name, value in sorted(values):
             if name not in exceptions and is_secret(name, value.strip('"')):
-                raise CommandError(clear_text(f"{name} of the flow", name, file))
+                yield clear_text(f"{name} of the flow", name, file)
 
 
-def clear_text(what: str, name: str, file: str) -> str:
+def clear_text(what: str, name: str, file: str) -> Finding:
     """Return what is wrong with a value that a file would hold, and both ways out."""
-    return (
-        f"the value of {what} looks like a secret, and would stand in {file} in clear text:"
-        f' {INSTEAD}; if it is none, write not-secret = ["{name}"] below [tool.mf-k8s] in'
-        " pyproject.toml"
+    return Finding(
+        "secret-in-clear-text",
+        f"the value of {what} looks like a secret, and would stand in {file} in clear text",
+        file,
+        f'{INSTEAD}; if it is none, write not-secret = ["{name}"] below [tool.mf-k8s] in'
+        " pyproject.toml",
     )
 
 

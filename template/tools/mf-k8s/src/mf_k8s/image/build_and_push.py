@@ -3,8 +3,9 @@
 import json
 import os
 import re
+from collections.abc import Iterator
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding, raise_if
 from ..programs.run import run_program
 from ..project.project import Project
 from ..project.uv_lock import workspace_of
@@ -14,27 +15,26 @@ BUILD = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 NOT_PUSHED = "no such manifest|manifest unknown|not found"
 
 
-def must_have_dockerfile(project: Project, image: str) -> None:
-    """Raise CommandError if the project builds no image, or lacks what its Dockerfile needs."""
+def build_findings(project: Project, image: str) -> Iterator[Finding]:
+    """Yield why a project cannot build its image: no Dockerfile, or not what that needs."""
     if not (project.root / "Dockerfile").exists():
-        raise CommandError(
-            f"this project has no Dockerfile, so {image} can be pulled and not built; to build it"
-            " here, add one (the template's answer image_source=build brings one)"
-        )
-    if not (project.root / "uv.lock").exists():
+        what = f"this project has no Dockerfile, so {image} can be pulled and not built"
+        remedy = "to build it here, add one (the template's answer image_source=build brings one)"
+        yield Finding("no-dockerfile", what, remedy=remedy)
+    elif not (project.root / "uv.lock").exists():
+        what, remedy = "the Dockerfile needs uv.lock", "run `uv lock`"
         if workspace := workspace_of(project.root):
-            member = os.path.relpath(project.root, workspace)
-            raise CommandError(
-                "the Dockerfile needs uv.lock in its own folder, and this project's is in the uv"
-                f' workspace {workspace}: write exclude = ["{member}"] below [tool.uv.workspace] of'
-                " its pyproject.toml, then run `uv lock` here"
+            what += f" in its own folder, and this project's is in the uv workspace {workspace}"
+            remedy = (
+                f'write exclude = ["{os.path.relpath(project.root, workspace)}"] below'
+                " [tool.uv.workspace] of its pyproject.toml, then run `uv lock` here"
             )
-        raise CommandError("the Dockerfile needs uv.lock: run `uv lock`")
+        yield Finding("no-uv-lock", what, "uv.lock", remedy)
 
 
 def build_image(project: Project, image: str) -> None:
     """Build the project's Dockerfile as `image`; raise CommandError if it cannot be built."""
-    must_have_dockerfile(project, image)
+    raise_if(build_findings(project, image))
     run_program("docker", "build", "--tag", image, str(project.root), env=BUILD)
 
 
@@ -49,10 +49,9 @@ def push_image(image: str, of_commit: bool = False) -> str:
         run_program("docker", "push", image)
         return "pushed"
     if not of_commit and not is_same_image(pushed, image):
-        raise CommandError(
-            f"{image} is in the registry with other content, which nodes may have pulled:"
-            " `uv run k8s image --bump` gives it a new tag"
-        )
+        what = f"{image} is in the registry with other content, which nodes may have pulled"
+        remedy = "`uv run k8s image --bump` gives it a new tag"
+        raise CommandError(Finding("image-tag-taken", what, image, remedy))
     return "is pushed already"
 
 
@@ -79,8 +78,7 @@ def registry_digest(image: str) -> str:
     """Return the digest of an image's tag in its registry, or an empty text if it is not there."""
     manifest = json.loads(registry_manifest(image) or "null")
     if isinstance(manifest, list):
-        raise CommandError(
-            f"the registry has {image} for several platforms, and `k8s image` pushes one platform:"
-            " delete this tag from the registry, or choose another tag"
-        )
+        what = f"the registry has {image} for several platforms, and `k8s image` pushes one"
+        remedy = "delete this tag from the registry, or choose another tag"
+        raise CommandError(Finding("image-of-several-platforms", what, image, remedy))
     return str(manifest["Descriptor"]["digest"]) if manifest else ""

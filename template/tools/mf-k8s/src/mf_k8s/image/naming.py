@@ -4,8 +4,9 @@ import json
 import os
 import re
 from codecs import BOM_UTF8
+from collections.abc import Iterator
 
-from ..errors import CommandError, raise_if
+from ..errors import CommandError, Finding, raise_if
 from ..programs.run import git
 from ..project.k8s_toml import schema_findings
 from ..project.project import Project, shown_path
@@ -19,9 +20,8 @@ def next_tag(image: str) -> str:
     name, colon, tag = image.rpartition(":")
     number = re.search(r"\d+(?=\D*\Z)", tag)
     if not colon or "/" in tag or "@" in name or not number:
-        raise CommandError(
-            f"image = {image}: --bump needs a tag with a number, like 0.1.0, and no digest"
-        )
+        what = "--bump needs a tag with a number, like 0.1.0, and no digest"
+        raise CommandError(Finding("image-tag-without-number", what, f"image = {image}"))
     return f"{name}:{tag[: number.start()]}{int(number[0]) + 1}{tag[number.end() :]}"
 
 
@@ -31,10 +31,11 @@ def with_tag(project: Project, image: str, tag: str) -> str:
     Raise CommandError if the project or the image can have no such tag.
     """
     if "@" in image:
-        raise CommandError(
-            f"{project.config_file.name}: image = {image} has a digest, which fixes its content:"
-            f" write a name with a tag instead, like {without_tag(image.partition('@')[0])}:0.1.0"
-        )
+        what = f"image = {image} has a digest, which fixes its content"
+        example = f"{without_tag(image.partition('@')[0])}:0.1.0"
+        remedy = f"write a name with a tag instead, like {example}"
+        finding = Finding("image-has-digest", what, project.config_file.name, remedy)
+        raise CommandError(finding)
     new = f"{without_tag(image)}:{commit_tag(project) if tag == 'git' else tag}"
     schema = json.loads((project.settings_file.parent / "k8s.schema.json").read_text("utf-8"))
     raise_if(schema_findings(new, schema["properties"]["image"], "--tag"))
@@ -56,10 +57,10 @@ def commit_tag(project: Project) -> str:
     changed = git(project.root, "diff", "-z", "--name-only", "--relative", "HEAD", *paths)
     new = git(project.root, "ls-files", "-z", "--others", "--exclude-standard", *paths)
     if files := sorted({*changed.split("\0"), *new.split("\0")} - {""}):
-        raise CommandError(
-            f"--tag git names the image by the commit, which lacks changes of {', '.join(files)}:"
-            " git commit first, or choose another tag"
-        )
+        names = ", ".join(files)
+        what = f"--tag git names the image by the commit, which lacks changes of {names}"
+        remedy = "git commit first, or choose another tag"
+        raise CommandError(Finding("image-not-of-commit", what, names, remedy))
     return commit[:12]
 
 
@@ -82,11 +83,13 @@ def write_image(project: Project, image: str, digest: str = "") -> None:
     file.write_bytes(with_image(file.read_bytes(), image, digest))
 
 
-def must_be_writable(project: Project, image: str) -> None:
-    """Raise CommandError unless the image can be written into k8s.toml, once it is built."""
+def writing_findings(project: Project, image: str) -> Iterator[Finding]:
+    """Yield why the image could not be written into k8s.toml, once it is built."""
     file = project.config_file
     if not os.access(file, os.W_OK):
-        raise CommandError(f"{shown_path(file)} gets the tag: make this file writable")
+        where = shown_path(file)
+        what = f"{where} gets the tag"
+        yield Finding("config-not-writable", what, where, "make this file writable")
     with_image(file.read_bytes(), image)
 
 

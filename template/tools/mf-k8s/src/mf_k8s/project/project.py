@@ -179,7 +179,7 @@ def package_name(table: dict[str, Any], file: Path) -> str:
 def table_finding(file: Path, key: str, fault: str, example: str) -> Finding:
     """Return what is wrong with a key of [tool.mf-k8s], or with the table as a whole."""
     where = f"{shown_path(file)}: [tool.{TABLE}]"
-    what = f"{key} {fault}, like {example}".strip()
+    what = f"{key} {fault}, like {example}".lstrip()
     return Finding("tool-table-not-valid", f"{where} {what}", where)
 
 

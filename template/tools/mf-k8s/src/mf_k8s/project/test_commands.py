@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..programs.run import UV
 from ..show.progress import stage
-from .project import TABLE, Project, read_table, shown_path
+from .project import Project, read_table, shown_path, table_finding
 
 
 def listed_commands(project: Project) -> list[str]:
@@ -19,10 +19,8 @@ def listed_commands(project: Project) -> list[str]:
     file = project.root / "pyproject.toml"
     lines: Any = (read_table(file) or {}).get("test")
     if not isinstance(lines, list) or not lines or not all(isinstance(line, str) for line in lines):
-        raise CommandError(
-            f"{shown_path(file)}: [tool.{TABLE}] must list what `k8s test` runs,"
-            ' like test = ["ruff check", "mypy", "pytest"]'
-        )
+        example = 'test = ["ruff check", "mypy", "pytest"]'
+        raise CommandError(table_finding(file, "", "must list what `k8s test` runs", example))
     return lines
 
 
@@ -35,11 +33,12 @@ def program_of(line: str, project: Project) -> list[str]:
     folders = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), os.path.dirname(UV)]
     program = shutil.which(words[0], path=os.pathsep.join(filter(None, folders)))
     if not program:
-        fault = "is not there, or no program: correct it"
+        fault, remedy = "is not there, or no program", "correct it"
         if not os.path.dirname(words[0]):
-            fault = f"is not installed: uv add --dev {words[0]}"
-        file = shown_path(project.root / "pyproject.toml")
-        raise CommandError(f"{words[0]} {fault}, or take `{line}` out of test in {file}")
+            fault, remedy = "is not installed", f"uv add --dev {words[0]}"
+        remedy += f", or take `{line}` out of test in {shown_path(project.root / 'pyproject.toml')}"
+        finding = Finding("test-program-missing", f"{words[0]} {fault}", words[0], remedy)
+        raise CommandError(finding)
     return [program, *words[1:]]
 
 
@@ -49,8 +48,8 @@ def split(line: str, project: Project) -> list[str]:
     except ValueError:  # a quote that is not closed
         words = []
     if not words:
-        file = shown_path(project.root / "pyproject.toml")
-        raise CommandError(f"{file}: [tool.{TABLE}] test: {line!r} is not a command, like mypy")
+        fault = f"test: {line!r} is not a command"
+        raise CommandError(table_finding(project.root / "pyproject.toml", "", fault, "mypy"))
     return words
 
 
