@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mf_k8s.pods.configure_template import configure_template
 
 SCHEMA = ROOT / "template/src/{{ package_name }}/k8s.schema.json"
+ENVIRONMENT = ROOT / "template/tools/mf-k8s/src/mf_k8s/environment.schema.json"
 RULES = json.loads(SCHEMA.read_text())["properties"]
 
 # Values of every type, near the edges of the rules and far from them.
@@ -62,6 +63,24 @@ def test_schema_is_one() -> None:
 def test_each_parameter_of_kubernetes_has_a_rule() -> None:
     decorator = importlib.import_module("metaflow.plugins.kubernetes.kubernetes_decorator")
     assert RULES.keys() - {"pools", "workflow"} == decorator.KubernetesDecorator.defaults.keys()
+
+
+def test_names_of_one_kind_have_one_rule() -> None:
+    """JSON has no variables: each pattern stands where a key of k8s.toml takes such a name."""
+    workflow, own = RULES["workflow"]["properties"], json.loads(ENVIRONMENT.read_text())
+    objects = RULES["service_account"]["pattern"]
+    for rule in (RULES["secrets"]["items"], RULES["image_pull_secrets"]["items"]):
+        assert rule["pattern"] == objects
+    assert workflow["priority_class"]["pattern"] == objects
+    value = RULES["node_selector"]["additionalProperties"]["pattern"]
+    assert RULES["labels"]["additionalProperties"]["pattern"] == value
+    assert RULES["compute_pool"]["pattern"] == value
+    label = RULES["node_selector"]["propertyNames"]["pattern"].removeprefix("^")
+    for key in ("labels", "annotations"):  # which refuse Metaflow's own
+        assert RULES[key]["propertyNames"]["pattern"].endswith(f"){label}")
+    namespace = own["properties"]["METAFLOW_KUBERNETES_NAMESPACE"]["pattern"].removeprefix("^")
+    assert RULES["persistent_volume_claims"]["propertyNames"]["pattern"].endswith(f"){namespace}")
+    assert f"'\\\\A{namespace[:-1]}\\\\Z'" in (ROOT / "hooks/validators.jinja").read_text()
 
 
 WORKFLOWS = [
