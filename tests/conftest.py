@@ -369,14 +369,15 @@ def small_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Return the template without its tool, tagged: 120 of a project's 142 files are the tool's.
 
     They are copied as they are, and an update would have git and Copier look at each six times.
+    Only a schema of environments is there, which is included.
     """
     small = tmp_path_factory.mktemp("small") / "mf-template"
-    (small / "template").mkdir(parents=True)
-    ignored = shutil.ignore_patterns("tools")
-    for name in ("copier.yml", ".gitattributes"):
-        shutil.copy2(template / name, small / name)
+    schema = Path("template/tools/mf-k8s/src/mf_k8s/environment.schema.json")
     for name in ("hooks", "template"):
-        shutil.copytree(template / name, small / name, ignore=ignored, dirs_exist_ok=True)
+        shutil.copytree(template / name, small / name, ignore=shutil.ignore_patterns("tools"))
+    (small / schema).parent.mkdir(parents=True)
+    for file in ("copier.yml", ".gitattributes", schema):
+        shutil.copy2(template / file, small / file)
     tag_as_released(small)
     return small
 

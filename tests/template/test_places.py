@@ -1,31 +1,35 @@
 """Where a project is: in a folder of its own or of a larger repository, beside other templates."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import copier
 import pytest
 import yaml
-from conftest import BIN, Compare, run
+from conftest import Compare
 from mf_k8s.project.conflicts import conflicts_in_files
-from teams import commit, git
+from teams import commit, copier_ends_with, git
 
 NextSteps = Callable[..., str]
 
 
 @pytest.fixture
-def next_steps(template: Path, tmp_path: Path) -> NextSteps:
+def next_steps(
+    small_template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> NextSteps:
     """Return a function that copies the template and returns what Copier prints in the end."""
 
     def next_steps(destination: str, cwd: Path, **answers: str) -> str:
         cwd.mkdir(exist_ok=True)
+        monkeypatch.chdir(cwd)
         data = [f"--data={key}={value}" for key, value in answers.items()]
-        command = [BIN / "copier", "copy", "--defaults", *data, template, destination]
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        printed = done.stderr[done.stderr.index("─") :].replace(str(tmp_path), "/home/ann")
+        status = copier_ends_with("copy", "--defaults", *data, small_template, destination)
+        output = capsys.readouterr().err
+        assert status == 0, output
+        printed = output[output.index("─") :].replace(str(tmp_path), "/home/ann")
         assert [line for line in printed.splitlines() if len(line) > 80] == []
         return printed
 
@@ -92,11 +96,13 @@ def test_what_answers_ask_for(next_steps: NextSteps, tmp_path: Path, compare: Co
 OTHER = ".copier-answers.k8s.yml"
 
 
-def test_beside_another_template(template: Path, tmp_path: Path) -> None:
+def test_beside_another_template(
+    small_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With an answers file of another name: README and the weekly job use it."""
     project = tmp_path / "churn"
     how = {"defaults": True, "quiet": True, "unsafe": False, "answers_file": OTHER}
-    copier.run_copy(str(template), project, data={"gpu": "1"}, **how)
+    copier.run_copy(str(small_template), project, data={"gpu": "1"}, **how)
     other = {"_src_path": "gh:acme/docs", "_commit": "v1", "image": "acme/docs:1"}
     (project / ".copier-answers.yml").write_text(yaml.safe_dump(other))
     git("init", "-q", "-b", "main", cwd=project)
@@ -110,6 +116,7 @@ def test_beside_another_template(template: Path, tmp_path: Path) -> None:
         f"uvx copier update -a {OTHER} --defaults && uv sync" in (project / "README.md").read_text()
     )
 
-    command = [sys.executable, "-m", "copier", "update", "-a", OTHER, "--defaults", "-d", "cpu=2"]
-    run(*command, "--vcs-ref", ":current:", cwd=project)
+    monkeypatch.chdir(project)
+    options = ("-a", OTHER, "--defaults", "-d", "cpu=2", "--vcs-ref", ":current:")
+    assert copier_ends_with("update", *options) == 0
     assert "\ncpu = 2\n" in (project / "k8s.toml").read_text()

@@ -21,7 +21,7 @@ INTERRUPT = "\x03"
 
 
 @pytest.fixture
-def terminal(template: Path, tmp_path: Path) -> Iterator[Callable[[Path], pexpect.spawn]]:
+def terminal(small_template: Path, tmp_path: Path) -> Iterator[Callable[[Path], pexpect.spawn]]:
     """Return a function that starts `copier copy` into a folder; what still runs is ended."""
     settings = tmp_path / "settings.yml"
     settings.write_text("{}\n")
@@ -30,7 +30,7 @@ def terminal(template: Path, tmp_path: Path) -> Iterator[Callable[[Path], pexpec
     def start(destination: Path) -> pexpect.spawn:
         child = pexpect.spawn(
             str(COPIER),
-            ["copy", str(template), str(destination)],
+            ["copy", str(small_template), str(destination)],
             cwd=str(tmp_path),
             env={
                 "HOME": str(tmp_path),
@@ -88,31 +88,19 @@ def test_all_defaults_give_a_project(terminal, tmp_path):
     assert settings["image"] == "ghcr.io/example/churn-model:0.1.0"
 
 
-def test_default_of_a_reserved_folder_name_can_be_accepted(terminal, tmp_path):
-    child = terminal(tmp_path / "tests")
-    accept(child, *ASKED)
-    assert ended(child) == 0
-    assert answers_of(tmp_path / "tests")["project_name"] == "tests-flows"
+def test_wrong_answers_can_be_corrected(terminal, tmp_path):
+    """The message is on the screen with the wrong answer, and the next try goes through.
 
-
-def test_wrong_answer_can_be_corrected(terminal, tmp_path):
-    """The message is on the screen with the wrong answer, and the next try goes through."""
-    project = tmp_path / "churn"
+    The name of a folder that is reserved gives a default that can be accepted.
+    """
+    project = tmp_path / "tests"
     child = terminal(project)
     accept(child, "project_name")
     asked(child, "image")
     child.send(CLEAR + "foo:latest" + ENTER)
     child.expect_exact("A fixed tag: ghcr.io/acme/churn:1.2.3")
     child.send(CLEAR + "foo:1.0" + ENTER)
-    accept(child, *ASKED[ASKED.index("image_source") :])
-    assert ended(child) == 0
-    assert tomllib.loads((project / "k8s.toml").read_text())["image"] == "foo:1.0"
-
-
-def test_wrong_number_can_be_corrected(terminal, tmp_path):
-    project = tmp_path / "churn"
-    child = terminal(project)
-    accept(child, *ASKED[: ASKED.index("gpu")])
+    accept(child, "image_source")
     asked(child, "gpu")
     child.send(CLEAR + "1 A100" + ENTER)
     child.expect_exact("Whole number, like 1, or 0 for none", timeout=5)
@@ -124,12 +112,17 @@ def test_wrong_number_can_be_corrected(terminal, tmp_path):
     child.send(CLEAR + "8192" + ENTER)
     accept(child, *ASKED[ASKED.index("persistent_volume_claims") :])
     assert ended(child) == 0
+    assert answers_of(project)["project_name"] == "tests-flows"
     settings = tomllib.loads((project / "k8s.toml").read_text())
+    assert settings["image"] == "foo:1.0"
     assert (settings["gpu"], settings["shared_memory"]) == (1, 8192)
 
 
 def test_image_with_digest_cannot_be_built(terminal, tmp_path):
-    """An impossible choice cannot be picked either: it is shown as disabled, with the reason."""
+    """An impossible choice cannot be picked either: it is shown as disabled, with the reason.
+
+    A yes to `advanced` is followed by its questions.
+    """
     project = tmp_path / "churn"
     child = terminal(project)
     accept(child, "project_name")
@@ -137,15 +130,7 @@ def test_image_with_digest_cannot_be_built(terminal, tmp_path):
     child.send(CLEAR + "foo@sha256:" + "0" * 64 + ENTER)
     asked(child, "image_source")
     child.send(UP + ENTER)
-    accept(child, *ASKED[ASKED.index("gpu") :])
-    assert ended(child) == 0
-    assert answers_of(project)["image_source"] == "existing"
-
-
-def test_advanced_questions_follow_a_yes(terminal, tmp_path):
-    project = tmp_path / "churn"
-    child = terminal(project)
-    accept(child, *ASKED[:-1])
+    accept(child, *ASKED[ASKED.index("gpu") : -1])
     asked(child, "advanced")
     child.send("y")
     accept(child, "image_pull_secrets", "secrets", "node_selector")
@@ -153,6 +138,7 @@ def test_advanced_questions_follow_a_yes(terminal, tmp_path):
     child.send("nvidia.com/gpu:NoSchedule" + ENTER)
     accept(child, "metadata_service_url")
     assert ended(child) == 0
+    assert answers_of(project)["image_source"] == "existing"
     assert tomllib.loads((project / "k8s.toml").read_text())["tolerations"] == [
         {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
     ]
@@ -170,16 +156,20 @@ def test_interrupt_leaves_nothing(terminal, tmp_path, last):
     assert not (tmp_path / "churn").exists()
 
 
-@pytest.mark.parametrize(("reply", "kept"), [("n", True), ("y", False)])
-def test_existing_file_is_asked_about(terminal, tmp_path, reply, kept):
-    """In a folder that has a k8s.toml of its own, Copier asks, and does what it is told."""
+def test_existing_files_are_asked_about(terminal, tmp_path):
+    """In a folder that has such files of its own, Copier asks, and does what it is told."""
     project = tmp_path / "churn"
     project.mkdir()
-    (project / "k8s.toml").write_text("ours = true\n")
+    for name in ("k8s.toml", "renovate.json"):
+        (project / name).write_text("ours = true\n")
     child = terminal(project)
     accept(child, *ASKED)
-    child.expect(re.escape("Overwrite k8s.toml?"))
-    child.send(reply)
+    replies = {"k8s.toml": "n", "renovate.json": "y"}
+    while replies:  # in the order of the file system
+        names = list(replies)
+        found = child.expect([re.escape(f"Overwrite {name}?") for name in names])
+        child.send(replies.pop(names[found]))
     assert ended(child) == 0
-    assert ((project / "k8s.toml").read_text() == "ours = true\n") == kept
+    assert (project / "k8s.toml").read_text() == "ours = true\n"
+    assert "ours" not in (project / "renovate.json").read_text()
     assert (project / "pyproject.toml").exists()

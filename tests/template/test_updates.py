@@ -59,7 +59,7 @@ def test_edits_survive(template, source, tmp_path, whole, answers):
         source = released_twice(template, tmp_path)
     ci = answers.get("ci", "github")
     project = make(source, tmp_path / "churn-model", FIRST, **answers)
-    assert (project / "tools").exists() == whole
+    assert (project / "tools/mf-k8s/pyproject.toml").exists() == whole
     teams.edit(project, ci)
     assert list(lost(project, ci)) == []
     update(project)
