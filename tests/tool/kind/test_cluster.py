@@ -1017,7 +1017,7 @@ def test_tag_of_a_commit_that_lacks_a_file(committed: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--tag=git", "--push"], "ghcr.io/acme/churn:1.2.3 can be pulled and not built; to"),
+        (["--tag=git", "--push"], "ghcr.io/acme/churn:1.2.3 can be pulled and not built: to"),
         (["--tag=2", "--bump"], "--bump and --tag both choose the tag: give one of them"),
     ],
 )

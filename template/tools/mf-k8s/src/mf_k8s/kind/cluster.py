@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..programs.run import run_program
 from ..project.project import Project
 
@@ -57,10 +57,11 @@ class Cluster:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.folder).close()
         except OSError as error:
-            raise CommandError(
-                f"{self.folder} cannot be written: {error.strerror}; set K8S_KIND_FOLDER to a"
-                " folder on this machine's own disk, for the cluster's files"
-            ) from error
+            what = f"{self.folder} cannot be written: {error.strerror}"
+            folder = "a folder on this machine's own disk, for the cluster's files"
+            remedy = f"set K8S_KIND_FOLDER to {folder}"
+            finding = Finding("kind-folder-not-writable", what, str(self.folder), remedy)
+            raise CommandError(finding) from error
 
     def kubectl(self, *command: str, stdin: str | None = None) -> str:
         where = ("kubectl", "--kubeconfig", str(self.kubeconfig))
@@ -86,9 +87,11 @@ def find_cluster(project: Project) -> Cluster:
     recorded = config["name"] if config else ""
     chosen = os.environ.get("K8S_KIND_CLUSTER")
     if recorded and chosen and recorded != chosen:
-        raise CommandError(
-            f"this project's cluster is {recorded}, not {chosen}: unset K8S_KIND_CLUSTER"
+        what, remedy = (
+            f"this project's cluster is {recorded}, not {chosen}",
+            "unset K8S_KIND_CLUSTER",
         )
+        raise CommandError(Finding("kind-cluster-of-another-name", what, remedy=remedy))
     return Cluster(recorded or chosen or project.name, folder)
 
 
@@ -116,5 +119,6 @@ def find_running_cluster(project: Project) -> Cluster:
     """Return the project's cluster; raise CommandError if `kind up` has not made it."""
     cluster = find_cluster(project)
     if not cluster.is_made:
-        raise CommandError("no cluster is up: run `uv run k8s kind up`")
+        remedy = "run `uv run k8s kind up`"
+        raise CommandError(Finding("kind-not-up", "no cluster is up", remedy=remedy))
     return cluster

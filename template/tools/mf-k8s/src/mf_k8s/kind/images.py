@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..image.build_and_push import build_image
 from ..programs.run import run_program, succeeds
 from ..project.k8s_toml import read_config
@@ -86,10 +86,10 @@ def await_nodes(cluster: Cluster, count: int) -> list[str]:
         if not reason:
             return names
         if time.monotonic() - started > limit:
-            raise CommandError(
-                f"the nodes of {cluster.name} take no images after {limit // 60} minutes: {reason};"
-                " `uv run k8s kind down` deletes them"
-            )
+            minutes = limit // 60
+            what = f"the nodes of {cluster.name} take no images after {minutes} minutes: {reason}"
+            remedy = "`uv run k8s kind down` deletes them"
+            raise CommandError(Finding("kind-takes-no-images", what, cluster.name, remedy))
         time.sleep(0.5)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..cluster.pod_states import reason_not_started
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..pods.rbac import manifest
 from ..pods.read_yaml import read_documents
 from ..project.project import TABLE, Project, read_table, shown_path
@@ -47,10 +47,10 @@ def argo_release(project: Project) -> str:
     file = project.root / "pyproject.toml"
     choice = (read_table(file) or {}).get("argo", "4")
     if not isinstance(choice, str) or choice not in ARGO_RELEASES:
-        raise CommandError(
-            f"{shown_path(file)}: [tool.{TABLE}] argo must be one of"
-            f" {', '.join(json.dumps(known) for known in ARGO_RELEASES)}, not {json.dumps(choice)}"
-        )
+        known = ", ".join(map(json.dumps, ARGO_RELEASES))
+        what = f"argo must be one of {known}, not {json.dumps(choice)}"
+        where = f"{shown_path(file)}: [tool.{TABLE}]"
+        raise CommandError(Finding("argo-release-unknown", f"{where} {what}", where))
     return ARGO_RELEASES[choice]
 
 
@@ -155,10 +155,9 @@ def download(place: str, kept: Path, name: str) -> str:
                 kept.write_bytes(answer.read())
         return kept.read_text(encoding="utf-8", errors="replace")
     except (OSError, HTTPException) as error:
-        raise CommandError(
-            f"cannot read {place}: {error}; set K8S_{name}_MANIFEST to a file or URL that can be"
-            " read"
-        ) from error
+        remedy = f"set K8S_{name}_MANIFEST to a file or URL that can be read"
+        finding = Finding("install-unreadable", f"cannot read {place}: {error}", place, remedy)
+        raise CommandError(finding) from error
 
 
 def read_install(text: str, place: str, name: str) -> list[Any]:
@@ -179,9 +178,8 @@ def read_install(text: str, place: str, name: str) -> list[Any]:
     if re.match(r"\s*<", text):
         found = "is a web page, like a proxy's login page, and has no Kubernetes manifests"
         remedy = "log in to the proxy, or "
-    raise CommandError(
-        f"{place} {found}: {remedy}set K8S_{name}_MANIFEST to a file or URL that has them"
-    )
+    remedy += f"set K8S_{name}_MANIFEST to a file or URL that has them"
+    raise CommandError(Finding("install-not-manifests", f"{place} {found}", place, remedy))
 
 
 def is_manifest(document: Any) -> bool:

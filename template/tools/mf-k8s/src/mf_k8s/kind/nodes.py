@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..programs.run import run_program, succeeds
 from .capacity import SYSTEM, engine_number, node_mounts
 from .cluster import Cluster
@@ -47,11 +47,10 @@ def reuse_or_delete(cluster: Cluster, config: str) -> bool:
     """
     exists = cluster.name in run_program("kind", "get", "clusters").split()
     if exists and not cluster.config_file.exists():
-        raise CommandError(
-            f"there is a kind cluster {cluster.name}, of which {cluster.folder} knows nothing:"
-            f" kind delete cluster --name {cluster.name}, or choose another name with"
-            " K8S_KIND_CLUSTER"
-        )
+        what = f"there is a kind cluster {cluster.name}, of which {cluster.folder} knows nothing"
+        delete = f"kind delete cluster --name {cluster.name}"
+        remedy = f"{delete}, or choose another name with K8S_KIND_CLUSTER"
+        raise CommandError(Finding("kind-cluster-foreign", what, cluster.name, remedy))
     names = cluster.node_names() if exists and cluster.is_made else []
     is_whole = len(names) == len(json.loads(config)["nodes"])  # or one was removed by hand
     if is_whole and cluster.config_file.read_text(encoding="utf-8") == config:
@@ -80,10 +79,9 @@ def restart(cluster: Cluster, names: list[str]) -> None:
             break
         time.sleep(2)
     else:
-        raise CommandError(
-            f"{cluster.control_plane} was started and does not answer: `uv run k8s kind down`"
-            " deletes the cluster"
-        )
+        what = f"{cluster.control_plane} was started and does not answer"
+        remedy = "`uv run k8s kind down` deletes the cluster"
+        raise CommandError(Finding("kind-does-not-answer", what, cluster.control_plane, remedy))
     for namespace in {
         deployment["metadata"]["namespace"] for deployment in cluster.get("deployments", "-A")
     }:

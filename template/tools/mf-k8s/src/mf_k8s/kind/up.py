@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-from ..errors import CommandError
+from ..errors import CommandError, raise_if
 from ..metaflow.compile_flows import compile_flows, not_compiled
 from ..pods.expected_pods import expected_pods
 from ..pods.read_pods import Pod
@@ -99,9 +99,9 @@ def find_needs(project: Project, cluster: Cluster) -> Needs:
 def compile_needs(project: Project) -> Needs:
     config, installs = read_config(project.config_file), {"ARGO"}
     pods: list[Pod] = []
-    for result in compile_flows(project, project.flow_files()):
-        if result.error:
-            raise CommandError(not_compiled(shown_path(result.file), result.error))
+    results = list(compile_flows(project, project.flow_files()))
+    raise_if(not_compiled(shown_path(each.file), each.error) for each in results if each.error)
+    for result in results:
         if result.flow and result.template:
             pods += expected_pods(config, result.flow).values()
             if result.has_parallel_step:
