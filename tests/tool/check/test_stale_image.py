@@ -17,8 +17,8 @@ from mf_k8s.check.flow_imports import (
     with_dependencies,
 )
 from mf_k8s.check.stale_image import stale_image_notes
-from mf_k8s.errors import CommandError
-from mf_k8s.image.build_and_push import must_have_dockerfile
+from mf_k8s.errors import CommandError, raise_if
+from mf_k8s.image.build_and_push import build_findings
 from mf_k8s.metaflow.read_flow_facts import own_packages
 from mf_k8s.plan.revision import revision
 from mf_k8s.project.project import Project
@@ -282,7 +282,7 @@ def test_a_member_of_a_workspace(built: Project) -> None:
     assert stale_image_notes(project) == [NOTE.format("numpy")]
     member = r'"teams/churn"\] below \[tool.uv.workspace\] .* then run `uv lock` here'
     with pytest.raises(CommandError, match=f"{workspace}: write exclude = .{member}"):
-        must_have_dockerfile(project, "churn:1")
+        raise_if(build_findings(project, "churn:1"))
     git("init", "-q", cwd=project.root)  # as a submodule is: uv.lock is outside its repository
     commit(project.root)
     with revision(project, "HEAD") as (_, _, python):
@@ -294,4 +294,4 @@ def test_a_member_of_a_workspace(built: Project) -> None:
     ):
         rules.write_text(text)
         with pytest.raises(CommandError, match="^the Dockerfile needs uv.lock: run `uv lock`$"):
-            must_have_dockerfile(project, "churn:1")
+            raise_if(build_findings(project, "churn:1"))

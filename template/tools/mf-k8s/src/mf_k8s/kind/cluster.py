@@ -87,11 +87,9 @@ def find_cluster(project: Project) -> Cluster:
     recorded = config["name"] if config else ""
     chosen = os.environ.get("K8S_KIND_CLUSTER")
     if recorded and chosen and recorded != chosen:
-        what, remedy = (
-            f"this project's cluster is {recorded}, not {chosen}",
-            "unset K8S_KIND_CLUSTER",
-        )
-        raise CommandError(Finding("kind-cluster-of-another-name", what, remedy=remedy))
+        what = f"this project's cluster is {recorded}, not {chosen}"
+        finding = Finding("kind-cluster-of-another-name", what, remedy="unset K8S_KIND_CLUSTER")
+        raise CommandError(finding)
     return Cluster(recorded or chosen or project.name, folder)
 
 
