@@ -756,7 +756,7 @@ def test_waiting_for_metaflow_has_an_end(
         "import time\nprint('S3 operation failed, retrying', flush=True)\ntime.sleep(60)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(create, "LIMIT", 1)
+    monkeypatch.setattr(create, "CREATE_TIMEOUT_S", 1)
     flow: Any = {"name": "HelloFlow"}
     compiled = CompiledFile(Path("hello.py"), [], None, "", flow, {})
     with pytest.raises(CommandError) as stopped:

@@ -1066,7 +1066,7 @@ def test_the_flow_with_most_steps_is_first(example: Path, monkeypatch: pytest.Mo
     begun: list[str] = []
     monkeypatch.setattr(flow_tests, "compile_flows", lambda *_: compiled)
     monkeypatch.setattr(flow_tests, "passes_by", lambda way, run: not begun.append(run.name))
-    monkeypatch.setattr(flow_tests, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(flow_tests, "FLOWS_AT_ONCE", 1)
     cluster = Cluster("churn-model", example / ".kind")
     assert flow_tests.test_flows(Project(example, "churn_model"), cluster, (), ())
     assert begun == ["train-run", "train-argo", "hello-run", "hello-argo"]

@@ -182,7 +182,7 @@ def test_a_signal_ends_what_other_threads_run(
 ) -> None:
     """The nodes are made and an image is being loaded, by a program that ignores SIGTERM."""
     monkeypatch.setattr(programs, "_stopped", threading.Event())
-    monkeypatch.setattr(programs, "GRACE", 0.5)
+    monkeypatch.setattr(programs, "END_TIMEOUT_S", 0.5)
     monkeypatch.setattr(up, "argo_release", lambda _: "")
     monkeypatch.setattr(up, "load_images", lambda *_: programs.run_program("sh", "-c", STUBBORN))
     monkeypatch.setattr(up, "bring_up_nodes", lambda *_: up.Needs([], []))
@@ -203,7 +203,7 @@ def test_a_signal_ends_what_other_threads_run(
 
 
 def test_a_run_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_flows, "ENDED", 0.5)
+    monkeypatch.setattr(run_flows, "END_TIMEOUT_S", 0.5)
     process = subprocess.Popen(["sh", "-c", STUBBORN], start_new_session=True)
     time.sleep(0.2)
     run_flows.end_with_tasks(process)

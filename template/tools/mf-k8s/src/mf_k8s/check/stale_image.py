@@ -11,7 +11,7 @@ from ..project.k8s_toml import read_toml
 from ..project.project import Project
 from ..project.uv_lock import lock_path
 
-SHOWN = 3  # packages in a message
+MOST_SHOWN = 3  # packages in a message
 
 
 def stale_image_notes(project: Project, commit: str = "") -> list[str]:
@@ -36,10 +36,11 @@ def stale_image_notes(project: Project, commit: str = "") -> list[str]:
         changed.append("Dockerfile")
     if not changed:
         return []
-    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    more = f" and {len(changed) - MOST_SHOWN} more" if len(changed) > MOST_SHOWN else ""
+    shown = ", ".join(changed[:MOST_SHOWN])
     return [
-        f"what the image is built of changed ({', '.join(changed[:SHOWN])}{more}), but the tag of"
-        f" {image} did not: run `uv run k8s image --bump`"
+        f"what the image is built of changed ({shown}{more}), but the tag of {image} did not: run"
+        " `uv run k8s image --bump`"
     ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import CommandError
-from ..metaflow.create_on_server import TIMEOUT
+from ..metaflow.create_on_server import TIMEOUTS_S
 
 ARGO = "/apis/argoproj.io/v1alpha1/namespaces"
 EMPTY: Mapping[str, str] = {}
@@ -68,7 +68,7 @@ def ask(
         body=body,
         auth_settings=["BearerToken"],
         _preload_content=False,
-        _request_timeout=TIMEOUT,
+        _request_timeout=TIMEOUTS_S,
     )
     return json.loads(answer.data)
 

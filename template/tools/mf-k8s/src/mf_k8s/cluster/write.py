@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import INTERRUPTIONS, CommandError
-from ..metaflow.create_on_server import TIMEOUT
+from ..metaflow.create_on_server import TIMEOUTS_S
 from ..metaflow.record_requests import Request, without_nulls
 from ..show.progress import print_error
 from .api import api_client, explain_errors
@@ -98,7 +98,7 @@ class Write:
             send = getattr(self.api, self.method)
             self.may_be_done = True
             try:
-                self.written = send(**self.request, _request_timeout=TIMEOUT) or self.written
+                self.written = send(**self.request, _request_timeout=TIMEOUTS_S) or self.written
             except ApiException as error:
                 # a refused request had no effect; a gateway's error says nothing of it
                 self.may_be_done = error.status >= 500
@@ -132,7 +132,7 @@ class Write:
             # a server with full CRD schemas, as Argo 4's, drops fields that are null
             if now and without_nulls(now.get("spec")) != without_nulls(self.written.get("spec")):
                 raise CommandError("somebody else has changed it since")
-            named: dict[str, Any] = {**self.where, "_request_timeout": TIMEOUT}
+            named: dict[str, Any] = {**self.where, "_request_timeout": TIMEOUTS_S}
             if now and not self.before:
                 only = if_unchanged(now, self.where["plural"])
                 self.api.delete_namespaced_custom_object(**named, name=self.name, body=only)
@@ -150,7 +150,7 @@ class Write:
         """Return the object that is on the cluster now, or None."""
         from kubernetes import client
 
-        named: dict[str, Any] = {**self.where, "_request_timeout": TIMEOUT}
+        named: dict[str, Any] = {**self.where, "_request_timeout": TIMEOUTS_S}
         try:
             found: dict[str, Any] = self.api.get_namespaced_custom_object(**named, name=self.name)
             return found

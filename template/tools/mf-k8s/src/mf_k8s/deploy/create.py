@@ -34,7 +34,7 @@ from .deployed import must_be_own
 
 # `schedules` is the only schedule key that Argo 4 accepts; Argo 3.6 and later know it too.
 USE_SCHEDULES = {"METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1"}
-LIMIT = 600  # seconds of Metaflow's create of a flow; more where it resolves and uploads packages
+CREATE_TIMEOUT_S = 600  # of Metaflow's create of a flow; more where it resolves packages
 EVENTS = re.compile(r"setting\s+(METAFLOW_ARGO_EVENTS_\w+)")  # in its _compile_sensor
 DEPLOYED_BY = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
 
@@ -149,7 +149,7 @@ def create_flow(
         module, *more = script
         command = [sys.executable, "-P", "-m", module, json.dumps(job | own), *more]
         resolves = any("--environment" in option for option in flow.options)
-        limit = LIMIT * 6 if resolves else LIMIT
+        limit = CREATE_TIMEOUT_S * 6 if resolves else CREATE_TIMEOUT_S
         try:
             done = subprocess.run(
                 command,

@@ -15,7 +15,7 @@ from ..project.environments import Environment
 from ..project.kind_toml import flow_options, read_flow_settings
 from ..project.project import Project
 
-LIMIT = 40  # seconds, in which Metaflow is imported, too
+ANSWER_TIMEOUT_S = 40  # in which Metaflow is imported, too
 ROOTS = {"s3": "s3://bucket/folder", "gs": "gs://bucket/folder", "azure": "container/folder"}
 
 
@@ -68,9 +68,9 @@ def datastore_asked(project: Project, files: Sequence[Path], folder: Path) -> It
     ) as process:
         try:
             yield
-            reason, _ = process.communicate(timeout=LIMIT)
+            reason, _ = process.communicate(timeout=ANSWER_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            reason = f"no answer within {LIMIT} seconds: check the network, and your login"
+            reason = f"no answer within {ANSWER_TIMEOUT_S} s: check the network, and your login"
         finally:
             process.kill()
     if process.returncode == CANNOT_BE_USED or reason.startswith("no answer"):

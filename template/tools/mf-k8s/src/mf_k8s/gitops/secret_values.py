@@ -20,7 +20,7 @@ INSTEAD = (
     "put it into a Secret on the cluster, name that in `secrets` of k8s.toml, and read it there"
 )
 NOTIFY_INSTEAD = f"{INSTEAD}, like in a function of @exit_hook that sends the message"
-SHORTEST = 12  # characters of a value that is hardly a word
+MIN_LENGTH = 12  # characters of a value that is hardly a word
 
 
 def without_notify(environment: Environment) -> Environment:
@@ -69,7 +69,7 @@ def secret_findings(
         # YAML breaks a text of several lines, like a key, so each text is searched, not the file
         whole = "\n".join([text, *texts_in(manifest)])
         for variable, spelled in on_machine.items():
-            long = len(spelled[0]) >= SHORTEST and any(value in whole for value in spelled)
+            long = len(spelled[0]) >= MIN_LENGTH and any(value in whole for value in spelled)
             if long or any(value == spelled[0] for _, value in values):
                 yield clear_text(f"the variable {variable}", variable, file)
         for name, value in sorted(values):

@@ -8,7 +8,7 @@ from ..pods.failures import explain_failures, failed_pods
 from ..pods.read_pods import Manifest
 from .cluster import Cluster
 
-TAIL = 100  # lines of a log: Metaflow's own frames in a traceback are half of them
+LOG_LINES = 100  # lines of a log: Metaflow's own frames in a traceback are half of them
 
 
 def explain_failed_pods(cluster: Cluster, namespace: str, pods: Iterable[Manifest]) -> str:
@@ -17,5 +17,5 @@ def explain_failed_pods(cluster: Cluster, namespace: str, pods: Iterable[Manifes
     for pod in failed:
         name = pod["metadata"]["name"]
         with contextlib.suppress(CommandError):  # it may have no log
-            logs[name] = cluster.kubectl("logs", "-n", namespace, f"--tail={TAIL}", name)
+            logs[name] = cluster.kubectl("logs", "-n", namespace, f"--tail={LOG_LINES}", name)
     return "\n".join(explain_failures(failed, logs))

@@ -21,7 +21,7 @@ from .cluster import Cluster
 from .run_flows import FlowRun, run_on_argo, run_with_kubernetes
 from .stuck_runs import interrupted
 
-SIDE_BY_SIDE = 2  # flows, because most of a run's time is waiting
+FLOWS_AT_ONCE = 2  # flows, because most of a run's time is waiting
 RUNNERS: dict[str, Callable[[FlowRun], str]] = {"run": run_with_kubernetes, "argo": run_on_argo}
 
 
@@ -54,7 +54,7 @@ def test_flows(
             ]
         )
 
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(FLOWS_AT_ONCE) as pool:
         try:
             return all([*pool.map(passes, results)])
         except BaseException:  # Ctrl-C reaches this thread alone

@@ -17,8 +17,8 @@ from ..show.progress import stage
 from .capacity import MOUNTS
 from .cluster import Cluster, read_json
 
-NODES_MADE = 1800  # seconds, in which kind also pulls the image of the nodes
-NODES_READY = 600  # seconds until containerd answers on all of them
+NODES_MADE_TIMEOUT_S = 1800  # in which kind also pulls the image of the nodes
+NODES_READY_TIMEOUT_S = 600  # until containerd answers on all of them
 LoadRequest = tuple[list[str], int]  # the images of all pods, and the number of nodes
 
 
@@ -75,13 +75,13 @@ def await_nodes(cluster: Cluster, count: int) -> list[str]:
 
     Raise CommandError with the reason if they do not come, or do not take any.
     """
-    started, limit = time.monotonic(), NODES_MADE
+    started, limit = time.monotonic(), NODES_MADE_TIMEOUT_S
     while True:
         names = cluster.node_names()
         reason = f"kind has {len(names)} of {count} nodes"
         if len(names) == count:
-            if limit == NODES_MADE:
-                started, limit = time.monotonic(), NODES_READY
+            if limit == NODES_MADE_TIMEOUT_S:
+                started, limit = time.monotonic(), NODES_READY_TIMEOUT_S
             reason = why_no_images(names)
         if not reason:
             return names

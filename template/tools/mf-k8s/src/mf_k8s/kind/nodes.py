@@ -15,13 +15,13 @@ from .cluster import Cluster
 NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
     "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"
 )
-SETTLED = 5  # seconds without a node, after which Docker makes none that was asked for before
+SETTLED_AFTER_S = 5  # without a node, after which Docker makes none that was asked for before
 S3_PORT = 30070  # of the node, as in kind.yaml
 INOTIFY_KEY = "fs.inotify.max_user_instances"
 INOTIFY = f"/proc/sys/{INOTIFY_KEY.replace('.', '/')}"
 # Of inotify, counted in /proc/*/fd: 26 of a control plane with Argo, 13 of another node, with room
 # for what the machine itself uses.
-OF_CONTROL_PLANE, OF_WORKER = 30, 20
+INOTIFY_OF_CONTROL_PLANE, INOTIFY_OF_WORKER = 30, 20
 
 
 def cluster_config(cluster: Cluster, count: int) -> str:
@@ -114,7 +114,7 @@ def delete_for_good(cluster: Cluster) -> None:
     """Delete a cluster whose making was interrupted: Docker may still make the nodes asked for."""
     delete_cluster(cluster)
     deleted = time.monotonic()
-    while time.monotonic() - deleted < SETTLED:
+    while time.monotonic() - deleted < SETTLED_AFTER_S:
         time.sleep(1)
         if cluster.name in run_program("kind", "get", "clusters").split():
             delete_cluster(cluster)
@@ -180,7 +180,7 @@ def inotify_advice(count: int) -> str:
         limit = int(Path(INOTIFY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
-    needed = OF_CONTROL_PLANE + OF_WORKER * (count - 1)
+    needed = INOTIFY_OF_CONTROL_PLANE + INOTIFY_OF_WORKER * (count - 1)
     if needed <= limit:
         return ""
     return (

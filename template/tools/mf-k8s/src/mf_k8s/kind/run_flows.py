@@ -22,9 +22,9 @@ from .cluster import Cluster
 from .failed_pods import explain_failed_pods
 from .stuck_runs import RunWatch, list_pods, pods_and_jobs
 
-TRIGGERS = 5  # until Argo has seen what was deployed
-TAKEN_UP = 60  # seconds in which Argo gives a new workflow a status
-ENDED = 20  # seconds in which a run that is given up ends
+MOST_TRIGGERS = 5  # until Argo has seen what was deployed
+TAKE_UP_TIMEOUT_S = 60  # in which Argo gives a new workflow a status
+END_TIMEOUT_S = 20  # in which a run that is given up ends
 LOG_LINES = 30
 END_OF_A_POD = re.compile(r"(main: )?\w+ \(exit code \d+\)|child '|No more retries left|omitted: ")
 
@@ -99,7 +99,7 @@ def end_with_tasks(process: "subprocess.Popen[bytes]") -> None:
     for how in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, how)
-            process.wait(ENDED)
+            process.wait(END_TIMEOUT_S)
             return
 
 
@@ -119,7 +119,7 @@ def run_on_argo(run: FlowRun) -> str:
     watch = run.watch()
     (template,) = deploy_flows(run.project, [run.compiled])
     prepare_for_test(run, template)
-    for _ in range(TRIGGERS):
+    for _ in range(MOST_TRIGGERS):
         name = trigger(run)
         try:
             status = watch.until_end(WorkflowEnd(run.namespace, name))
@@ -174,10 +174,10 @@ class WorkflowEnd:
         # it alone: those of former runs stay on the cluster, and each is large
         found = list_objects(self.path, fieldSelector=f"metadata.name={self.name}")
         status = found[0].get("status", {}) if found else {}
-        if not status and time.monotonic() - self.started > TAKEN_UP:
+        if not status and time.monotonic() - self.started > TAKE_UP_TIMEOUT_S:
             raise CommandError(
-                f"Argo has not taken up the workflow {self.name} in {TAKEN_UP} s: its controller"
-                f" may be down, or may not watch namespace {self.namespace}"
+                f"Argo has not taken up the workflow {self.name} in {TAKE_UP_TIMEOUT_S} s: its"
+                f" controller may be down, or may not watch namespace {self.namespace}"
             )
         return status if status.get("finishedAt") else None
 

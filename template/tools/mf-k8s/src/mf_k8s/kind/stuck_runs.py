@@ -14,11 +14,11 @@ from ..pods.project_labels import annotation
 from ..pods.read_pods import Manifest
 from ..show.progress import print_line
 
-PATIENCE = 40  # seconds in which a pod must start, once it lacks something
-QUEUE = 600  # the same while it lacks room on a node, and other pods are at work
-IDLE = 600  # seconds in which a run must make a pod; Argo makes none while it waits for a retry
-PROGRESS_EVERY = 10  # seconds
-POLL = 2  # seconds; each lists all pods and Jobs of the namespace, and its events
+START_TIMEOUT_S = 40  # in which a pod must start, once it lacks something
+QUEUE_TIMEOUT_S = 600  # the same while it lacks room on a node, and other pods are at work
+IDLE_TIMEOUT_S = 600  # in which a run must make a pod; Argo makes none while it waits for a retry
+PROGRESS_EVERY_S = 10
+POLL_EVERY_S = 2  # each lists all pods and Jobs of the namespace, and its events
 interrupted = threading.Event()  # set when the user gives up, for all runs
 
 End = TypeVar("End")
@@ -64,7 +64,7 @@ class RunWatch:
             self.give_up_on_pods(reasons, nodes_are_busy(everything, warnings))
             self.give_up_when_idle(own)
             self.print_progress(own, reasons)
-            time.sleep(POLL)
+            time.sleep(POLL_EVERY_S)
         return result
 
     def own_objects(self, everything: Objects) -> Objects:
@@ -82,22 +82,22 @@ class RunWatch:
         }
         for name, since in self.waiting_since.items():
             in_queue = busy and "Insufficient" in reasons[name]
-            if now - since > (QUEUE if in_queue else PATIENCE):
+            if now - since > (QUEUE_TIMEOUT_S if in_queue else START_TIMEOUT_S):
                 raise CommandError(f"{name} cannot start: {reasons[name]}")
 
     def give_up_when_idle(self, own: Objects) -> None:
         now = time.monotonic()
         if any(is_at_work(pod_or_job) for pod_or_job in own.values()):
             self.active_at = now
-        if now - self.active_at > IDLE:
+        if now - self.active_at > IDLE_TIMEOUT_S:
             raise CommandError(
-                f"{self.flow}: no pod of this run has been at work for {IDLE} s, and it has not"
-                " ended: `uv run k8s kind logs FOLDER` collects what the cluster knows"
+                f"{self.flow}: no pod of this run has been at work for {IDLE_TIMEOUT_S} s, and it"
+                " has not ended: `uv run k8s kind logs FOLDER` collects what the cluster knows"
             )
 
     def print_progress(self, own: Objects, reasons: Mapping[str, str]) -> None:
         now = time.monotonic()
-        if now - self.printed_at > PROGRESS_EVERY:
+        if now - self.printed_at > PROGRESS_EVERY_S:
             phases = count_phases(own.values())
             counts = ", ".join(f"{count} {phase}" for phase, count in phases.items())
             reason = next((f": {reason}" for reason in reasons.values() if reason), "")

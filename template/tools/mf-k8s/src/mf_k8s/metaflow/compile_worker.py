@@ -22,9 +22,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-TIME_LIMIT = 300  # seconds for one flow: its imports may be slow, but not this slow
+COMPILE_TIMEOUT_S = 300  # for one flow: its imports may be slow, but not this slow
 CAN_FORK = sys.platform != "darwin"  # whose libraries do not survive a fork
-SIDE_BY_SIDE = 2
+FLOWS_AT_ONCE = 2
 OPTIONS = "--with in options of tests/kind.toml"
 
 Job = dict[str, Any]  # what compile_flows sends: package, folder, and the options of each file
@@ -46,7 +46,7 @@ def compile_files(job: Job) -> Iterator[Result]:
     running: dict[str, tuple[Any, Connection, float]] = {}
     for file in job["options"]:
         while file not in results:
-            while waiting and len(running) < SIDE_BY_SIDE:
+            while waiting and len(running) < FLOWS_AT_ONCE:
                 receiver, sender = context.Pipe(duplex=False)
                 process = context.Process(target=compile_one, args=(waiting[0], job, sender))
                 process.start()
@@ -70,9 +70,9 @@ def result_of(process: Any, receiver: Connection, started: float) -> Result | No
             process.join()
             end = f"the process that compiled it ended with exit code {process.exitcode}"
             return failure(f"{end}; -9 means that it was killed, perhaps for lack of memory")
-    if time.monotonic() - started > TIME_LIMIT:
+    if time.monotonic() - started > COMPILE_TIMEOUT_S:
         process.kill()
-        return failure(f"compiling it took more than {TIME_LIMIT} s")
+        return failure(f"compiling it took more than {COMPILE_TIMEOUT_S} s")
     return None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .record_requests import record_requests
 
-TIMEOUT = (5, 60)  # seconds, to connect and to read
+TIMEOUTS_S = (5, 60)  # to connect and to read
 
 
 def try_on_server(method: Any, client: Any, **arguments: Any) -> Any:
@@ -23,7 +23,7 @@ def bound_requests(rest_client: Any) -> None:
     request = rest_client.request
 
     def bounded(this: Any, *positional: Any, **named: Any) -> Any:
-        named["_request_timeout"] = named.get("_request_timeout") or TIMEOUT
+        named["_request_timeout"] = named.get("_request_timeout") or TIMEOUTS_S
         return request(this, *positional, **named)
 
     rest_client.request = bounded

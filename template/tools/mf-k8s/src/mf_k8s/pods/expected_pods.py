@@ -15,7 +15,7 @@ from .metaflow_defaults import PYTHON_IMAGE, MetaflowDefault, with_defaults
 from .quantities import quantity
 from .read_pods import GPU, INHERITED, Pod, normalized
 
-DEADLINE = 5 * 24 * 60 * 60  # seconds; DEFAULT_RUNTIME_LIMIT in plugins/timeout_decorator.py
+DEADLINE_S = 5 * 24 * 60 * 60  # DEFAULT_RUNTIME_LIMIT in plugins/timeout_decorator.py
 FROM_FIRST_STEP = ("image", "service_account", "secrets")  # all that Metaflow gives to hooks
 METAFLOW_HOOKS = ("error-msg-capture-hook", "heartbeat-daemon")
 AS_CONFIGURED = ("image_pull_policy", "persistent_volume_claims", "labels", "annotations")
@@ -92,7 +92,7 @@ def step_pod(settings: Mapping[str, Any], step: StepFacts) -> Pod:
             "qos": values["qos"].capitalize(),
             "security_context": {camel_case(key): value for key, value in security},
             "port": [values["port"]] if values.get("port") else None,
-            "timeout": step["timeout"] or DEADLINE,
+            "timeout": step["timeout"] or DEADLINE_S,
         }
     )
 

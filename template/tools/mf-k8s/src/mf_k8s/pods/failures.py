@@ -6,7 +6,7 @@ from typing import Any
 
 from .read_pods import Manifest, step_name
 
-TAIL = 20  # lines of a log without a traceback
+LOG_LINES = 20  # lines of a log without a traceback
 NOISE = (  # of Metaflow, of the shell that starts it, and of Argo's executor
     r"\[save_logs\] |\S*bash: line \d+: +\d+ Killed |time=\S+ level=\w+ msg=.* argo=true"
     r"|Error: exit status \d+$"
@@ -126,7 +126,7 @@ def last_lines(log: str) -> str:
     lines = [line for line in log.splitlines() if line.strip() and not re.match(NOISE, line)]
     _, found, traceback = "\n".join(lines).rpartition(TRACEBACK)
     if not found:
-        return "\n".join(lines[-TAIL:])
+        return "\n".join(lines[-LOG_LINES:])
     frames = re.split(r'\n(?=  File ")', traceback)
     of_metaflow = [number for number, frame in enumerate(frames) if METAFLOW in frame]
     own = frames[max(of_metaflow, default=0) + 1 :] or frames[1:]

@@ -23,7 +23,7 @@ VERSION_OF = {
 }
 PROVIDER = "KIND_EXPERIMENTAL_PROVIDER"  # by which a user chooses kind's engine
 NO_DOCKER = ("cannot connect to the docker", "failed to connect to the docker")
-GRACE = 3  # seconds in which a program ends when it is asked to
+END_TIMEOUT_S = 3  # in which a program ends when it is asked to
 # By these a git hook tells each git that it starts which repository and index to use. They are what
 # `git rev-parse --local-env-vars` lists, without the settings of `git -c`: git itself keeps those
 # where it works on another repository (prepare_submodule_repo_env in its submodule.c).
@@ -51,7 +51,7 @@ def stop_programs() -> None:
         process.terminate()
     for process in processes:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(max(0, started + GRACE - time.monotonic()))
+            process.wait(max(0, started + END_TIMEOUT_S - time.monotonic()))
         process.kill()
 
 
