@@ -25,7 +25,9 @@ import yaml
 from copier._main import Worker
 from jinja2 import Environment
 from kubernetes_api import Api
-from mf_k8s.cluster import api as cluster_api
+from mf_k8s.cluster.target import Target
+from mf_k8s.metaflow.configuration import Configuration
+from mf_k8s.project.environments import NO_ENVIRONMENT
 from questions import missing
 
 ROOT = Path(__file__).parent.parent
@@ -184,6 +186,11 @@ def write_kubeconfig(file: Path, port: int) -> Path:
     return file
 
 
+def own_target(**variables: str) -> Target:
+    """Return the place of a user's own configuration, with more variables than this process has."""
+    return Target(NO_ENVIRONMENT, Configuration(os.environ | variables))
+
+
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
     """Serve an empty Kubernetes API, to which KUBECONFIG and its context `fake` lead."""
@@ -195,9 +202,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     config = write_kubeconfig(tmp_path / "kubeconfig", server.server_port)
     monkeypatch.setenv("KUBECONFIG", str(config))
-    cluster_api.api_client.cache_clear()
     yield Api
-    cluster_api.api_client.cache_clear()
     server.shutdown()
     server.server_close()
 

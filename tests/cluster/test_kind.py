@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import EXAMPLE, FIGURES, ROOT, UV, delete_cluster, run
-from mf_k8s.cluster.api import api_client
+from conftest import EXAMPLE, FIGURES, ROOT, UV, delete_cluster, own_target, run
 from mf_k8s.cluster.write import write_all
 from mf_k8s.errors import CommandError
 from teams import commit, git
@@ -355,9 +354,7 @@ def test_failed_deploy_changes_nothing(seed: Project) -> None:
     assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
 
 
-def test_a_refused_write_puts_back_what_was_written(
-    seed: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refused_write_puts_back_what_was_written(seed: Project) -> None:
     """The server drops the nulls that Metaflow's client writes: that is no change of another's."""
     (before,) = [item for item in seed.get("workflowtemplates") if "hello" in str(item["metadata"])]
     name = before["metadata"]["name"]
@@ -366,18 +363,14 @@ def test_a_refused_write_puts_back_what_was_written(
     place = {"group": "argoproj.io", "version": "v1alpha1", "namespace": seed.namespace}
     place["plural"] = "workflowtemplates"
     bad = {**changed, "metadata": {"name": "Not_A_Name"}}
-    monkeypatch.setenv("KUBECONFIG", str(seed.folder / ".kind/kubeconfig"))
-    api_client.cache_clear()
-    try:
-        with pytest.raises(CommandError) as stopped:
-            write_all(
-                [
-                    ("replace_namespaced_custom_object", place | {"name": name, "body": changed}),
-                    ("create_namespaced_custom_object", place | {"body": bad}),
-                ]
-            )
-    finally:
-        api_client.cache_clear()
+    with pytest.raises(CommandError) as stopped:
+        write_all(
+            own_target(KUBECONFIG=str(seed.folder / ".kind/kubeconfig")),
+            [
+                ("replace_namespaced_custom_object", place | {"name": name, "body": changed}),
+                ("create_namespaced_custom_object", place | {"body": bad}),
+            ],
+        )
     assert str(stopped.value).endswith(f"; workflowtemplates/{name} was put back as it was")
     (after,) = [item for item in seed.get("workflowtemplates") if "hello" in str(item["metadata"])]
     assert after["spec"] == before["spec"]

@@ -16,7 +16,7 @@ import pytest
 from conftest import K8S, ROOT, run
 from kubernetes_api import Api
 from mf_k8s.errors import CommandError
-from mf_k8s.metaflow.configuration import metaflow_setting
+from mf_k8s.metaflow.configuration import Configuration
 from mf_k8s.metaflow.create_on_server import store_token_where_possible
 from mf_k8s.programs.run import OF_A_HOOK, run_program
 from mf_k8s.project.repository import branching_point, commit_of
@@ -223,11 +223,11 @@ def test_a_broken_configuration_of_metaflow_is_named(
         ):
             file.write_text(text)
             with pytest.raises(CommandError, match=f"^{file}, Metaflow's .*({reason}).*correct it"):
-                metaflow_setting("USER")
+                Configuration(os.environ).setting("USER")
         file.unlink()
     monkeypatch.setenv("METAFLOW_PROFILE", "gone")
     with pytest.raises(CommandError, match=rf"^METAFLOW_PROFILE is gone, .* {tmp_path}/config_gon"):
-        metaflow_setting("USER")
+        Configuration(os.environ).setting("USER")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from conftest import BIN, QUESTIONS, Compare
 from mf_k8s.check.compare import check_flows
 from mf_k8s.check.show import show_reports
 from mf_k8s.cli import main
+from mf_k8s.cluster.target import Target
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.plan.differences import differences, planned_settings, show_plan
 from mf_k8s.project.project import Project
@@ -309,7 +310,8 @@ def test_errors_of_the_command(
             # these have no part in the messages: one takes seconds, the other needs a cluster
             patch.setattr("mf_k8s.deploy.create.compile_flows", lambda *_: [])
             if "KUBECONFIG" not in variables:
-                patch.setattr("mf_k8s.cluster.target.find_place", lambda: "")
+                patch.setattr("mf_k8s.cluster.target.must_be_ready", lambda _: None)
+                patch.setattr(Target, "__str__", lambda _: "")
                 patch.setattr("mf_k8s.cluster.rights.must_be_allowed", lambda *_: None)
             with pytest.raises(SystemExit) as end:
                 main()

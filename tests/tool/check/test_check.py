@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ADVANCED, EXAMPLE, K8S, ROOT, write_kubeconfig
+from conftest import ADVANCED, EXAMPLE, K8S, ROOT, own_target, write_kubeconfig
 from mf_k8s.check.compare import check_flows, compare_workflow
 from mf_k8s.check.live import check_live
 from mf_k8s.check.report import as_json
 from mf_k8s.check.show import show_reports
+from mf_k8s.cluster.target import Target
 from mf_k8s.deploy.create import compile_to_deploy
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.plan.differences import differences as compare_plans
@@ -968,12 +969,12 @@ def test_live_state_and_deployment_of_a_run(
     assert compiled.template
     config = read_config(one.config_file)
     template = configure_template(compiled.template, shared_settings(config), {})
-    monkeypatch.setattr("mf_k8s.check.live.list_objects", lambda *_, **__: pods)
     event = {"involvedObject": {"name": pod["metadata"]["name"]}, "message": "no volume data"}
-    monkeypatch.setattr("mf_k8s.cluster.pod_states.list_objects", lambda *_, **__: [event])
+    listed = {"pods": pods, "events": [event]}
+    monkeypatch.setattr(Target, "list", lambda _, path, **__: listed[path.rpartition("/")[2]])
 
     pod["status"] = {"phase": "Pending"}
-    (report,) = check_live(one, [compiled], templates=[])
+    (report,) = check_live(one, [compiled], own_target(), templates=[])
     assert (report.matches, report.phases, report.older_deployment) == (False, {"pending": 1}, "")
     assert report.cannot_start == {"oneflow-wfq5v-start-3370577347": "no volume data"}
     pod["status"] = {"phase": "Succeeded"}
@@ -987,7 +988,7 @@ def test_live_state_and_deployment_of_a_run(
         for variable in part.get("container", {}).get("env", ()):
             if variable["name"] == "METAFLOW_CODE_SHA":
                 variable["value"] = "0f9e8d7c6b5a"
-    reports = list(check_live(one, [compiled], templates=[template]))
+    reports = list(check_live(one, [compiled], own_target(), templates=[template]))
     assert [report.matches for report in reports] == [True, True]
     show_reports(reports, markdown=True)
     output = capsys.readouterr().out
@@ -1001,7 +1002,7 @@ def test_live_state_and_deployment_of_a_run(
     )
     pod["metadata"]["annotations"]["metaflow/deployment_timestamp"] = "2026-11-29T13:46:30.858961"
     container["env"][-1]["value"] = "0f9e8d7c6b5a"
-    (_, same) = check_live(one, [compiled], templates=[template])
+    (_, same) = check_live(one, [compiled], own_target(), templates=[template])
     assert (same.older_deployment, same.matches) == ("", False)
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import K8S, ROOT
+from conftest import K8S, ROOT, own_target
 from kubernetes_api import Api
+from mf_k8s.cluster import write as cluster_write
 from mf_k8s.cluster.rights import must_be_allowed, must_be_allowed_to_start
-from mf_k8s.cluster.target import Place
-from mf_k8s.cluster.write import Write, if_unchanged, write_all
+from mf_k8s.cluster.write import Write, if_unchanged
 from mf_k8s.deploy import create
 from mf_k8s.deploy.create import reason_not_created
 from mf_k8s.deploy.datastore import datastore_asked
@@ -48,6 +48,10 @@ def request(verb: str, plural: str, name: str, value: str) -> Any:
     if verb == "replace":
         arguments["name"] = name
     return f"{verb}_namespaced_custom_object", arguments
+
+
+def write_all(requests: Any) -> None:
+    cluster_write.write_all(own_target(), requests)
 
 
 def values(api: type[Api]) -> dict[str, str]:
@@ -108,7 +112,7 @@ def test_what_cannot_be_put_back_is_named(api: type[Api], monkeypatch: Any) -> N
 
 def test_what_somebody_else_has_changed_is_left_alone(api: type[Api]) -> None:
     write_all([request("create", "workflowtemplates", "a", "old")])
-    write = Write(*request("replace", "workflowtemplates", "a", "new"))
+    write = Write(own_target(), *request("replace", "workflowtemplates", "a", "new"))
     write.send()
     write_all([request("replace", "workflowtemplates", "a", "of another")])
     with pytest.raises(CommandError, match="somebody else has changed it since"):
@@ -145,14 +149,18 @@ def interrupt_reading(api: type[Api], key: str, pid: int, number: int) -> None:
 
 
 INTERRUPTED = """
-import json, sys
+import json, os, sys
 from mf_k8s import cli
+from mf_k8s.cluster.target import Target
+from mf_k8s.metaflow.configuration import Configuration
+from mf_k8s.project.environments import NO_ENVIRONMENT
 from mf_k8s.deploy.deployed import must_be_own
 from mf_k8s.cluster.rights import must_be_allowed, must_be_allowed_to_start
 from mf_k8s.cluster.write import write_all
 print("ready", flush=True)
 requests = json.loads(sys.stdin.readline())
-cli.app = lambda *_, **__: write_all(requests)
+target = Target(NO_ENVIRONMENT, Configuration(os.environ))
+cli.app = lambda *_, **__: write_all(target, requests)
 sys.argv[1:] = ["deploy"]
 cli.main()
 """
@@ -600,18 +608,15 @@ def test_a_namesake_is_another_project(api: type[Api], tmp_path: Path) -> None:
         api.objects["workflowtemplates/train"] = present
         if message:
             with pytest.raises(CommandError) as stopped:
-                must_be_own(project, [template])
+                must_be_own(project, own_target(), [template])
             assert f"WorkflowTemplate train in namespace team-a belongs to {message}" in str(
                 stopped.value
             )
         else:
-            must_be_own(project, [template])
+            must_be_own(project, own_target(), [template])
         assert is_own(present, marks(project), "") == (not message)
         answers.unlink()
         assert is_own(present, marks(project), "") == (labels["mf-k8s/project"] != "vision")
-
-
-PLACE = Place("https://a", "fake", "team-a", "ann")
 
 
 def test_missing_rights_are_named(api: type[Api], deploy: Deploy) -> None:
@@ -625,9 +630,9 @@ def test_missing_rights_are_named(api: type[Api], deploy: Deploy) -> None:
         " Role there that has them"
     )
     assert not [line for line in output.splitlines() if line.startswith("compile ")]
-    must_be_allowed(PLACE, {"sensors": ["create"]})
+    must_be_allowed(own_target(METAFLOW_KUBERNETES_NAMESPACE="team-a"), {"sensors": ["create"]})
     api.has_reviews = False
-    must_be_allowed(PLACE, {"cronworkflows": ["get"]})
+    must_be_allowed(own_target(METAFLOW_KUBERNETES_NAMESPACE="team-a"), {"cronworkflows": ["get"]})
 
 
 def test_rights_to_start_flows_are_asked_where_they_do(api: type[Api]) -> None:
@@ -638,11 +643,12 @@ def test_rights_to_start_flows_are_asked_where_they_do(api: type[Api]) -> None:
         for annotations in metadata
     )
     api.lacking = {"update cronworkflows", "create sensors"}
-    must_be_allowed_to_start(PLACE, [by_hand])
+    target = own_target(METAFLOW_KUBERNETES_NAMESPACE="team-a")
+    must_be_allowed_to_start(target, [by_hand])
     with pytest.raises(CommandError, match="needs: update cronworkflows.argoproj.io. Ask"):
-        must_be_allowed_to_start(PLACE, [by_hand, by_time])
+        must_be_allowed_to_start(target, [by_hand, by_time])
     with pytest.raises(CommandError, match="needs: create sensors.argoproj.io. Ask"):
-        must_be_allowed_to_start(PLACE, [by_events])
+        must_be_allowed_to_start(target, [by_events])
 
 
 NO_CREDENTIALS = {
@@ -742,10 +748,11 @@ def test_no_terminal_to_ask_for_a_code(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "python").write_text(f"#!/bin/sh\nexec {sys.executable} -c '{script}'\n")
     (tmp_path / "python").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setenv("METAFLOW_DEFAULT_DATASTORE", "s3")
-    monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_S3", "s3://bucket")
+    target = own_target(
+        METAFLOW_DEFAULT_DATASTORE="s3", METAFLOW_DATASTORE_SYSROOT_S3="s3://bucket"
+    )
     with pytest.raises(CommandError, match="cannot use the datastore s3://bucket: True$"):
-        with datastore_asked(Project(tmp_path, "churn_model"), [], tmp_path):
+        with datastore_asked(Project(tmp_path, "churn_model"), [], target, tmp_path):
             pass
 
 
@@ -755,12 +762,12 @@ def test_waiting_for_metaflow_has_an_end(
     (tmp_path / "slow.py").write_text(
         "import time\nprint('S3 operation failed, retrying', flush=True)\ntime.sleep(60)\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    target = own_target(PYTHONPATH=str(tmp_path))
     monkeypatch.setattr(create, "CREATE_TIMEOUT_S", 1)
     flow: Any = {"name": "HelloFlow"}
     compiled = CompiledFile(Path("hello.py"), [], None, "", flow, {})
     with pytest.raises(CommandError) as stopped:
-        create.create_flow(Project(example, "churn_model"), compiled, {}, NO_ENVIRONMENT, ["slow"])
+        create.create_flow(Project(example, "churn_model"), compiled, {}, target, ["slow"])
     assert str(stopped.value) == (
         "hello.py: Metaflow's create did not end within 1 seconds: S3 operation failed, retrying"
     )

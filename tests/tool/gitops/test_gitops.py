@@ -395,19 +395,19 @@ def test_secrets_of_an_environment_are_refused(changes: Any, says: str) -> None:
 def test_secrets_of_the_machine_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """As of a flow with @environment(vars={"TOKEN": os.environ["CHURN_TOKEN"]})."""
     files = {"a.yaml": "value: open-sesame-1234\n"}
-    raise_if(secret_findings(files))
+    raise_if(secret_findings(files, os.environ))
     monkeypatch.setenv("CHURN_TOKEN", "open-sesame-1234")
     with pytest.raises(CommandError) as stopped:
-        raise_if(secret_findings(files))
+        raise_if(secret_findings(files, os.environ))
     assert str(stopped.value).startswith(
         "the value of the variable CHURN_TOKEN looks like a secret, and would stand in a.yaml in"
     )
     assert "sesame" not in str(stopped.value)
-    raise_if(secret_findings(files, ["CHURN_TOKEN"]))
+    raise_if(secret_findings(files, os.environ, ["CHURN_TOKEN"]))
     monkeypatch.setenv("CHURN_TOKEN", "sunshine")  # a word, so it must be the whole value
-    raise_if(secret_findings({"a.yaml": "args: [sunshine-state]\n"}))
+    raise_if(secret_findings({"a.yaml": "args: [sunshine-state]\n"}, os.environ))
     with pytest.raises(CommandError, match="the variable CHURN_TOKEN looks like a secret"):
-        raise_if(secret_findings({"a.yaml": "env: [{name: A, value: sunshine}]\n"}))
+        raise_if(secret_findings({"a.yaml": "env: [{name: A, value: sunshine}]\n"}, os.environ))
 
 
 KEY = "-----BEGIN KEY-----\nMIIE'vQ==\n-----END KEY-----\n"
@@ -420,10 +420,10 @@ def test_secrets_of_several_lines_are_refused(value: str, monkeypatch: pytest.Mo
     """YAML breaks their lines, and Metaflow writes parameters as JSON in JSON."""
     files = {"a.yaml": dump({"env": [{"name": "KEY", "value": value}]})}
     assert KEY not in files["a.yaml"]
-    raise_if(secret_findings(files))
+    raise_if(secret_findings(files, os.environ))
     monkeypatch.setenv("CHURN_API_KEY", KEY)
     with pytest.raises(CommandError, match="the value of the variable CHURN_API_KEY looks like"):
-        raise_if(secret_findings(files))
+        raise_if(secret_findings(files, os.environ))
 
 
 def test_a_secret_in_a_flow_is_refused(first: Path) -> None:
@@ -537,15 +537,15 @@ def test_a_secret_of_a_parallel_step_is_refused() -> None:
     template = {"name": "train", "resource": {"action": "create", "manifest": JOBSET}}
     files = {"a.yaml": dump({"kind": "WorkflowTemplate", "spec": {"templates": [template]}})}
     with pytest.raises(CommandError, match="the value of PGPASSWORD of the flow looks like"):
-        raise_if(secret_findings(files))
-    raise_if(secret_findings(files, ["PGPASSWORD"]))
+        raise_if(secret_findings(files, os.environ))
+    raise_if(secret_findings(files, os.environ, ["PGPASSWORD"]))
 
 
 def test_a_secret_of_one_step_is_refused() -> None:
     """Where a later step has another value of that name, which is none."""
     pods = [{"env": [{"name": "DB_PASSWORD", "value": value}]} for value in ("sunshine", "/run/a")]
     with pytest.raises(CommandError, match="the value of DB_PASSWORD of the flow looks like"):
-        raise_if(secret_findings({"a.yaml": dump(pods)}))
+        raise_if(secret_findings({"a.yaml": dump(pods)}, os.environ))
 
 
 def test_null_values_are_left_out() -> None:

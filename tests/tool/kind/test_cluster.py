@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 import rich.progress
-from conftest import K8S
+from conftest import K8S, own_target
 from mf_k8s import testing
 from mf_k8s.cluster import pod_states
 from mf_k8s.errors import CommandError
@@ -1068,7 +1068,7 @@ def test_the_flow_with_most_steps_is_first(example: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(flow_tests, "passes_by", lambda way, run: not begun.append(run.name))
     monkeypatch.setattr(flow_tests, "FLOWS_AT_ONCE", 1)
     cluster = Cluster("churn-model", example / ".kind")
-    assert flow_tests.test_flows(Project(example, "churn_model"), cluster, (), ())
+    assert flow_tests.test_flows(Project(example, "churn_model"), cluster, own_target(), (), ())
     assert begun == ["train-run", "train-argo", "hello-run", "hello-argo"]
 
 
@@ -1091,10 +1091,10 @@ def test_a_workflow_that_argo_does_not_take_up(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(run_flows, "time", Clock())
     workflow = {"metadata": {"name": "hello-x"}, "status": {}}
     found = {"metadata.name=hello-x": [workflow]}
-    monkeypatch.setattr(
-        run_flows, "list_objects", lambda path, fieldSelector: found.get(fieldSelector, [])
+    target: Any = SimpleNamespace(
+        namespace="team-a", list=lambda path, fieldSelector: found.get(fieldSelector, [])
     )
-    end = run_flows.WorkflowEnd("team-a", "hello-x")
+    end = run_flows.WorkflowEnd(target, "hello-x")
     with pytest.raises(CommandError) as stopped:
         for _ in range(1000):
             assert end() is None
@@ -1103,7 +1103,7 @@ def test_a_workflow_that_argo_does_not_take_up(monkeypatch: pytest.MonkeyPatch) 
         " not watch namespace team-a"
     )
     workflow["status"] = {"phase": "Running"}
-    late = run_flows.WorkflowEnd("team-a", "hello-x")
+    late = run_flows.WorkflowEnd(target, "hello-x")
     assert [late() for _ in range(1000)] == [None] * 1000  # taken up, it may take its time
 
 
@@ -1117,7 +1117,8 @@ def test_a_template_that_argo_does_not_see(monkeypatch: pytest.MonkeyPatch) -> N
     done: list[str] = []
     watch = SimpleNamespace(until_end=lambda end: {"phase": "Error", "message": missing})
     cluster = SimpleNamespace(kubectl=lambda *command: done.append(" ".join(command)))
-    parts = {"project": None, "compiled": None, "namespace": "a", "cluster": cluster}
+    target = SimpleNamespace(namespace="a")
+    parts = {"project": None, "compiled": None, "target": target, "cluster": cluster}
     flow_run: Any = SimpleNamespace(watch=lambda: watch, **parts)
     monkeypatch.setattr(run_flows, "time", Clock())
     template = {
@@ -1178,22 +1179,22 @@ def test_a_pod_that_has_got_its_node_lacks_none() -> None:
     assert pod_states.reason_not_started(pod, {}) == "0/1 nodes are available"
 
 
-def test_warnings_are_not_those_of_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warnings_are_not_those_of_the_scheduler() -> None:
     selectors: list[str] = []
 
     def list_objects(_: str, fieldSelector: str) -> list[Any]:
         selectors.append(fieldSelector)
         return []
 
-    monkeypatch.setattr(pod_states, "list_objects", list_objects)
-    assert pod_states.last_warnings("team-a") == {}
+    target: Any = SimpleNamespace(namespace="team-a", list=list_objects)
+    assert pod_states.last_warnings(target) == {}
     assert selectors == ["type=Warning,reason!=FailedScheduling"]
 
 
 @pytest.fixture
 def kept_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Path, Callable[[], list[str]]]:
+) -> tuple[Path, Callable[..., list[str]]]:
     """Return a project's folder, and what tells which k8s.toml is compiled by two `kind up`."""
     root = tmp_path / "churn"
     (root / ".kind").mkdir(parents=True)
@@ -1205,10 +1206,11 @@ def kept_needs(
     )
     cluster: Any = SimpleNamespace(folder=root / ".kind")
 
-    def twice() -> list[str]:
+    def twice(other_config: Path | None = None) -> list[str]:
         compiled.clear()
+        project = Project(root, "churn", other_config=other_config)
         for _ in range(2):
-            assert up.find_needs(Project(root, "churn"), cluster) == needs
+            assert up.find_needs(project, cluster) == needs
         return compiled.copy()
 
     return root, twice
@@ -1248,17 +1250,16 @@ def test_needs_are_kept_until_something_changes(
 
 @pytest.mark.parametrize("where", ["inside", "outside"])
 def test_another_configuration_needs_other_pods(
-    kept_needs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+    kept_needs: Any, tmp_path: Path, where: str
 ) -> None:
     root, twice = kept_needs
     other = (root if where == "inside" else tmp_path) / "other.toml"
     other.write_text("cpu = 2\n")
     assert twice() == ["k8s.toml"]
-    monkeypatch.setenv("K8S_CONFIG", str(other))
-    assert twice() == ["other.toml"]
+    assert twice(other) == ["other.toml"]
     other.write_text("cpu = 3\n")
     os.utime(other, ns=(1, 1))
-    assert twice() == ["other.toml"]
+    assert twice(other) == ["other.toml"]
 
 
 @pytest.mark.parametrize(

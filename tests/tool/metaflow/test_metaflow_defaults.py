@@ -16,6 +16,7 @@ from metaflow.plugins.kubernetes import kubernetes_decorator
 from mf_k8s.check.compare import check_flows
 from mf_k8s.errors import CommandError
 from mf_k8s.metaflow.compile_flows import compile_flows
+from mf_k8s.metaflow.configuration import Configuration
 from mf_k8s.metaflow.defaults import read_metaflow_defaults, with_default_decorators
 from mf_k8s.pods.expected_pods import expected_pods
 from mf_k8s.pods.metaflow_defaults import (
@@ -87,7 +88,7 @@ def test_a_variable_is_read_and_laid_under(name: str, monkeypatch: pytest.Monkey
     """It counts where the step says nothing; labels and annotations also merge below."""
     key, text, value = GIVEN[name]
     monkeypatch.setenv(f"METAFLOW_{name}", text)
-    (default,) = defaults = read_metaflow_defaults(on_argo=False)
+    (default,) = defaults = read_metaflow_defaults(Configuration(os.environ), on_argo=False)
     assert default == MetaflowDefault(f"METAFLOW_{name}", key, value)
     assert with_defaults({}, defaults) == {key: value}
     assert with_defaults(STATED, defaults) == {**STATED, key: MERGED.get(key, STATED[key])}
@@ -145,7 +146,9 @@ def test_secrets_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of Argo only there; what two name is one."""
     monkeypatch.setenv("METAFLOW_KUBERNETES_SECRETS", "s3,own")
     monkeypatch.setenv("METAFLOW_ARGO_WORKFLOWS_KUBERNETES_SECRETS", "argo")
-    of_run, of_argo = (read_metaflow_defaults(on_argo) for on_argo in (False, True))
+    of_run, of_argo = (
+        read_metaflow_defaults(Configuration(os.environ), on_argo) for on_argo in (False, True)
+    )
     assert with_defaults({"secrets": ["own"]}, of_run) == {"secrets": ["own", "s3"]}
     assert with_defaults({"secrets": ["own"]}, of_argo) == {"secrets": ["own", "s3", "argo"]}
 
@@ -161,9 +164,13 @@ def test_defaults_of_all_backends(home: Path, monkeypatch: pytest.MonkeyPatch) -
     image = MetaflowDefault("METAFLOW_DEFAULT_CONTAINER_IMAGE", "image", "all:1")
     registry = MetaflowDefault("METAFLOW_DEFAULT_CONTAINER_REGISTRY", "registry", "all.example.com")
     memory = MetaflowDefault("METAFLOW_KUBERNETES_SHARED_MEMORY", "shared_memory", 64)
-    assert read_metaflow_defaults(on_argo=False) == (image, registry, memory)
+    assert read_metaflow_defaults(Configuration(os.environ), on_argo=False) == (
+        image,
+        registry,
+        memory,
+    )
     monkeypatch.setenv("METAFLOW_KUBERNETES_CONTAINER_REGISTRY", "")
-    assert read_metaflow_defaults(on_argo=False) == (image, memory)
+    assert read_metaflow_defaults(Configuration(os.environ), on_argo=False) == (image, memory)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +179,7 @@ def test_defaults_of_all_backends(home: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_bad_value_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"METAFLOW_{name}", "hers")
     with pytest.raises(CommandError, match=f"^METAFLOW_{name} of Metaflow's configuration is not"):
-        read_metaflow_defaults(on_argo=False)
+        read_metaflow_defaults(Configuration(os.environ), on_argo=False)
 
 
 def test_deploy_expects_and_names_all_of_it(
@@ -263,10 +270,10 @@ def test_check_expects_and_names_what_the_options_of_a_flow_give(
     assert report.matches
     source = "--with in options of tests/kind.toml"
     assert {f"cpu: from {source}", f"memory: from {source}"} <= {*report.notes}
-    live = with_default_decorators(result.flow, result.options)
+    live = with_default_decorators(result.flow, result.options, Configuration(os.environ))
     pod = expected_pods({}, live)["train"]
     assert (pod["cpu"], pod["memory"], pod["disk"]) == ("2", "9000M", "20000M")
     assert "disk: from METAFLOW_DEFAULT_DECOSPECS" in override_sources(live)
     monkeypatch.setenv("METAFLOW_DEFAULT_DECOSPECS", "kubernetes:cpu=many")
     with pytest.raises(CommandError, match='@kubernetes: cpu = "many" cannot be read'):
-        expected_pods({}, with_default_decorators(result.flow, []))
+        expected_pods({}, with_default_decorators(result.flow, [], Configuration(os.environ)))

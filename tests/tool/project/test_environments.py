@@ -1,20 +1,18 @@
 """environments/NAME.json: what may be in it, what it gives, and the place that it stands for."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from conftest import own_target
 from kubernetes_api import Api
-from mf_k8s.cluster import api as cluster_api
-from mf_k8s.cluster.target import find_place, must_be_context
-from mf_k8s.deploy.branch import branch_of, use_branch_options
+from mf_k8s.cluster.target import Target, must_be_context, must_be_ready
+from mf_k8s.deploy.branch import branch_of, split_branch_options
 from mf_k8s.errors import CommandError
-from mf_k8s.metaflow import configuration
-from mf_k8s.metaflow.configuration import use_environment
+from mf_k8s.metaflow.configuration import Configuration, lay_over, overridden
 from mf_k8s.project.environments import SCHEMA, Environment, read_environment
 from mf_k8s.project.project import Project
 
@@ -146,18 +144,16 @@ def test_a_home_of_another_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     def denied(self: Path, **_: Any) -> Any:
         raise PermissionError(13, "Permission denied", str(self))
 
-    monkeypatch.setattr(os, "environ", {"METAFLOW_HOME": str(tmp_path / "none")})
+    own = {"METAFLOW_HOME": str(tmp_path / "none")}
     (tmp_path / ".metaflow").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Path, "stat", denied)
-    assert configuration.metaflow_setting("SERVICE_URL") == ""
-    os.environ["METAFLOW_PROFILE"] = "acme"
+    assert Configuration(own).setting("SERVICE_URL") == ""
     with pytest.raises(CommandError, match="there is no .*/none/config_acme.json: unset it"):
-        configuration.metaflow_setting("SERVICE_URL")
-    del os.environ["METAFLOW_PROFILE"]
+        Configuration(own | {"METAFLOW_PROFILE": "acme"}).setting("SERVICE_URL")
     (tmp_path / ".metaflow/config.json").mkdir()
     with pytest.raises(CommandError) as stopped:
-        configuration.metaflow_setting("SERVICE_URL")
+        Configuration(own).setting("SERVICE_URL")
     assert str(stopped.value) == (
         f"{tmp_path}/.metaflow/config.json, Metaflow's configuration, cannot be read:"
         " Is a directory"
@@ -186,18 +182,17 @@ def test_schema_is_one_and_new_projects_fit_it(example: Path) -> None:
         read_environment(Project(example, "churn_model"), name)
 
 
-def test_environment_says_what_it_overrides(
-    written: Written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_environment_says_what_it_overrides(written: Written, tmp_path: Path) -> None:
     """The user's own configuration is laid under, not replaced."""
-    own = {"METAFLOW_DEFAULT_DATASTORE": "azure", "METAFLOW_SERVICE_URL": "https://hers"}
-    (tmp_path / "config.json").write_text(json.dumps(own))
-    monkeypatch.setattr(os, "environ", {"METAFLOW_HOME": str(tmp_path)})
+    settings = {"METAFLOW_DEFAULT_DATASTORE": "azure", "METAFLOW_SERVICE_URL": "https://hers"}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    own = Configuration({"METAFLOW_HOME": str(tmp_path)})
     environment = written({"METAFLOW_DEFAULT_DATASTORE": "s3", "user": "ci"})
-    assert use_environment(environment) == ["METAFLOW_DEFAULT_DATASTORE"]
-    assert configuration.metaflow_setting("SERVICE_URL") == "https://hers"
-    assert configuration.metaflow_setting("DEFAULT_DATASTORE") == "s3"
-    assert os.environ["METAFLOW_USER"] == "ci"
+    assert overridden(own, environment) == ["METAFLOW_DEFAULT_DATASTORE"]
+    configuration = lay_over(own, environment)
+    assert configuration.setting("SERVICE_URL") == "https://hers"
+    assert configuration.setting("DEFAULT_DATASTORE") == "s3"
+    assert configuration.variables["METAFLOW_USER"] == "ci"
 
 
 @pytest.mark.parametrize(
@@ -217,13 +212,13 @@ def test_own_branch_is_not_joined(
     branch: str,
     dropped: list[str],
     written: Written,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     """Metaflow would make prod.ann of production here and a branch in the user's shell."""
-    monkeypatch.setattr(os, "environ", {"METAFLOW_HOME": str(tmp_path), **own})
-    assert use_environment(written(settings)) == dropped
-    assert branch_of(os.environ) == branch
+    configuration = Configuration({"METAFLOW_HOME": str(tmp_path), **own})
+    environment = written(settings)
+    assert overridden(configuration, environment) == dropped
+    assert branch_of(lay_over(configuration, environment).variables) == branch
 
 
 @pytest.mark.parametrize(
@@ -235,27 +230,22 @@ def test_own_branch_is_not_joined(
         (["--branch=new", "--production"], [], "prod.new"),
     ],
 )
-def test_options_of_project(
-    options: list[str], others: list[str], branch: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_options_of_project(options: list[str], others: list[str], branch: str) -> None:
     """Metaflow takes them before `argo-workflows`, or as variables."""
-    monkeypatch.setattr(os, "environ", {})
-    assert use_branch_options(options) == others
-    assert branch_of(os.environ) == branch
+    variables, found = split_branch_options(options)
+    assert (found, branch_of(variables)) == (others, branch)
 
 
-def test_the_place_and_the_account(api: type[Api], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("METAFLOW_KUBERNETES_NAMESPACE", "team-a")
-    place = find_place()
-    assert (place.context, place.namespace, place.account) == ("fake", "team-a", "ann@example.com")
-    assert str(place) == (
-        f"{place.cluster} (context fake), namespace team-a, account ann@example.com"
+def test_the_place_and_the_account(api: type[Api]) -> None:
+    target = own_target(METAFLOW_KUBERNETES_NAMESPACE="team-a")
+    assert str(target) == (
+        f"{target.cluster} (context fake), namespace team-a, account ann@example.com"
     )
 
 
 def stopped_by(api: type[Api]) -> str:
     with pytest.raises(CommandError) as stopped:
-        find_place()
+        must_be_ready(own_target())
     assert api.objects == {} and api.tried == []
     return str(stopped.value)
 
@@ -282,11 +272,9 @@ def test_no_cluster(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert stopped_by(api).startswith(
         "cannot ask the cluster who you are: the cluster cannot be reached: "
     )
-    cluster_api.api_client.cache_clear()
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     assert stopped_by(api).endswith("not behind that proxy, add its host to NO_PROXY")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    cluster_api.api_client.cache_clear()
     assert stopped_by(api).startswith("kubectl's configuration has no context that can be used (")
 
 
@@ -294,24 +282,28 @@ def test_context(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Of kubectl: the current one, another, one that is not there, and none in a pod."""
     config = json.loads((tmp_path / "kubeconfig").read_text())
     config["contexts"].append({"name": "acme", "context": {"cluster": "fake", "user": "fake"}})
+
+    def target(context: str) -> Target:
+        return Target(Environment("prod", context), own_target().configuration)
+
     (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    must_be_context(Environment("prod"))
-    must_be_context(Environment("prod", "fake"))
+    must_be_context(target(""))
+    must_be_context(target("fake"))
     with pytest.raises(CommandError) as stopped:
-        must_be_context(Environment("prod", "acme"))
+        must_be_context(target("acme"))
     assert str(stopped.value) == (
         "environments/prod.json requires the kubectl context acme, but the current one is fake:"
         " run `kubectl config use-context acme`"
     )
     with pytest.raises(CommandError) as stopped:
-        must_be_context(Environment("prod", "nowhere"))
+        must_be_context(target("nowhere"))
     assert str(stopped.value) == (
         f"environments/prod.json requires the kubectl context nowhere, which"
         f" {tmp_path / 'kubeconfig'} does not have; it has: acme, fake"
     )
     (tmp_path / "kubeconfig").write_text(json.dumps({**config, "current-context": ""}))
     with pytest.raises(CommandError) as stopped:  # the context is there, and none is chosen
-        must_be_context(Environment("prod", "acme"))
+        must_be_context(target("acme"))
     assert str(stopped.value) == (
         f"environments/prod.json requires the kubectl context acme, but {tmp_path / 'kubeconfig'}"
         " is missing or has no current context: run `kubectl config use-context acme`, or set"
@@ -320,4 +312,4 @@ def test_context(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     with pytest.raises(CommandError, match="in a pod its own cluster is used: set KUBECONFIG"):
-        must_be_context(Environment("prod", "fake"))
+        must_be_context(target("fake"))

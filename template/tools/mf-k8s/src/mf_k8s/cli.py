@@ -1,6 +1,5 @@
 """The command `k8s`: its commands, each in a folder of its name, and how it ends."""
 
-import os
 import signal
 import sys
 
@@ -16,7 +15,6 @@ from .commands.render import render
 from .commands.test import test
 from .errors import INTERRUPTIONS, findings_of
 from .programs.arguments import split_arguments
-from .programs.run import forget_git_hook
 from .show.progress import print_error, print_in_any_encoding
 
 # Help in plain text: typer's boxes are drawn by rich, whose import takes longer than all else.
@@ -51,9 +49,6 @@ def main() -> None:
         if number != signal.SIGINT and signal.getsignal(number) != signal.SIG_IGN:  # by nohup
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     print_in_any_encoding()
-    forget_git_hook()
-    if other := os.environ.get("K8S_CONFIG"):  # flows start in the project's folder
-        os.environ["K8S_CONFIG"] = os.path.abspath(other)
     arguments = sys.argv[1:]
     flow_arguments: list[str] = []
     if arguments[:2] == ["kind", "test"] or arguments[:1] in (["deploy"], ["render"]):

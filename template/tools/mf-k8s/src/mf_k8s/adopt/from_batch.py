@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import CommandError, raise_if
+from ..metaflow.configuration import own_configuration
 from ..metaflow.defaults import first_that_is_set
 from ..project.k8s_toml import schema_findings
 from ..project.project import Project, shown_path
@@ -79,7 +80,10 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
         each for file in files for flow in reader.flows_of(file) for each in with_parents(flow)
     ]
     must_compile_as_they_are(dict.fromkeys(flows))
-    settings = {f"METAFLOW_{names[0]}": first_that_is_set(names)[1] for names in (IMAGE, REGISTRY)}
+    own = own_configuration(project)
+    settings = {
+        f"METAFLOW_{names[0]}": first_that_is_set(own, names)[1] for names in (IMAGE, REGISTRY)
+    }
     settings = {name: text for name, text in settings.items() if text}
     conversion = Conversion(settings=settings)
     for source in [*reader.sources.read.values()]:
@@ -92,7 +96,7 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
         if converter.uses_default_image:
             file = project.settings_file.with_name("k8s.schema.json")
             schema = json.loads(file.read_text(encoding="utf-8"))
-            variable = first_that_is_set(IMAGE)[0]
+            variable = first_that_is_set(own, IMAGE)[0]
             where = f"{variable}, for steps without an image"
             raise_if(schema_findings({"image": converter.image}, schema, where))
         if converter.edits.edits:

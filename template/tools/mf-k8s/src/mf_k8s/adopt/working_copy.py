@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import CommandError
 from ..metaflow.compile_flows import CompiledFile, run_worker
-from ..programs.run import git, git_or_nothing
+from ..programs.run import git, git_or_nothing, process_variables
 from ..project.kind_toml import variables_of_tests
 from ..project.project import Project
 from .read_flows import FlowClass
@@ -120,38 +120,20 @@ class Copy:
         inside = [Path(entry) for entry in sys.path if entry]
         inside = [entry for entry in inside if entry.is_relative_to(self.original.root)]
         path = [str(self.file(entry)) for entry in inside if ".venv" not in entry.parts]
-        kept = os.environ.get("PYTHONPATH")
-        environment = {
-            "K8S_CONFIG": str(config),
-            "PYTHONPATH": os.pathsep.join(filter(None, [*path, kept])),
+        variables = variables_of_tests(self.project) | process_variables()
+        variables |= {
+            "PYTHONPATH": os.pathsep.join(filter(None, [*path, variables.get("PYTHONPATH")])),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         for file in files:
             self.make_real(file.parent)
-        with variables(environment):
-            worker = run_worker(
-                self.project, files, (sys.executable,), variables_of_tests(self.project), self.batch
-            )
-            results = list(worker) if files else []
+        project = dataclasses.replace(self.project, other_config=config)
+        worker = run_worker(project, files, variables, batch=self.batch)
+        results = list(worker) if files else []
         return [dataclasses.replace(each, file=self.original_of(each.file)) for each in results]
 
     def original_of(self, file: Path) -> Path:
         return self.started.get(file) or self.original.root / file.relative_to(self.project.root)
-
-
-@contextlib.contextmanager
-def variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of the environment for a while."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

@@ -5,10 +5,10 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..cluster.api import ARGO, list_objects
+from ..cluster.api import ARGO
+from ..cluster.target import Target
 from ..errors import Finding
 from ..metaflow.compile_flows import CompiledFile
-from ..metaflow.configuration import metaflow_setting
 from ..metaflow.defaults import read_metaflow_defaults, with_default_decorators
 from ..pods.expected_pods import expected_pods
 from ..pods.flow_facts import FlowFacts
@@ -30,7 +30,6 @@ FILLED_IN = {"image_pull_policy", "image_pull_secrets"}  # by the cluster, where
 class OnCluster:
     """What a namespace has of flows."""
 
-    namespace: str
     templates: Sequence[Manifest]
     pods: Sequence[Manifest]
 
@@ -47,25 +46,28 @@ class Expectation:
 def check_live(
     project: Project,
     compiled: Iterable[CompiledFile],
-    namespace: str = "",
+    target: Target,
     run: str | None = "",
     templates: Sequence[Manifest] | None = None,
 ) -> Iterator[Report]:
     """Yield a report on each WorkflowTemplate and run of the compiled flows.
 
-    `namespace` is by default the one of Metaflow's configuration. `templates` are by default the
-    deployed ones. `run` is a run's ID; empty for the newest on Argo and the newest of `run --with
-    kubernetes`; None for no run. Raise CommandError if the cluster does not answer, or refuses.
+    `templates` are by default the deployed ones. `run` is a run's ID; empty for the newest on Argo
+    and the newest of `run --with kubernetes`; None for no run. Raise CommandError if the cluster
+    does not answer, or refuses.
     """
     config = read_config(project.config_file)
-    cluster = read_cluster(namespace, run, templates)
-    run_defaults, argo_defaults = (read_metaflow_defaults(on_argo) for on_argo in (False, True))
+    cluster = read_cluster(target, run, templates)
+    configuration = target.configuration
+    run_defaults, argo_defaults = (
+        read_metaflow_defaults(configuration, on_argo) for on_argo in (False, True)
+    )
     for result in compiled:
         start, flow = start_report(project, result), result.flow
         if start.error or start.failures or not flow:
             yield start
             continue
-        flow = with_default_decorators(flow, result.options)
+        flow = with_default_decorators(flow, result.options, configuration)
         for_run = expectation(config, flow, run_defaults)
         for_argo = expectation(config, flow, argo_defaults)
         own = own_objects(cluster, project, result)
@@ -75,10 +77,10 @@ def check_live(
             expected, found = pods_of_run(by_code.pods, pods)
             compared = compare_pods(expected, found, config, by_code.defaults)
             report = live_report(start, f"run {run_id}", by_code, compared)
-            reports.append(with_run_state(report, cluster.namespace, run_id, pods, own.templates))
+            reports.append(with_run_state(report, target, run_id, pods, own.templates))
         yield from reports
         names = [report.of for report in reports]
-        where = f"of {flow['name']} in namespace {cluster.namespace} is this project's"
+        where = f"of {flow['name']} in namespace {target.namespace} is this project's"
         for error in not_deployed(shown_path(start.file), names, run, where):
             yield dataclasses.replace(start, error=error)
 
@@ -117,16 +119,17 @@ def not_deployed(
 
 
 def read_cluster(
-    namespace: str, run: str | None, templates: Sequence[Manifest] | None
+    target: Target, run: str | None, templates: Sequence[Manifest] | None
 ) -> OnCluster:
     """Return what a namespace has of flows; see check_live for the arguments."""
-    namespace = namespace or metaflow_setting("KUBERNETES_NAMESPACE") or "default"
     if templates is None:
-        templates = list_objects(f"{ARGO}/{namespace}/workflowtemplates")
+        templates = target.list(f"{ARGO}/{target.namespace}/workflowtemplates")
     pods: list[Any] = []
     if run is not None:
-        pods = list_objects(f"/api/v1/namespaces/{namespace}/pods", labelSelector=METAFLOW_LABEL)
-    return OnCluster(namespace, templates, pods)
+        pods = target.list(
+            f"/api/v1/namespaces/{target.namespace}/pods", labelSelector=METAFLOW_LABEL
+        )
+    return OnCluster(templates, pods)
 
 
 def expectation(
@@ -152,7 +155,7 @@ def own_objects(cluster: OnCluster, project: Project, result: CompiledFile) -> O
             and is_own(manifest, labels, metaflow_project)
         ]
 
-    return OnCluster(cluster.namespace, own(cluster.templates), own(cluster.pods))
+    return OnCluster(own(cluster.templates), own(cluster.pods))
 
 
 def newest_runs(pods: Sequence[Manifest], run: str) -> dict[str, list[Manifest]]:

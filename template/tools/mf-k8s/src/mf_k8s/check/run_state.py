@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..cluster.pod_states import count_phases, last_warnings, reason_not_started
+from ..cluster.target import Target
 from ..errors import CommandError
 from ..pods.project_labels import annotation
 from ..pods.read_pods import Manifest
@@ -16,7 +17,7 @@ CODE = re.compile(r"METAFLOW_CODE_SHA\W+value\W+(\w+)")  # in the text that a Jo
 
 def with_run_state(
     report: Report,
-    namespace: str,
+    target: Target,
     run: str,
     pods: Sequence[Manifest],
     templates: Sequence[Manifest],
@@ -28,7 +29,7 @@ def with_run_state(
     phases, warnings = count_phases(pods), {}
     if "pending" in phases:
         with contextlib.suppress(CommandError):  # the account may not be allowed to list events
-            warnings = last_warnings(namespace)
+            warnings = last_warnings(target)
     reasons = {pod["metadata"]["name"]: reason_not_started(pod, warnings) for pod in pods}
     return dataclasses.replace(
         report,

@@ -1,23 +1,19 @@
-"""Asks the Kubernetes API, with the user's own kubeconfig and context."""
+"""Connects to the Kubernetes API, and explains its errors."""
 
 import contextlib
-import functools
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import CommandError
-from ..metaflow.create_on_server import TIMEOUTS_S
+from ..programs.run import lent_variables
 
 ARGO = "/apis/argoproj.io/v1alpha1/namespaces"
-EMPTY: Mapping[str, str] = {}
 BY_RBAC = re.compile(r'User ".*" cannot ')  # a quota or an admission webhook refuses with 403, too
 
 
-@functools.cache
-def api_client() -> Any:
+def connect(variables: Mapping[str, str]) -> Any:
     """Return a kubernetes.client.ApiClient for the cluster that Metaflow would use.
 
     The rules are those of KubernetesClient in metaflow/plugins/kubernetes/kubernetes_client.py.
@@ -25,52 +21,35 @@ def api_client() -> Any:
     """
     from kubernetes import client, config
 
+    class Configuration(client.Configuration):  # type: ignore[misc]
+        def get_api_key_with_prefix(self, *names: Any, **named: Any) -> Any:
+            with lent_variables(variables):  # a program that gives credentials may need AWS_PROFILE
+                return super().get_api_key_with_prefix(*names, **named)
+
     try:
-        if in_a_pod():
-            config.load_incluster_config()
-        else:  # without the argument the library uses the KUBECONFIG from when it was imported
-            config.load_kube_config(os.environ.get("KUBECONFIG") or None)
+        with lent_variables(variables):
+            configuration = Configuration()  # with the proxy that variables name
+            if in_a_pod(variables):
+                config.load_incluster_config(configuration)
+            else:
+                config.load_kube_config(kubeconfig(variables), client_configuration=configuration)
     except (config.ConfigException, OSError) as error:
         raise CommandError(
             f"kubectl's configuration has no context that can be used ({error}): choose one with"
             " `kubectl config use-context NAME`, or set KUBECONFIG to the file that has it"
         ) from error
-    configuration = client.Configuration.get_default_copy()
     configuration.retries = False
     return client.ApiClient(configuration)
 
 
-def in_a_pod() -> bool:
+def kubeconfig(variables: Mapping[str, str]) -> str:
+    """Return kubectl's configuration; the library's default is that of its import."""
+    return variables.get("KUBECONFIG") or "~/.kube/config"
+
+
+def in_a_pod(variables: Mapping[str, str]) -> bool:
     """Return whether the cluster is the one that this process runs in."""
-    return "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get("KUBECONFIG")
-
-
-def list_objects(path: str, **query: str) -> list[Any]:
-    """Return what the cluster lists at a path of its API, like /api/v1/namespaces/default/pods.
-
-    Raise CommandError if it does not answer, or refuses.
-    """
-    *_, namespace, plural = path.split("/")
-    with explain_errors(f"list {plural} in namespace {namespace}"):
-        items: list[Any] = ask("GET", path, query=query)["items"]
-        return items
-
-
-def ask(
-    method: str, path: str, body: dict[str, Any] | None = None, query: Mapping[str, str] = EMPTY
-) -> Any:
-    """Return the answer to one request, from JSON."""
-    answer = api_client().call_api(
-        path,
-        method,
-        query_params=[*query.items()],
-        header_params={"Accept": "application/json", "Content-Type": "application/json"},
-        body=body,
-        auth_settings=["BearerToken"],
-        _preload_content=False,
-        _request_timeout=TIMEOUTS_S,
-    )
-    return json.loads(answer.data)
+    return "KUBERNETES_SERVICE_HOST" in variables and not variables.get("KUBECONFIG")
 
 
 def reason_given(body: Any) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from ..pods.read_pods import Manifest
-from .api import list_objects
+from .target import Target
 
 
 def count_phases(pods: Iterable[Manifest]) -> dict[str, int]:
@@ -13,13 +13,13 @@ def count_phases(pods: Iterable[Manifest]) -> dict[str, int]:
     return dict(sorted(Counter(filter(None, phases)).items()))
 
 
-def last_warnings(namespace: str) -> dict[str, str]:
+def last_warnings(target: Target) -> dict[str, str]:
     """Return the last warning about each object, by its name.
 
     Not those of the scheduler: a pod's condition says better whether it still lacks a node.
     """
     selector = "type=Warning,reason!=FailedScheduling"
-    events = list_objects(f"/api/v1/namespaces/{namespace}/events", fieldSelector=selector)
+    events = target.list(f"/api/v1/namespaces/{target.namespace}/events", fieldSelector=selector)
     in_order = sorted(events, key=lambda event: event.get("lastTimestamp") or "")
     return {event["involvedObject"]["name"]: event.get("message", "") for event in in_order}
 

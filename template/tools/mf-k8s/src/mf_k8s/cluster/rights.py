@@ -5,10 +5,8 @@ from typing import Any
 
 from ..errors import CommandError
 from ..metaflow.compile_flows import CompiledFile
-from ..metaflow.configuration import metaflow_setting
 from ..pods.project_labels import annotation
-from .api import ask
-from .target import Place
+from .target import Target
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
@@ -21,41 +19,43 @@ OF_EACH_DEPLOY: Rights = {
 OF_PRUNE: Rights = {"workflowtemplates": ("delete",), "cronworkflows": ("list",)}
 
 
-def must_be_allowed(place: Place, rights: Rights, namespace: str = "") -> None:
+def must_be_allowed(target: Target, rights: Rights, namespace: str = "") -> None:
     """Raise CommandError that names all rights which the user's account lacks in a namespace."""
-    namespace = namespace or place.namespace
+    namespace = namespace or target.namespace
     lacking: dict[str, list[str]] = {}
     for plural, verbs in rights.items():
         for verb in verbs:
-            if not is_allowed(verb, plural, namespace):
+            if not is_allowed(target, verb, plural, namespace):
                 lacking.setdefault(plural, []).append(verb)
     if lacking:
         named = "; ".join(
             f"{', '.join(verbs)} {plural}.argoproj.io" for plural, verbs in lacking.items()
         )
         raise CommandError(
-            f"your account {place.account} lacks rights in namespace {namespace} that this deploy"
+            f"your account {target.account} lacks rights in namespace {namespace} that this deploy"
             f" needs: {named}. Ask for a Role there that has them"
         )
 
 
-def must_be_allowed_to_start(place: Place, compiled: Iterable[CompiledFile]) -> None:
+def must_be_allowed_to_start(target: Target, compiled: Iterable[CompiledFile]) -> None:
     """Raise CommandError unless the account may write what starts flows by time or by events."""
     templates = [flow.template for flow in compiled if flow.template]
-    sensors = metaflow_setting("ARGO_EVENTS_SENSOR_NAMESPACE")
+    sensors = target.configuration.setting("ARGO_EVENTS_SENSOR_NAMESPACE")
     if any(annotation(template, "cron") for template in templates):
-        must_be_allowed(place, {"cronworkflows": ("create", "update")})
+        must_be_allowed(target, {"cronworkflows": ("create", "update")})
     if any(annotation(template, "triggers") for template in templates):
-        must_be_allowed(place, {"sensors": ("get", "create", "update")}, sensors)
+        must_be_allowed(target, {"sensors": ("get", "create", "update")}, sensors)
 
 
-def is_allowed(verb: str, plural: str, namespace: str) -> bool:
+def is_allowed(target: Target, verb: str, plural: str, namespace: str) -> bool:
     """Return whether the cluster says so, or does not say: the requests themselves show it then."""
     from kubernetes.client import ApiException
 
     attributes = {"verb": verb, "group": "argoproj.io", "resource": plural, "namespace": namespace}
     try:
-        answer: Any = ask("POST", REVIEWS, REVIEW | {"spec": {"resourceAttributes": attributes}})
+        answer: Any = target.ask(
+            "POST", REVIEWS, REVIEW | {"spec": {"resourceAttributes": attributes}}
+        )
     except ApiException:
         return True
     status = answer.get("status", {})

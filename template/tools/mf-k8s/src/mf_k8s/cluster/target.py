@@ -1,50 +1,148 @@
-"""The cluster that a command works with: its address, the user's account, and Argo on it."""
+"""The place that a command works with: an environment, its configuration and its cluster."""
 
-import os
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ..errors import CommandError
-from ..metaflow.configuration import metaflow_setting
+from ..metaflow.configuration import Configuration
+from ..metaflow.create_on_server import TIMEOUTS_S
 from ..project.environments import Environment
-from .api import api_client, ask, explain_errors, in_a_pod
+from .api import connect, explain_errors, in_a_pod, kubeconfig
 
 REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
 ARGO_GROUP = "/apis/argoproj.io/v1alpha1"
+EMPTY: Mapping[str, str] = {}
+
+Objects = list[Any]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a command writes."""
+class Target:
+    """A place to work with. Nothing is asked before it is needed, and what is asked only once."""
 
-    cluster: str  # the URL of its API
-    context: str  # of kubectl; empty in a pod
-    namespace: str
-    account: str  # the name by which the cluster knows the user
+    environment: Environment
+    configuration: Configuration
 
     def __str__(self) -> str:
         context = f" (context {self.context})" if self.context else ""
         return f"{self.cluster}{context}, namespace {self.namespace}, account {self.account}"
 
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Return the variables of a process that works with this place."""
+        return self.configuration.variables
 
-def must_be_context(environment: Environment) -> None:
+    def with_variables(self, variables: Mapping[str, str]) -> "Target":
+        """Return the same place with other variables."""
+        configuration = replace(self.configuration, variables={**self.variables, **variables})
+        return Target(self.environment, configuration)
+
+    @cached_property
+    def namespace(self) -> str:
+        """Return the Kubernetes namespace of the runs."""
+        return self.configuration.setting("KUBERNETES_NAMESPACE") or "default"
+
+    @cached_property
+    def client(self) -> Any:
+        """Return a kubernetes.client.ApiClient; raise CommandError if kubectl has no context."""
+        return connect(self.variables)
+
+    @cached_property
+    def contexts(self) -> tuple[Objects, dict[str, Any]]:
+        """Return all contexts of kubectl's configuration, and the current one.
+
+        Both are empty in a pod, without such a file, and where no context is chosen.
+        """
+        from kubernetes import config
+
+        if in_a_pod(self.variables):
+            return [], {}
+        try:
+            contexts, current = config.list_kube_config_contexts(kubeconfig(self.variables))
+        except config.ConfigException:
+            return [], {}
+        return contexts, current
+
+    @property
+    def context(self) -> str:
+        """Return the name of kubectl's current context; empty in a pod."""
+        return str(self.contexts[1].get("name", ""))
+
+    @property
+    def cluster(self) -> str:
+        """Return the URL of the cluster's API."""
+        return str(self.client.configuration.host)
+
+    @cached_property
+    def account(self) -> str:
+        """Return the name by which the cluster knows the user.
+
+        Where it does not say, as before version 1.28, it is that of kubectl's configuration. Raise
+        CommandError if the cluster does not answer, or does not accept the user's credentials.
+        """
+        from kubernetes.client import ApiException
+
+        with explain_errors("ask the cluster who you are"):
+            try:
+                answer = self.ask("POST", REVIEWS, REVIEW)
+                return str(answer["status"]["userInfo"]["username"])
+            except ApiException as error:
+                anonymous = "system:anonymous" in str(error.body)
+                if error.status != 404 and (error.status != 403 or anonymous):
+                    raise
+        return self.contexts[1].get("context", {}).get("user") or "unknown"
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        query: Mapping[str, str] = EMPTY,
+    ) -> Any:
+        """Return the answer to one request, from JSON."""
+        answer = self.client.call_api(
+            path,
+            method,
+            query_params=[*query.items()],
+            header_params={"Accept": "application/json", "Content-Type": "application/json"},
+            body=body,
+            auth_settings=["BearerToken"],
+            _preload_content=False,
+            _request_timeout=TIMEOUTS_S,
+        )
+        return json.loads(answer.data)
+
+    def list(self, path: str, **query: str) -> Objects:
+        """Return what the cluster lists at a path of its API, like /api/v1/namespaces/default/pods.
+
+        Raise CommandError if it does not answer, or refuses.
+        """
+        *_, namespace, plural = path.split("/")
+        with explain_errors(f"list {plural} in namespace {namespace}"):
+            items: Objects = self.ask("GET", path, query=query)["items"]
+            return items
+
+
+def must_be_context(target: Target) -> None:
     """Raise CommandError unless kubectl's current context is the environment's."""
-    required = environment.context
+    required = target.environment.context
     if not required:
         return
-    requires = f"{environment.file} requires the kubectl context {required}"
-    if in_a_pod():
+    requires = f"{target.environment.file} requires the kubectl context {required}"
+    if in_a_pod(target.variables):
         raise CommandError(
             f"{requires}, but in a pod its own cluster is used: set KUBECONFIG to the file that has"
             " this context"
         )
-    contexts, current = kubectl_contexts()
-    if required == current.get("name"):
+    if required == target.context:
         return
-    file = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    file = kubeconfig(target.variables)
     use = f"run `kubectl config use-context {required}`"
-    names = sorted(context["name"] for context in contexts)
+    names = sorted(context["name"] for context in target.contexts[0])
     if not names:  # the Kubernetes library tells neither from the other
         raise CommandError(
             f"{requires}, but {file} is missing or has no current context: {use}, or set KUBECONFIG"
@@ -52,59 +150,17 @@ def must_be_context(environment: Environment) -> None:
         )
     if required not in names:
         raise CommandError(f"{requires}, which {file} does not have; it has: {', '.join(names)}")
-    raise CommandError(f"{requires}, but the current one is {current['name']}: {use}")
+    raise CommandError(f"{requires}, but the current one is {target.context}: {use}")
 
 
-def kubectl_contexts() -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return all contexts of kubectl's configuration, and the current one; both may be empty."""
-    from kubernetes import config
-
-    if in_a_pod():
-        return [], {}
-    try:
-        contexts, current = config.list_kube_config_contexts(os.environ.get("KUBECONFIG") or None)
-    except config.ConfigException:  # there is no such file, or it has no current context
-        return [], {}
-    return contexts, current
-
-
-def find_place() -> Place:
-    """Return the place that is configured now.
-
-    Raise CommandError if no cluster answers there, if it does not accept the user's credentials,
-    or if it has no Argo Workflows.
-    """
-    with explain_errors("ask the cluster who you are"):
-        cluster = api_client().configuration.host
-    _, current = kubectl_contexts()
-    account = find_account() or current.get("context", {}).get("user") or "unknown"
-    must_have_argo(cluster)
-    namespace = metaflow_setting("KUBERNETES_NAMESPACE") or "default"
-    return Place(cluster, current.get("name", ""), namespace, account)
-
-
-def find_account() -> str:
-    """Return the user's name on the cluster; empty if it does not say, as before version 1.28."""
+def must_be_ready(target: Target) -> None:
+    """Raise CommandError unless the cluster answers, accepts the user, and has Argo Workflows."""
     from kubernetes.client import ApiException
 
-    with explain_errors("ask the cluster who you are"):
-        try:
-            answer = ask("POST", REVIEWS, REVIEW)
-        except ApiException as error:
-            anonymous = "system:anonymous" in str(error.body)
-            if error.status == 404 or (error.status == 403 and not anonymous):
-                return ""
-            raise
-    return str(answer["status"]["userInfo"]["username"])
-
-
-def must_have_argo(cluster: str) -> None:
-    """Raise CommandError unless the cluster knows WorkflowTemplates."""
-    from kubernetes.client import ApiException
-
+    _ = target.account  # of which an error says more
     with explain_errors("ask the cluster for Argo Workflows"):
         try:
-            resources = ask("GET", ARGO_GROUP)["resources"]
+            resources = target.ask("GET", ARGO_GROUP)["resources"]
         except ApiException as error:
             if error.status == 403:  # unknown: the first request for a WorkflowTemplate shows it
                 return
@@ -113,6 +169,6 @@ def must_have_argo(cluster: str) -> None:
             resources = []
     if not any(resource["name"] == "workflowtemplates" for resource in resources):
         raise CommandError(
-            f"the cluster {cluster} has no Argo Workflows: install it there, or choose another"
-            " context or environment"
+            f"the cluster {target.cluster} has no Argo Workflows: install it there, or choose"
+            " another context or environment"
         )

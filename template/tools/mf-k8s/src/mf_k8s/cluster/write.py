@@ -10,13 +10,14 @@ from ..errors import INTERRUPTIONS, CommandError
 from ..metaflow.create_on_server import TIMEOUTS_S
 from ..metaflow.record_requests import Request, without_nulls
 from ..show.progress import print_error
-from .api import api_client, explain_errors
+from .api import explain_errors
+from .target import Target
 
 SET_BY_SERVER = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 UPDATED_BY_ARGO = "cronworkflows"  # with the time of the last run: their versions change by that
 
 
-def write_all(requests: Sequence[Request]) -> None:
+def write_all(target: Target, requests: Sequence[Request]) -> None:
     """Send requests in their order. If one fails, or at Ctrl-C, put back what was there before.
 
     Raise CommandError with the reason, and with what was put back or could not be.
@@ -24,7 +25,7 @@ def write_all(requests: Sequence[Request]) -> None:
     sent: list[Write] = []
     try:
         for method, request in requests:
-            sent.append(Write(method, request))
+            sent.append(Write(target, method, request))
             sent[-1].send()
     except CommandError as error:
         raise CommandError(f"{error}; {put_back(sent)}") from error
@@ -70,7 +71,7 @@ def without_interruption() -> Iterator[None]:
 class Write:
     """One request, which can be undone."""
 
-    def __init__(self, method: str, request: dict[str, Any]) -> None:
+    def __init__(self, target: Target, method: str, request: dict[str, Any]) -> None:
         from kubernetes import client
 
         self.method, self.request = method, request
@@ -84,7 +85,7 @@ class Write:
         # the server's answer replaces it
         self.written: dict[str, Any] = request.get("body", {})
         with explain_errors(self.action):
-            self.api: Any = client.CustomObjectsApi(api_client())
+            self.api: Any = client.CustomObjectsApi(target.client)
 
     def send(self) -> None:
         """Raise CommandError if the request is refused, or if no answer comes."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..errors import CommandError
-from .options import Debug, Env, Flows, OutputFormat, apply_environment, errors_in_json
+from .options import Debug, Env, Flows, OutputFormat, errors_in_json
 
 
 def check(
@@ -38,8 +38,9 @@ def check(
     from ..check.report import as_json
     from ..check.show import show_reports, without_helpers
     from ..gitops.compare import check_rendered
+    from ..kind.environment import find_target
     from ..metaflow.compile_flows import compile_flows
-    from ..project.kind_toml import print_tables_without_flow
+    from ..project.kind_toml import print_tables_without_flow, variables_of_tests
     from ..project.project import find_project
     from ..show.progress import print_error, with_progress
 
@@ -51,15 +52,16 @@ def check(
         project = find_project()
         if rendered:
             raise typer.Exit(check_rendered(project, rendered))
-        apply_environment(project, env)
+        target = find_target(project, env)
+        if namespace:
+            target = target.with_variables({"METAFLOW_KUBERNETES_NAMESPACE": namespace})
         files = project.flow_files(flows or ())
         if not flows:
             print_tables_without_flow(project)
-        compiled = compile_flows(project, files)
+        variables = {**variables_of_tests(project), **target.variables}
+        compiled = compile_flows(project, files, variables)
         work = (
-            check_live(project, compiled, namespace, run)
-            if live
-            else check_flows(project, compiled)
+            check_live(project, compiled, target, run) if live else check_flows(project, compiled)
         )
         reports = list(with_progress(work, "Comparing", None if live else len(files)))
         reports = without_helpers(reports, named=bool(flows))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ..errors import CommandError
-from .options import Debug, Env, Flows, apply_environment
+from .options import Debug, Env, Flows
 
 
 def deploy(
@@ -37,12 +37,13 @@ def deploy(
         must_be_allowed,
         must_be_allowed_to_start,
     )
-    from ..cluster.target import find_place
+    from ..cluster.target import must_be_ready
     from ..deploy.branch import with_options
     from ..deploy.create import compile_to_deploy, deploy_flows, files_to_deploy, must_match
     from ..deploy.datastore import datastore_asked
     from ..deploy.deployed import change_by, deployed_templates
     from ..deploy.prune import delete_obsolete, find_obsolete, object_name
+    from ..kind.environment import find_target
     from ..plan.differences import show_plan
     from ..pods.read_pods import WORKFLOW
     from ..project.project import find_project
@@ -53,38 +54,37 @@ def deploy(
     if yes and not prune:
         raise CommandError("--yes needs --prune")
     project = find_project()
-    environment = apply_environment(project, env)
+    target = find_target(project, env)
     files = files_to_deploy(project, flows or ())
-    environment = with_options(environment, context.obj or ())
-    with datastore_asked(project, files, project.root):
-        place = find_place()
-        print(f"{'cluster':<16} {place}", flush=True)
-        must_be_allowed(place, OF_EACH_DEPLOY)
+    target = with_options(target, context.obj or ())
+    with datastore_asked(project, files, target, project.root):
+        must_be_ready(target)
+        print(f"{'cluster':<16} {target}", flush=True)
+        must_be_allowed(target, OF_EACH_DEPLOY)
         if prune and yes:
-            must_be_allowed(place, OF_PRUNE)
-    compiled = compile_to_deploy(project, files, environment)
-    must_be_allowed_to_start(place, compiled)
+            must_be_allowed(target, OF_PRUNE)
+    compiled = compile_to_deploy(project, files, target)
+    must_be_allowed_to_start(target, compiled)
     with stage("dry run" if dry_run else "deploy") as deploying:
-        templates = deploy_flows(project, compiled, dry_run, environment)
+        templates = deploy_flows(project, compiled, target, dry_run)
         names = [template["metadata"]["name"] for template in templates]
-        deploying.result = f"{', '.join(names)} in namespace {place.namespace} of {place.cluster}"
+        deploying.result = f"{', '.join(names)} in namespace {target.namespace} of {target.cluster}"
     if dry_run:
-        deployed = deployed_templates(templates[0]["metadata"]["namespace"])
+        deployed = deployed_templates(target, templates[0]["metadata"]["namespace"])
         for template in templates:
             show_plan(change_by(template, deployed), False, ("on the cluster", "after a deploy"))
     else:
         with stage("check --live") as checking:
             written = {f"WorkflowTemplate {name}" for name in names}
-            reports = [
-                report for report in check_live(project, compiled, run=None) if report.of in written
-            ]
+            live = check_live(project, compiled, target, run=None)
+            reports = [report for report in live if report.of in written]
             must_match(reports)
             pods = sum(len(report.pods.keys() - {WORKFLOW}) for report in reports)
             checking.result = f"{pods} pods match k8s.toml"
     if prune:
-        obsolete = find_obsolete(project, templates)
+        obsolete = find_obsolete(project, target, templates)
         if yes and not dry_run:
-            delete_obsolete(obsolete)
+            delete_obsolete(target, obsolete)
         for found in obsolete:
             print(f"{'deleted' if yes and not dry_run else 'obsolete':<16} {object_name(found)}")
         if obsolete and not yes:

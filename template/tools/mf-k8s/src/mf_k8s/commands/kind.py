@@ -42,13 +42,15 @@ def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> N
 
     Exit codes: 0 all flows pass, 1 a run fails or a pod does not match, 2 it could not be tried.
     """
-    from ..kind.environment import use_cluster
+    from ..kind.cluster import find_running_cluster
+    from ..kind.environment import kind_target
     from ..kind.flow_tests import test_flows
     from ..project.project import find_project
 
     project = find_project()
-    cluster = use_cluster(project)
-    passed = test_flows(project, cluster, flows or (), context.obj or ())
+    cluster = find_running_cluster(project)
+    target = kind_target(project, cluster)
+    passed = test_flows(project, cluster, target, flows or (), context.obj or ())
     raise typer.Exit(0 if passed else 1)
 
 

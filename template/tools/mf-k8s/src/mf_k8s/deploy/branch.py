@@ -1,9 +1,9 @@
 """The branch of @project that flows are deployed to: a choice, never Metaflow's default."""
 
 import dataclasses
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ..cluster.target import Target
 from ..errors import CommandError
 from ..metaflow.compile_flows import ENVIRONMENT, CompiledFile
 from ..pods.project_labels import annotation
@@ -22,27 +22,29 @@ from ..show.progress import print_line
 NO_CHOICE = f"user.{ENVIRONMENT['METAFLOW_USER']}"
 
 
-def use_branch_options(options: Sequence[str]) -> list[str]:
-    """Set the variables for --production and --branch among `options`, and return the others.
+def split_branch_options(options: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the variables for --production and --branch among `options`, and the others.
 
     Metaflow takes these two before its command, not among the options of `create`.
     """
-    others, remaining = [], iter(options)
+    variables, others, remaining = {}, [], iter(options)
     for option in remaining:
         name, equals, value = option.partition("=")
         if name == "--branch":
-            os.environ[BRANCH] = value if equals else next(remaining, "")
+            variables[BRANCH] = value if equals else next(remaining, "")
         elif option == "--production":
-            os.environ[PRODUCTION] = "1"
+            variables[PRODUCTION] = "1"
         else:
             others.append(option)
-    return others
+    return variables, others
 
 
-def with_options(environment: Environment, options: Sequence[str]) -> Environment:
-    """Return an environment with a user's options added, those of a branch as variables."""
-    options = (*environment.create_options, *use_branch_options(options))
-    return dataclasses.replace(environment, create_options=options)
+def with_options(target: Target, options: Sequence[str]) -> Target:
+    """Return a target with a user's options added, those of a branch as variables."""
+    variables, others = split_branch_options(options)
+    create_options = (*target.environment.create_options, *others)
+    environment = dataclasses.replace(target.environment, create_options=create_options)
+    return Target(environment, target.with_variables(variables).configuration)
 
 
 def branch_of(variables: Mapping[str, str]) -> str:
@@ -53,13 +55,14 @@ def branch_of(variables: Mapping[str, str]) -> str:
     return "prod" if production else ""
 
 
-def must_choose_branch(compiled: Iterable[CompiledFile], environment: Environment) -> None:
+def must_choose_branch(compiled: Iterable[CompiledFile], target: Target) -> None:
     """Raise CommandError for a flow with @project if neither code nor variable chooses its branch.
 
     Metaflow would deploy it to a branch of the user's own, which nobody else can replace.
     """
-    if branch_of(os.environ):
+    if branch_of(target.variables):
         return
+    environment = target.environment
     for flow in compiled:
         if flow.template and annotation(flow.template, "branch_name") == NO_CHOICE:
             choice = (
@@ -85,17 +88,15 @@ def other_environments(project: Project, environment: Environment) -> Iterator[E
             )
 
 
-def must_keep_apart(
-    project: Project, compiled: Iterable[CompiledFile], environment: Environment
-) -> None:
+def must_keep_apart(project: Project, compiled: Iterable[CompiledFile], target: Target) -> None:
     """Raise CommandError for a flow that another environment would write by the same name.
 
     Each deployment would replace the other's. A flow without @project has one name in a namespace,
     and a flow with it one name for each branch.
     """
+    environment, branch = target.environment, branch_of(target.variables)
     if not environment.name:
         return
-    branch = branch_of(os.environ)
     for other in other_environments(project, environment):
         if (other.context, other.namespace) != (environment.context, environment.namespace):
             continue

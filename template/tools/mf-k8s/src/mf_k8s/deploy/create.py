@@ -1,7 +1,6 @@
 """Writes flows to Argo Workflows: all of them or none, each pod configured."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from ..check.compare import check_flows, name_clashes
 from ..check.live import check_live
 from ..check.report import Report
 from ..check.show import show_reports
+from ..cluster.target import Target
 from ..cluster.write import write_all
 from ..errors import CommandError, raise_if
 from ..metaflow.compile_flows import CompiledFile, compile_flows
@@ -23,7 +23,7 @@ from ..pods.metaflow_defaults import with_defaults
 from ..pods.project_labels import marks
 from ..pods.read_pods import Manifest
 from ..programs.run import UTF_8
-from ..project.environments import NO_ENVIRONMENT, Environment
+from ..project.environments import Environment
 from ..project.flow_files import no_flow_started, starts_flow
 from ..project.k8s_toml import read_config, shared_settings
 from ..project.project import Project, shown_path
@@ -32,8 +32,12 @@ from .branch import must_choose_branch, must_keep_apart
 from .datastore import must_have_datastore
 from .deployed import must_be_own
 
-# `schedules` is the only schedule key that Argo 4 accepts; Argo 3.6 and later know it too.
-USE_SCHEDULES = {"METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1"}
+FOR_CREATE = {
+    # `schedules` is the only schedule key that Argo 4 accepts; Argo 3.6 and later know it too
+    "METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1",
+    "PYTHONHASHSEED": "0",  # Metaflow puts parameters of events into sets
+    **UTF_8,
+}
 CREATE_TIMEOUT_S = 600  # of Metaflow's create of a flow; more where it resolves packages
 EVENTS = re.compile(r"setting\s+(METAFLOW_ARGO_EVENTS_\w+)")  # in its _compile_sensor
 DEPLOYED_BY = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
@@ -42,8 +46,8 @@ DEPLOYED_BY = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow
 def deploy_flows(
     project: Project,
     compiled: Sequence[CompiledFile],
+    target: Target,
     dry_run: bool = False,
-    environment: Environment = NO_ENVIRONMENT,
 ) -> list[dict[str, Any]]:
     """Write the WorkflowTemplate, CronWorkflow and Sensor of each flow.
 
@@ -52,12 +56,12 @@ def deploy_flows(
     Metaflow uploads the code packages. Raise CommandError with the reason.
     """
     script = ["mf_k8s.metaflow.create_on_server", *([] if dry_run else ["keep-token"])]
-    requests = create_requests(project, compiled, environment, script)
+    requests = create_requests(project, compiled, target, script)
     templates = workflow_templates(requests)
-    must_be_own(project, templates)
-    must_be_complete(project, compiled, templates)
+    must_be_own(project, target, templates)
+    must_be_complete(project, compiled, target, templates)
     if not dry_run:
-        write_all(requests)
+        write_all(target, requests)
     return templates
 
 
@@ -77,28 +81,28 @@ def files_to_deploy(project: Project, names: Sequence[str]) -> list[Path]:
 
 
 def compile_to_deploy(
-    project: Project, files: Sequence[Path], environment: Environment
+    project: Project, files: Sequence[Path], target: Target
 ) -> list[CompiledFile]:
     """Return the flows of files, compiled.
 
     Raise CommandError if the environment does not say to which branch they go, lets another
     environment's flows be replaced, or has no datastore that pods can reach.
     """
-    must_have_datastore(project, files, environment)
+    must_have_datastore(project, files, target)
     with stage("compile") as compiling:
         # Metaflow's create, whose template must match, gets no values of tests either
-        compiled = list(compile_flows(project, files, tests_variables=False))
+        compiled = list(compile_flows(project, files, target.variables))
         compiling.result = ", ".join(shown_path(flow.file) for flow in compiled)
-    if environment.name != "kind":  # whose only user is kind
-        must_choose_branch(compiled, environment)
-        must_keep_apart(project, compiled, environment)
+    if target.environment.name != "kind":  # whose only user is kind
+        must_choose_branch(compiled, target)
+        must_keep_apart(project, compiled, target)
     return compiled
 
 
 def create_requests(
     project: Project,
     compiled: Sequence[CompiledFile],
-    environment: Environment,
+    target: Target,
     script: Sequence[str],
 ) -> list[Request]:
     """Return the requests by which Metaflow would write all flows, once all pass the check.
@@ -110,22 +114,21 @@ def create_requests(
     must_match(check_flows(project, compiled))
     # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
     config = read_config(project.config_file)
-    workflow, options = config.get("workflow", {}), environment.create_options
+    workflow, options = config.get("workflow", {}), target.environment.create_options
     if "parallelism" in workflow and any(option.startswith("--max-workers") for option in options):
         raise CommandError(
             "max_workers of the environment (or --max-workers) and parallelism of [workflow] in"
             f" {project.config_file.name} set the same limit: keep one of them"
         )
+    defaults = read_metaflow_defaults(target.configuration, on_argo=True)
     job = {
         "labels": marks(project),
-        "shared": with_defaults(shared_settings(config), read_metaflow_defaults(on_argo=True)),
+        "shared": with_defaults(shared_settings(config), defaults),
         "workflow": workflow,
         "create_options": options,
     }
     return [
-        request
-        for flow in compiled
-        for request in create_flow(project, flow, job, environment, script)
+        request for flow in compiled for request in create_flow(project, flow, job, target, script)
     ]
 
 
@@ -133,7 +136,7 @@ def create_flow(
     project: Project,
     flow: CompiledFile,
     job: dict[str, Any],
-    environment: Environment,
+    target: Target,
     script: Sequence[str],
 ) -> list[Request]:
     """Return what Metaflow would write of a flow.
@@ -155,7 +158,7 @@ def create_flow(
                 command,
                 capture_output=True,
                 cwd=project.root,
-                env=os.environ | USE_SCHEDULES | UTF_8,
+                env={**target.variables, **FOR_CREATE},
                 timeout=limit,
             )
         except subprocess.TimeoutExpired as late:
@@ -166,19 +169,22 @@ def create_flow(
             ) from None
         if done.returncode:
             output = (done.stdout + done.stderr).decode(errors="replace")
-            raise CommandError(f"{file}: {reason_not_created(file, output, environment)}")
+            raise CommandError(f"{file}: {reason_not_created(file, output, target.environment)}")
         requests: list[Request] = json.loads(requests_file.read_text(encoding="utf-8"))
         return requests
 
 
 def must_be_complete(
-    project: Project, compiled: Sequence[CompiledFile], templates: Sequence[Manifest]
+    project: Project,
+    compiled: Sequence[CompiledFile],
+    target: Target,
+    templates: Sequence[Manifest],
 ) -> None:
     """Raise CommandError unless every pod of the WorkflowTemplates is as k8s.toml says.
 
     Print which settings Metaflow's own configuration gives.
     """
-    reports = list(check_live(project, compiled, run=None, templates=templates))
+    reports = list(check_live(project, compiled, target, run=None, templates=templates))
     must_match(reports)
     for report in reports:
         for note in report.notes:

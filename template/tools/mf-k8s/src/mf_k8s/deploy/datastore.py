@@ -1,17 +1,15 @@
 """The datastore of a deployed flow, which its pods must reach, and who deploys, too."""
 
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ..cluster.target import Target
 from ..errors import CommandError
 from ..metaflow.ask_datastore import CANNOT_BE_USED
-from ..metaflow.configuration import metaflow_setting
 from ..programs.run import UTF_8
-from ..project.environments import Environment
 from ..project.kind_toml import flow_options, read_flow_settings
 from ..project.project import Project
 
@@ -25,10 +23,11 @@ def names_datastore(project: Project, files: Iterable[Path]) -> bool:
     return any("--datastore" in option for file in files for option in flow_options(settings, file))
 
 
-def must_have_datastore(project: Project, files: Sequence[Path], environment: Environment) -> None:
+def must_have_datastore(project: Project, files: Sequence[Path], target: Target) -> None:
     """Raise CommandError unless Metaflow is configured with a datastore that pods can reach."""
+    environment, setting = target.environment, target.configuration.setting
     where = environment.file if environment.name else "Metaflow's configuration"
-    kind = metaflow_setting("DEFAULT_DATASTORE")
+    kind = setting("DEFAULT_DATASTORE")
     root = f"METAFLOW_DATASTORE_SYSROOT_{kind.upper()}"
     if kind not in ROOTS and not names_datastore(project, files):
         raise CommandError(
@@ -36,19 +35,22 @@ def must_have_datastore(project: Project, files: Sequence[Path], environment: En
             " gs or azure, and METAFLOW_DATASTORE_SYSROOT_S3, _GS or _AZURE to its folder"
             + ("" if environment.name else "; or deploy with --env NAME")
         )
-    if kind in ROOTS and not metaflow_setting(root.removeprefix("METAFLOW_")):
+    if kind in ROOTS and not setting(root.removeprefix("METAFLOW_")):
         raise CommandError(f"{where} has no {root}: set it, to a folder like {ROOTS[kind]}")
 
 
 @contextlib.contextmanager
-def datastore_asked(project: Project, files: Sequence[Path], folder: Path) -> Iterator[None]:
+def datastore_asked(
+    project: Project, files: Sequence[Path], target: Target, folder: Path
+) -> Iterator[None]:
     """Ask the datastore while the body runs; then raise CommandError if it cannot be used.
 
     `files` are those of the flows. `folder` is where Metaflow starts to look for a project's own
     configuration.
     """
-    kind = metaflow_setting("DEFAULT_DATASTORE")
-    root = metaflow_setting(f"DATASTORE_SYSROOT_{kind.upper()}")
+    setting = target.configuration.setting
+    kind = setting("DEFAULT_DATASTORE")
+    root = setting(f"DATASTORE_SYSROOT_{kind.upper()}")
     if kind not in ROOTS or not root or names_datastore(project, files):
         yield
         return
@@ -62,7 +64,7 @@ def datastore_asked(project: Project, files: Sequence[Path], folder: Path) -> It
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=folder,
-        env=os.environ | UTF_8,
+        env={**target.variables, **UTF_8},
         encoding="utf-8",
         errors="replace",
     ) as process:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..cluster.api import ARGO, list_objects
+from ..cluster.api import ARGO
+from ..cluster.target import Target
 from ..errors import CommandError
 from ..plan.differences import Plan, differences, planned_settings
 from ..pods.project_labels import IDENTITY, PROJECT, annotation, foreign_marks, marks
@@ -11,20 +12,20 @@ from ..project.project import Project
 from ..show.progress import print_line
 
 
-def deployed_templates(namespace: str) -> dict[str, Manifest]:
+def deployed_templates(target: Target, namespace: str) -> dict[str, Manifest]:
     """Return the WorkflowTemplates of a namespace by their names."""
-    listed = list_objects(f"{ARGO}/{namespace}/workflowtemplates")
+    listed = target.list(f"{ARGO}/{namespace}/workflowtemplates")
     return {manifest["metadata"]["name"]: manifest for manifest in listed}
 
 
-def must_be_own(project: Project, templates: Sequence[Manifest]) -> None:
+def must_be_own(project: Project, target: Target, templates: Sequence[Manifest]) -> None:
     """Raise CommandError if a WorkflowTemplate would replace that of another project.
 
     Print a line for each that another user has deployed. Metaflow lets whoever has its production
     token replace it, and keeps the token on each machine that has deployed it.
     """
     namespace = templates[0]["metadata"]["namespace"]
-    deployed = deployed_templates(namespace)
+    deployed = deployed_templates(target, namespace)
     for template in templates:
         name = template["metadata"]["name"]
         if name not in deployed:

@@ -1,13 +1,12 @@
 """Finds and deletes what a project has deployed, and does not deploy any more."""
 
-import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..cluster.api import ARGO, list_objects
+from ..cluster.api import ARGO
+from ..cluster.target import Target
 from ..cluster.write import if_unchanged, write_all
 from ..errors import CommandError
-from ..metaflow.configuration import metaflow_setting
 from ..metaflow.record_requests import Request
 from ..pods.project_labels import PROJECT, annotation, foreign_marks, marks
 from ..pods.read_pods import Manifest
@@ -15,7 +14,9 @@ from ..project.project import Project
 from .branch import branch_of
 
 
-def find_obsolete(project: Project, templates: Sequence[Manifest]) -> list[dict[str, Any]]:
+def find_obsolete(
+    project: Project, target: Target, templates: Sequence[Manifest]
+) -> list[dict[str, Any]]:
     """Return the CronWorkflows, Sensors and WorkflowTemplates that the project deploys no more.
 
     `templates` are the WorkflowTemplates of all its flows. A flow that is gone leaves such objects,
@@ -25,10 +26,10 @@ def find_obsolete(project: Project, templates: Sequence[Manifest]) -> list[dict[
     """
     current = {template["metadata"]["name"] for template in templates}
     branches = {annotation(template, "branch_name") for template in templates}
-    branches |= {branch_of(os.environ), ""}
+    branches |= {branch_of(target.variables), ""}
     namespace = templates[0]["metadata"]["namespace"]
-    sensors = metaflow_setting("ARGO_EVENTS_SENSOR_NAMESPACE") or namespace
-    deployed = labelled(project, namespace, "workflowtemplates")
+    sensors = target.configuration.setting("ARGO_EVENTS_SENSOR_NAMESPACE") or namespace
+    deployed = labelled(project, target, namespace, "workflowtemplates")
     obsolete = [
         template
         for template in deployed
@@ -39,19 +40,19 @@ def find_obsolete(project: Project, templates: Sequence[Manifest]) -> list[dict[
     started = [
         starter
         for starter in [
-            *labelled(project, namespace, "cronworkflows"),
-            *labelled(project, sensors, "sensors"),
+            *labelled(project, target, namespace, "cronworkflows"),
+            *labelled(project, target, sensors, "sensors"),
         ]
         if starter["metadata"]["name"] in names | {name.replace(".", "-") for name in names}
     ]
     return [*started, *obsolete]
 
 
-def labelled(project: Project, namespace: str, plural: str) -> list[dict[str, Any]]:
+def labelled(project: Project, target: Target, namespace: str, plural: str) -> list[dict[str, Any]]:
     """Return a namespace's objects of one kind that this project has deployed, with their kind."""
     kinds = {"workflowtemplates": "WorkflowTemplate", "cronworkflows": "CronWorkflow"}
     try:
-        found = list_objects(
+        found = target.list(
             f"{ARGO}/{namespace}/{plural}", labelSelector=f"{PROJECT}={project.name}"
         )
     except CommandError as error:
@@ -67,7 +68,7 @@ def object_name(manifest: Manifest) -> str:
     return f"{manifest['kind']} {manifest['metadata']['name']}"
 
 
-def delete_obsolete(obsolete: Iterable[Manifest]) -> None:
+def delete_obsolete(target: Target, obsolete: Iterable[Manifest]) -> None:
     """Delete objects: all of them, or none."""
     requests: list[Request] = []
     for manifest in obsolete:
@@ -77,4 +78,4 @@ def delete_obsolete(obsolete: Iterable[Manifest]) -> None:
         metadata = {key: manifest["metadata"][key] for key in ("namespace", "name")}
         options = {"body": if_unchanged(manifest, plural)}
         requests.append(("delete_namespaced_custom_object", {**where, **metadata, **options}))
-    write_all(requests)
+    write_all(target, requests)

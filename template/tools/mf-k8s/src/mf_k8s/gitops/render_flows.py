@@ -7,19 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..cluster.target import Target
 from ..deploy.branch import with_options
 from ..deploy.create import compile_to_deploy, create_requests, files_to_deploy, must_be_complete
 from ..deploy.datastore import datastore_asked
 from ..errors import CommandError, Finding, raise_if
-from ..kind.environment import use_cluster
-from ..metaflow.configuration import use_only_environment
+from ..kind.cluster import find_running_cluster
+from ..kind.environment import kind_target
+from ..metaflow.configuration import only_environment
 from ..metaflow.record_requests import workflow_templates
 from ..programs.arguments import split_arguments
 from ..project.environments import read_environment
 from ..project.project import Project, shown_path
 from ..show.progress import stage
 from .manifests import HEADER, KUSTOMIZATION, rendered_files
-from .secret_values import notify_findings, secret_findings, without_notify
+from .secret_values import not_secret, notify_findings, secret_findings, without_notify
 
 PROGRAM = ["k8s", "render"]
 
@@ -102,22 +104,21 @@ def render_flows(
         environment = without_notify(environment)
     with tempfile.TemporaryDirectory() as folder:
         if environment.name == "kind":
-            use_cluster(project)
+            own = kind_target(project, find_running_cluster(project)).configuration
         else:
-            use_only_environment(environment, project.name, folder)
-        environment = with_options(environment, rendering.options)
-        raise_if(notify_findings(environment))
+            own = only_environment(project, environment, folder)
+        target = with_options(Target(environment, own), rendering.options)
+        raise_if(notify_findings(target.environment))
         files = files_to_deploy(project, [str(project.root / flow) for flow in rendering.flows])
         if upload:
-            with datastore_asked(project, files, Path(folder)):
+            with datastore_asked(project, files, target, Path(folder)):
                 pass
-        compiled = compile_to_deploy(project, files, environment)
+        compiled = compile_to_deploy(project, files, target)
         with stage("render") as rendered:
-            os.environ["PYTHONHASHSEED"] = "0"  # Metaflow puts parameters of events into sets
             script = ["mf_k8s.metaflow.create_offline", "upload" if upload else "no-upload"]
-            requests = create_requests(project, compiled, environment, script)
-            must_be_complete(project, compiled, workflow_templates(requests))
+            requests = create_requests(project, compiled, target, script)
+            must_be_complete(project, compiled, target, workflow_templates(requests))
             texts = rendered_files(project, compiled, requests, environment.name, str(rendering))
-            raise_if(secret_findings(texts, project.not_secret))
+            raise_if(secret_findings(texts, target.variables, not_secret(project)))
             rendered.result = f"{len(texts)} files"
     return texts

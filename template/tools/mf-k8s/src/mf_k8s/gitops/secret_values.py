@@ -2,15 +2,15 @@
 
 import dataclasses
 import json
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ..errors import Finding
+from ..errors import CommandError, Finding
 from ..pods.read_pods import raw_pods
 from ..pods.read_yaml import read_yaml
 from ..project.environments import Environment
+from ..project.project import Project, read_table, table_finding
 from ..project.secret_forms import ADDRESSES, METAFLOW, is_secret
 from ..show.progress import print_line
 
@@ -45,18 +45,28 @@ def notify_findings(environment: Environment) -> Iterator[Finding]:
             )
 
 
+def not_secret(project: Project) -> list[str]:
+    """Return the variables and parameters whose values [tool.mf-k8s] says are no secrets."""
+    file = project.root / "pyproject.toml"
+    names = (read_table(file) or {}).get("not-secret", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        fault = "must be a list of names of variables and parameters"
+        raise CommandError(table_finding(file, "not-secret", fault, '["EOS_TOKEN"]'))
+    return names
+
+
 def secret_findings(
-    files: Mapping[str, str], exceptions: Collection[str] = ()
+    files: Mapping[str, str], variables: Mapping[str, str], exceptions: Collection[str] = ()
 ) -> Iterator[Finding]:
     """Yield the secrets that files hold in clear text.
 
-    It is the value of a pod's own variable or of a parameter, or of a variable of this machine,
-    which code like @environment reads while it is compiled. `exceptions` are names of variables
+    It is the value of a pod's own variable or of a parameter, or of one of the `variables` that
+    code like @environment reads while it is compiled. `exceptions` are names of variables
     and parameters whose values are no secrets, whatever they look like.
     """
     on_machine = {
         variable: spellings(value.strip())
-        for variable, value in sorted(os.environ.items())
+        for variable, value in sorted(variables.items())
         if variable not in exceptions and is_secret(variable, value)
     }
     for file, text in files.items():

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..metaflow.compile_flows import OF_THE_USER
+from ..programs.run import process_variables
 from ..project.project import TABLE, Project
 
 # Variables that a shell changes by itself. A flow may read any other when it is imported.
@@ -22,7 +23,7 @@ def compilation_stamp(project: Project) -> str:
     """
     variables = sorted(
         f"{name}={value}"
-        for name, value in os.environ.items()
+        for name, value in (process_variables() | project.variables).items()
         if name not in OF_THE_SHELL and not name.startswith(OF_THE_USER)
     )
     files = sorted({project.config_file, *project_files(project.root), *installed_files(project)})

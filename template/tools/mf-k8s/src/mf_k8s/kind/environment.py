@@ -1,12 +1,14 @@
-"""Points Metaflow and kubectl at the development cluster: `kind env`, and `--env kind`."""
+"""The place that --env NAME stands for, the development cluster too; and `kind env`."""
 
 import os
 from collections.abc import Mapping
 
+from ..cluster.target import Target, must_be_context
 from ..errors import CommandError
 from ..metaflow.compile_flows import EVENTS
+from ..metaflow.configuration import Configuration, lay_over, overridden, own_configuration
 from ..programs.run import run_program
-from ..project.environments import read_environment
+from ..project.environments import NO_ENVIRONMENT, read_environment
 from ..project.kind_toml import variables_of_tests
 from ..project.project import Project
 from ..show.progress import print_error
@@ -14,6 +16,7 @@ from .cluster import Cluster, find_running_cluster
 from .installs import kind_yaml
 from .nodes import S3_PORT
 
+CONFIGURING = ("METAFLOW_", "AWS_")  # variables that configure Metaflow and AWS
 LOCAL = ("127.0.0.1", "localhost")  # where a kind cluster is
 
 
@@ -61,7 +64,7 @@ def past_the_proxy() -> dict[str, str]:
 
 def metaflow_and_aws_variables() -> set[str]:
     """Return the names of the variables that configure Metaflow and AWS in this process."""
-    return {name for name in os.environ if name.startswith(("METAFLOW_", "AWS_"))}
+    return {name for name in os.environ if name.startswith(CONFIGURING)}
 
 
 def say_what_passes_the_proxy(variables: Mapping[str, str]) -> None:
@@ -71,12 +74,33 @@ def say_what_passes_the_proxy(variables: Mapping[str, str]) -> None:
         print_error(f"k8s: a proxy is set, which cannot reach the cluster, so NO_PROXY={no_proxy}")
 
 
-def use_cluster(project: Project) -> Cluster:
-    """Point this process, and what it starts, at the cluster, and return it."""
-    cluster = find_running_cluster(project)
+def kind_target(project: Project, cluster: Cluster) -> Target:
+    """Return the cluster as a target; raise CommandError if it is not running."""
     variables = cluster_variables(project, cluster)
     say_what_passes_the_proxy(variables)
-    for name in metaflow_and_aws_variables():
-        del os.environ[name]
-    os.environ.update(variables_of_tests(project) | variables)
-    return cluster
+    own = {
+        name: text
+        for name, text in own_configuration(project).variables.items()
+        if not name.startswith(CONFIGURING)
+    }
+    configuration = Configuration(own | variables_of_tests(project) | variables)
+    return Target(read_environment(project, "kind"), configuration)
+
+
+def find_target(project: Project, name: str) -> Target:
+    """Return the place of --env NAME, and print what of the user's own configuration it overrides.
+
+    Without a name it is that of the user's own. Raise CommandError if the environment is not valid,
+    or if kubectl's current context is not the environment's.
+    """
+    own = own_configuration(project)
+    if not name:
+        return Target(NO_ENVIRONMENT, own)
+    environment = read_environment(project, name)
+    if name == "kind":
+        return kind_target(project, find_running_cluster(project))
+    target = Target(environment, lay_over(own, environment))
+    must_be_context(target)
+    if keys := overridden(own, environment):
+        print_error(f"k8s: {environment.file} overrides your own {', '.join(keys)}")
+    return target

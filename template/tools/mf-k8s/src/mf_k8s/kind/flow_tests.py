@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..check.live import check_live
+from ..cluster.target import Target
 from ..deploy.create import must_match
 from ..errors import CommandError
 from ..metaflow.compile_flows import CompiledFile, compile_flows
-from ..project.environments import read_environment
 from ..project.kind_toml import (
     HOW_TO_RUN,
     FlowSettings,
@@ -26,7 +26,11 @@ RUNNERS: dict[str, Callable[[FlowRun], str]] = {"run": run_with_kubernetes, "arg
 
 
 def test_flows(
-    project: Project, cluster: Cluster, names: Sequence[str], parameters: Sequence[str]
+    project: Project,
+    cluster: Cluster,
+    target: Target,
+    names: Sequence[str],
+    parameters: Sequence[str],
 ) -> bool:
     """Test flows, and return whether all of them pass.
 
@@ -38,18 +42,18 @@ def test_flows(
     files = project.flow_files(names)
     if not names:
         files = [file for file in files if not is_skipped(file, settings)]
-    results = [result for result in compile_flows(project, files) if result.flow or result.error]
+    compiled = compile_flows(project, files, target.variables)
+    results = [result for result in compiled if result.flow or result.error]
     results.sort(key=number_of_steps, reverse=True)  # or a long one would end alone
     if not results:
         raise CommandError("no flow to test: tests/kind.toml skips all, or these files start none")
-    namespace = read_environment(project, "kind").namespace
 
     def passes(result: CompiledFile) -> bool:
         own = parameters or settings.get(result.file.stem, {}).get("parameters", ())
         title = flow_title(project, result.file)
         return all(
             [
-                passes_by(way, FlowRun(project, cluster, namespace, result, own, f"{title}-{way}"))
+                passes_by(way, FlowRun(project, cluster, target, result, own, f"{title}-{way}"))
                 for way in RUNNERS
             ]
         )
@@ -88,8 +92,8 @@ def passes_by(way: str, run: FlowRun) -> bool:
                 raise CommandError(run.compiled.error or "interrupted")
             run_id = RUNNERS[way](run)
             compiled = [run.compiled]
-            reports = list(check_live(run.project, compiled, run.namespace, run_id, templates=()))
-            must_match(reports)
+            live = check_live(run.project, compiled, run.target, run_id, templates=())
+            must_match(reports := list(live))
             testing.result = f"{len(reports[-1].pods)} pods match k8s.toml"
         except CommandError as error:
             print_line(f"{error}\n{run.compiled.file.name}: {HOW_TO_RUN}")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cluster.api import ARGO, list_objects
+from ..cluster.api import ARGO
+from ..cluster.target import Target
 from ..deploy.create import deploy_flows
 from ..errors import CommandError
 from ..metaflow.compile_flows import CompiledFile
@@ -35,7 +36,7 @@ class FlowRun:
 
     project: Project
     cluster: Cluster
-    namespace: str
+    target: Target
     compiled: CompiledFile
     parameters: Sequence[str]
     name: str  # of the files: two flows may have one file name, in different folders
@@ -57,10 +58,22 @@ class FlowRun:
         assert self.compiled.flow
         return self.compiled.flow["name"]
 
+    def start(
+        self, *command: str, timeout: float | None = None
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Return what came of one of Metaflow's commands for this flow."""
+        return subprocess.run(
+            [*self.flow_command, *command],
+            capture_output=True,
+            cwd=self.project.root,
+            env=self.target.variables,
+            timeout=timeout,
+        )
+
     def watch(self) -> RunWatch:
         """Return a watch of what the cluster makes from now on; call it before the run starts."""
         self.log.parent.mkdir(exist_ok=True)
-        return RunWatch(self.namespace, self.flow_name, set(pods_and_jobs(self.namespace)))
+        return RunWatch(self.target, self.flow_name, set(pods_and_jobs(self.target)))
 
     def last_lines(self) -> str:
         return "\n".join(self.log.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:])
@@ -79,6 +92,7 @@ def run_with_kubernetes(run: FlowRun) -> str:
             stdout=log,
             stderr=log,
             cwd=run.project.root,
+            env=run.target.variables,
             start_new_session=True,
         )
     try:
@@ -88,8 +102,8 @@ def run_with_kubernetes(run: FlowRun) -> str:
         delete_jobs(run, watch)
         raise
     if exit_code:
-        own = watch.own_objects(pods_and_jobs(run.namespace)).values()
-        failed = explain_failed_pods(run.cluster, run.namespace, own)
+        own = watch.own_objects(pods_and_jobs(run.target)).values()
+        failed = explain_failed_pods(run.cluster, run.target.namespace, own)
         raise CommandError(failed or run.last_lines())
     return run.id_file.read_text(encoding="utf-8")
 
@@ -105,10 +119,12 @@ def end_with_tasks(process: "subprocess.Popen[bytes]") -> None:
 
 def delete_jobs(run: FlowRun, watch: RunWatch) -> None:
     """Delete the Jobs of a run that was given up: their pods would go on."""
-    own = watch.own_objects(pods_and_jobs(run.namespace))
+    own = watch.own_objects(pods_and_jobs(run.target))
     jobs = [name for name, pod_or_job in own.items() if pod_or_job["status"].get("active")]
     if jobs:
-        run.cluster.kubectl("delete", "jobs", "-n", run.namespace, "--ignore-not-found", *jobs)
+        run.cluster.kubectl(
+            "delete", "jobs", "-n", run.target.namespace, "--ignore-not-found", *jobs
+        )
 
 
 def run_on_argo(run: FlowRun) -> str:
@@ -117,16 +133,16 @@ def run_on_argo(run: FlowRun) -> str:
     Raise CommandError with the reason if it fails, or with what a pod lacks to start.
     """
     watch = run.watch()
-    (template,) = deploy_flows(run.project, [run.compiled])
+    (template,) = deploy_flows(run.project, [run.compiled], run.target)
     prepare_for_test(run, template)
     for _ in range(MOST_TRIGGERS):
         name = trigger(run)
         try:
-            status = watch.until_end(WorkflowEnd(run.namespace, name))
+            status = watch.until_end(WorkflowEnd(run.target, name))
         except BaseException:
             terminate = ["argo-workflows", "terminate", f"argo-{name}"]
             with contextlib.suppress(subprocess.TimeoutExpired):
-                subprocess.run([*run.flow_command, *terminate], cwd=run.project.root, timeout=60)
+                run.start(*terminate, timeout=60)
             raise
         # Argo may not have seen yet what was deployed: argoproj/argo-workflows#14615
         if "workflowtemplates.argoproj.io" not in status.get("message", ""):
@@ -142,7 +158,7 @@ def prepare_for_test(run: FlowRun, template: Manifest) -> None:
 
     The schedule would start the flow again and again, and without the parameters of a test.
     """
-    name, where = template["metadata"]["name"], ("--namespace", run.namespace)
+    name, where = template["metadata"]["name"], ("--namespace", run.target.namespace)
     run.cluster.kubectl("delete", "cronworkflow", name, *where, "--ignore-not-found")
     if "podGC" in template["spec"]:
         patch = ("--type=merge", "--patch", '{"spec": {"podGC": null}}')
@@ -152,8 +168,7 @@ def prepare_for_test(run: FlowRun, template: Manifest) -> None:
 def trigger(run: FlowRun) -> str:
     """Trigger a deployed flow, and return the name of the Workflow."""
     options = ["argo-workflows", "trigger", "--run-id-file", str(run.id_file), *run.parameters]
-    command = [*run.flow_command, *options]
-    done = subprocess.run(command, capture_output=True, cwd=run.project.root)
+    done = run.start(*options)
     run.log.write_bytes(done.stdout + done.stderr)
     if done.returncode:
         raise CommandError(run.last_lines())
@@ -166,26 +181,26 @@ class WorkflowEnd:
     Raises CommandError if Argo does not start it.
     """
 
-    def __init__(self, namespace: str, name: str) -> None:
-        self.path, self.name = f"{ARGO}/{namespace}/workflows", name
-        self.namespace, self.started = namespace, time.monotonic()
+    def __init__(self, target: Target, name: str) -> None:
+        self.path, self.name = f"{ARGO}/{target.namespace}/workflows", name
+        self.target, self.started = target, time.monotonic()
 
     def __call__(self) -> dict[str, Any] | None:
         # it alone: those of former runs stay on the cluster, and each is large
-        found = list_objects(self.path, fieldSelector=f"metadata.name={self.name}")
+        found = self.target.list(self.path, fieldSelector=f"metadata.name={self.name}")
         status = found[0].get("status", {}) if found else {}
         if not status and time.monotonic() - self.started > TAKE_UP_TIMEOUT_S:
             raise CommandError(
                 f"Argo has not taken up the workflow {self.name} in {TAKE_UP_TIMEOUT_S} s: its"
-                f" controller may be down, or may not watch namespace {self.namespace}"
+                f" controller may be down, or may not watch namespace {self.target.namespace}"
             )
         return status if status.get("finishedAt") else None
 
 
 def workflow_failure(run: FlowRun, name: str, status: dict[str, Any]) -> str:
     """Return why a workflow failed: what its failed pods printed, and Argo's other messages."""
-    pods = list_pods(run.namespace, f"workflows.argoproj.io/workflow={name}")
-    failed = explain_failed_pods(run.cluster, run.namespace, pods)
+    pods = list_pods(run.target, f"workflows.argoproj.io/workflow={name}")
+    failed = explain_failed_pods(run.cluster, run.target.namespace, pods)
     states = [status, *status.get("nodes", {}).values()]
     messages = dict.fromkeys(filter(None, (state.get("message") for state in states)))
     if failed:  # whose ends Argo tells too, once for each node of its graph

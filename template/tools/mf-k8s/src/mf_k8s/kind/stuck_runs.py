@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..check.live import METAFLOW_LABEL
-from ..cluster.api import list_objects
 from ..cluster.pod_states import count_phases, last_warnings, reason_not_started
+from ..cluster.target import Target
 from ..errors import CommandError
 from ..pods.project_labels import annotation
 from ..pods.read_pods import Manifest
@@ -25,23 +25,23 @@ End = TypeVar("End")
 Objects = dict[str, Manifest]  # pods and Jobs by their names
 
 
-def list_pods(namespace: str, label: str = METAFLOW_LABEL) -> list[Any]:
-    return list_objects(f"/api/v1/namespaces/{namespace}/pods", labelSelector=label)
+def list_pods(target: Target, label: str = METAFLOW_LABEL) -> list[Any]:
+    return target.list(f"/api/v1/namespaces/{target.namespace}/pods", labelSelector=label)
 
 
-def pods_and_jobs(namespace: str) -> Objects:
+def pods_and_jobs(target: Target) -> Objects:
     """Return the pods and Jobs of all flows by their names."""
-    jobs = list_objects(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelSelector=METAFLOW_LABEL)
-    return {
-        pod_or_job["metadata"]["name"]: pod_or_job for pod_or_job in [*list_pods(namespace), *jobs]
-    }
+    path = f"/apis/batch/v1/namespaces/{target.namespace}/jobs"
+    jobs = target.list(path, labelSelector=METAFLOW_LABEL)
+    everything = [*list_pods(target), *jobs]
+    return {pod_or_job["metadata"]["name"]: pod_or_job for pod_or_job in everything}
 
 
 @dataclass
 class RunWatch:
     """What is known of one run of a flow while it lasts."""
 
-    namespace: str
+    target: Target
     flow: str
     before: Collection[str]  # names of the pods and Jobs of other runs
     waiting_since: dict[str, float] = field(default_factory=dict)  # names that lack something
@@ -56,7 +56,7 @@ class RunWatch:
         while (result := end()) is None:
             if interrupted.is_set():
                 raise CommandError("interrupted")
-            everything, warnings = pods_and_jobs(self.namespace), last_warnings(self.namespace)
+            everything, warnings = pods_and_jobs(self.target), last_warnings(self.target)
             own = self.own_objects(everything)
             reasons = {
                 name: reason_not_started(pod_or_job, warnings) for name, pod_or_job in own.items()

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import CommandError, Finding
 from ..pods.flow_facts import FlowFacts
-from ..programs.run import UTF_8
+from ..programs.run import UTF_8, process_variables
 from ..project.flow_files import starts_flow
 from ..project.kind_toml import flow_options, read_flow_settings, variables_of_tests
 from ..project.project import Project
@@ -69,19 +69,21 @@ def not_compiled(file: str, error: str) -> Finding:
 def compile_flows(
     project: Project,
     files: Sequence[Path],
+    variables: Mapping[str, str] | None = None,
     python: Sequence[str] = (sys.executable,),
-    tests_variables: bool = True,
 ) -> Iterator[CompiledFile]:
     """Yield what came of each file, in their order, as soon as it is known.
 
-    A file that starts no flow is not run. `python` is the command of an interpreter that has what
-    the flows import. `tests_variables` lays [variables] of tests/kind.toml under this process's:
-    a flow may read a variable when it is imported, and a test's value is good enough for a check.
-    Raise CommandError if nothing can be compiled.
+    A file that starts no flow is not run. `variables` are those of the process that runs the
+    others, by default this process's with [variables] of tests/kind.toml under them: a flow may
+    read a variable when it is imported, and a test's value is good enough for a check. `python` is
+    the command of an interpreter that has what the flows import. Raise CommandError if nothing can
+    be compiled.
     """
     flows = [file for file in files if starts_flow(file)]
-    variables = variables_of_tests(project) if tests_variables else {}
-    compiled = run_worker(project, flows, python, variables) if flows else iter(())
+    if variables is None:
+        variables = variables_of_tests(project) | process_variables()
+    compiled = run_worker(project, flows, variables, python) if flows else iter(())
     for file in files:
         yield next(compiled) if file in flows else CompiledFile(file, [], None, "", None, None)
 
@@ -89,16 +91,17 @@ def compile_flows(
 def run_worker(
     project: Project,
     files: Sequence[Path],
-    python: Sequence[str],
     variables: Mapping[str, str],
+    python: Sequence[str] = (sys.executable,),
     batch: Mapping[str, str] | None = None,
 ) -> Iterator[CompiledFile]:
     """Yield what came of each file that starts a flow.
 
-    `variables` are laid under this process's. With `batch`, which has Metaflow's settings for it,
-    flows with @batch compile too.
+    See compile_flows for the arguments. With `batch`, which has Metaflow's settings for it, flows
+    with @batch compile too.
     """
-    kept = {k: v for k, v in {**variables, **os.environ}.items() if not k.startswith(OF_THE_USER)}
+    kept = {name: text for name, text in variables.items() if not name.startswith(OF_THE_USER)}
+    kept |= project.variables
     settings = read_flow_settings(project)
     options = {str(file): flow_options(settings, file) for file in files}
     path = os.pathsep.join(filter(None, (str(project.source), kept.get("PYTHONPATH"))))

@@ -1,88 +1,114 @@
 """Metaflow's configuration, as it is for the user and with an environment laid over it."""
 
+import functools
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError
+from ..programs.run import process_variables
 from ..project.environments import BRANCH, PRODUCTION, Environment, is_production
+from ..project.project import Project
 
-only_variables = False  # configure Metaflow, and no file; a rendering is the same everywhere
+
+@dataclass(frozen=True)
+class Configuration:
+    """What Metaflow, the Kubernetes client and what they start are configured with."""
+
+    variables: Mapping[str, str] = field(repr=False)  # all those of a process; some are secrets
+    reads_files: bool = True  # Metaflow's configuration files count, below the variables
+
+    def setting(self, name: str) -> str:
+        """Return a setting of Metaflow's, named without METAFLOW_; one that is not set is empty.
+
+        Raise CommandError for a file that cannot be read.
+        """
+        return str(self.everything.get(f"METAFLOW_{name}") or "")
+
+    @functools.cached_property
+    def everything(self) -> Mapping[str, Any]:
+        """Return the settings of the user's file, of .metaflow/config.json, and the variables.
+
+        This is from_conf of metaflow/metaflow_config_funcs.py, written here a second time: Metaflow
+        reads its files once, when it is imported, and does not name one that is broken.
+        """
+        files = [user_file(self.variables), local_file()] if self.reads_files else []
+        return {key: value for each in (*files, self.variables) for key, value in each.items()}
 
 
-def metaflow_setting(name: str) -> str:
-    """Return a setting of Metaflow's as it is now; one that is not set is empty.
+def own_configuration(project: Project) -> Configuration:
+    """Return the user's own configuration."""
+    return Configuration(process_variables() | project.variables)
 
-    `name` is without METAFLOW_. Raise CommandError for a file that cannot be read.
+
+def lay_over(own: Configuration, environment: Environment) -> Configuration:
+    """Return a user's own configuration with an environment laid over it.
+
+    As variables, the settings win over every file that Metaflow reads and leave the files as they
+    are, production tokens included (from_conf in metaflow/metaflow_config_funcs.py).
     """
-    return str(configuration().get(f"METAFLOW_{name}") or "")
+    not_joined = own_branch(own, environment)
+    others = {key: value for key, value in own.variables.items() if key not in not_joined}
+    return Configuration(others | dict(environment.variables))
 
 
-def configuration() -> dict[str, Any]:
-    """Return Metaflow's configuration: the user's file, .metaflow/config.json, and variables.
+def overridden(own: Configuration, environment: Environment) -> list[str]:
+    """Return the keys of a user's own configuration whose values an environment changes."""
+    given = environment.variables
+    changed = [key for key, value in given if own.everything.get(key, value) != value]
+    return changed + [key for key in own_branch(own, environment) if own.variables[key]]
 
-    This is from_conf of metaflow/metaflow_config_funcs.py, written here a second time: Metaflow
-    reads its files once, when it is imported, and does not name one that is broken.
+
+def own_branch(own: Configuration, environment: Environment) -> list[str]:
+    """Return the user's variables that Metaflow would join with the environment's choice.
+
+    Where that chooses production or a branch, they are the user's own choice of the other.
     """
-    if only_variables:
-        return dict(os.environ)
-    return {**user_configuration(), **local_configuration(), **os.environ}
+    given = dict(environment.variables)
+    if not given.get(BRANCH) and not is_production(given):
+        return []
+    return [key for key in (PRODUCTION, BRANCH) if key in own.variables.keys() - given.keys()]
 
 
-def use_environment(environment: Environment) -> list[str]:
-    """Lay an environment over the user's own configuration, for this process and what it starts.
+def only_environment(project: Project, environment: Environment, folder: str) -> Configuration:
+    """Return the configuration that an environment alone gives, the same on every machine.
 
-    Return the keys whose values change. As variables, the settings win over every file that
-    Metaflow reads and leave the files as they are, production tokens included (from_conf in
-    metaflow/metaflow_config_funcs.py). If the environment chooses production or a branch, the
-    user's own setting of the other is removed, because Metaflow would join the two.
+    The deploying user is the project where the environment names none. `folder` is an empty one,
+    which takes the place of the user's own configuration.
     """
-    configured, variables = configuration(), dict(environment.variables)
-    os.environ.update(variables)
-    changed = [key for key, value in variables.items() if configured.get(key, value) != value]
-    if variables.get(BRANCH) or is_production(variables):
-        joined = [key for key in (PRODUCTION, BRANCH) if key not in variables]
-        changed += [key for key in joined if os.environ.pop(key, "")]
-    return changed
+    own = own_configuration(project).variables
+    variables = {key: value for key, value in own.items() if not key.startswith("METAFLOW_")}
+    variables |= {"METAFLOW_USER": project.name, **dict(environment.variables)}
+    variables["METAFLOW_HOME"] = folder
+    variables["METAFLOW_SERVICE_VERSION_CHECK"] = "0"  # or Metaflow's create asks the service
+    return Configuration(variables, reads_files=False)
 
 
-def use_only_environment(environment: Environment, user: str, folder: str) -> None:
-    """Configure Metaflow by an environment alone, for this process and what it starts.
-
-    `user` is the deploying user where the environment names none; `folder` is an empty one, which
-    takes the place of the user's own configuration.
-    """
-    global only_variables
-    for name in [name for name in os.environ if name.startswith("METAFLOW_")]:
-        del os.environ[name]
-    os.environ |= {"METAFLOW_USER": user, **dict(environment.variables), "METAFLOW_HOME": folder}
-    os.environ["METAFLOW_SERVICE_VERSION_CHECK"] = "0"  # or Metaflow's create asks the service
-    only_variables = True
-
-
-def user_configuration() -> dict[str, Any]:
+def user_file(variables: Mapping[str, str]) -> dict[str, Any]:
     """Return the configuration file of Metaflow that the user has chosen.
 
     Raise CommandError if it is broken, or missing although METAFLOW_PROFILE names it.
     """
-    home = os.path.expanduser(os.environ.get("METAFLOW_HOME", "~/.metaflowconfig"))
-    profile = os.environ.get("METAFLOW_PROFILE")
+    home = os.path.expanduser(variables.get("METAFLOW_HOME", "~/.metaflowconfig"))
+    profile = variables.get("METAFLOW_PROFILE")
     file = Path(home, f"config_{profile}.json" if profile else "config.json")
     if profile and not os.path.exists(file):
         raise CommandError(f"METAFLOW_PROFILE is {profile}, but there is no {file}: unset it")
-    return read_configuration(file)
+    return read_file(file)
 
 
-def local_configuration() -> dict[str, Any]:
+def local_file() -> dict[str, Any]:
     """Return .metaflow/config.json of the first folder from here upwards that has .metaflow."""
     here = Path.cwd()
     folders = (folder / ".metaflow" for folder in (here, *here.parents))
     found = next(filter(os.path.isdir, folders), None)
-    return read_configuration(found / "config.json") if found else {}
+    return read_file(found / "config.json") if found else {}
 
 
-def read_configuration(file: Path) -> dict[str, Any]:
+def read_file(file: Path) -> dict[str, Any]:
     """Return what is in a configuration file of Metaflow, which may be missing.
 
     One in a folder that may not be entered, like another user's home, is missing, as for Metaflow.

@@ -6,14 +6,14 @@ metaflow/plugins/kubernetes/kubernetes_decorator.py, written here a second time.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..errors import CommandError
 from ..pods.flow_facts import FlowFacts
 from ..pods.metaflow_defaults import REGISTRY, MetaflowDefault
-from .configuration import metaflow_setting
+from ..programs.run import lent_variables
+from .configuration import Configuration
 from .read_flow_facts import overrides_by, with_options
 
 WITH = "METAFLOW_DECOSPECS"  # click's variable for Metaflow's `--with`
@@ -57,15 +57,17 @@ READERS: Sequence[tuple[str, tuple[str, ...], Reader]] = (
 ARGO_READERS = (("secrets", ("ARGO_WORKFLOWS_KUBERNETES_SECRETS",), names),)
 
 
-def read_metaflow_defaults(on_argo: bool) -> tuple[MetaflowDefault, ...]:
-    """Return what Metaflow's configuration gives to steps now.
+def read_metaflow_defaults(
+    configuration: Configuration, on_argo: bool
+) -> tuple[MetaflowDefault, ...]:
+    """Return what Metaflow's configuration gives to steps.
 
     `on_argo` is for Argo Workflows, else it is for `run --with kubernetes`. Raise CommandError for
     a value that cannot be read.
     """
     defaults = []
     for key, settings, reader in (*READERS, *(ARGO_READERS if on_argo else ())):
-        variable, text = first_that_is_set(settings)
+        variable, text = first_that_is_set(configuration, settings)
         if text:
             try:
                 defaults.append(MetaflowDefault(variable, key, reader(text)))
@@ -76,15 +78,19 @@ def read_metaflow_defaults(on_argo: bool) -> tuple[MetaflowDefault, ...]:
     return tuple(defaults)
 
 
-def with_default_decorators(flow: FlowFacts, options: Sequence[str]) -> FlowFacts:
+def with_default_decorators(
+    flow: FlowFacts, options: Sequence[str], configuration: Configuration
+) -> FlowFacts:
     """Return a flow whose steps have the `kubernetes:…` of Metaflow's configuration, too.
 
     It lies over what stands on a step, and below a `--with` of the flow's options.
     """
-    default = metaflow_setting("DEFAULT_DECOSPECS")
-    given = overrides_by(default.split(), "METAFLOW_DEFAULT_DECOSPECS")
-    if not any(with_options(options)):  # for which click ignores its variable
-        given += overrides_by(os.environ.get(WITH, "").split(), WITH)
+    default = configuration.setting("DEFAULT_DECOSPECS")
+    by_variable = configuration.variables.get(WITH, "")
+    with lent_variables(configuration.variables):  # Metaflow reads its files when it is imported
+        given = overrides_by(default.split(), "METAFLOW_DEFAULT_DECOSPECS")
+        if not any(with_options(options)):  # for which click ignores its variable
+            given += overrides_by(by_variable.split(), WITH)
     steps = dict(flow["steps"])
     for name, step in steps.items():
         on_step = [override for override in step["overrides"] if "source" not in override]
@@ -93,11 +99,11 @@ def with_default_decorators(flow: FlowFacts, options: Sequence[str]) -> FlowFact
     return {**flow, "steps": steps}
 
 
-def first_that_is_set(settings: Iterable[str]) -> tuple[str, str]:
+def first_that_is_set(configuration: Configuration, settings: Iterable[str]) -> tuple[str, str]:
     """Return the name and text of the first setting that is set; an empty variable is set too."""
     variable, text = "", ""
     for setting in settings:
-        variable, text = f"METAFLOW_{setting}", metaflow_setting(setting)
-        if text or variable in os.environ:
+        variable, text = f"METAFLOW_{setting}", configuration.setting(setting)
+        if text or variable in configuration.variables:
             break
     return variable, text

@@ -150,11 +150,14 @@ def overrides_by(decospecs: Iterable[str], source: str) -> list[Any]:
 
     Metaflow attaches the first and ignores the others; BaseFlow lays the first over the others.
     """
+    named = [spec.partition(":") for spec in decospecs]
+    texts = [text for name, _, text in named if name == "kubernetes"]
+    if not texts:
+        return []
     from metaflow.decorators import StepDecorator
 
-    named = [spec.partition(":") for spec in decospecs]
     read = StepDecorator.extract_args_kwargs_from_decorator_spec
-    values = [read(values)[1] for name, _, values in named if name == "kubernetes"]
+    values = [read(text)[1] for text in texts]
     return [{"pool": None, "values": each, "source": source} for each in [*values, *values[:1]]]
 
 

@@ -32,8 +32,7 @@ def plan_against(project: Project, reference: str) -> Plan:
         compiled = list(compile_flows(project, project.flow_files()))
         new, problems = planned_flows(project, compiled)
         raise_if(problems)
-        with older_config(project, older):
-            old, problems = older_settings(older, python)
+        old, problems = older_settings(older, python)
     plan = differences(old, new, name)
     plan["notes"] = [f"at {name}: {problem}" for problem in problems]
     plan["notes"] += stale_image_notes(project, name)
@@ -49,7 +48,7 @@ def older_settings(older: Project, python: Sequence[str]) -> tuple[dict[str, Any
         if not files or not older.config_file.exists():
             reason = "no flow, or no k8s.toml, so each flow is new"
             return {}, [Finding("revision-without-flows", reason)]
-        return planned_flows(older, compile_flows(older, files, python))
+        return planned_flows(older, compile_flows(older, files, python=python))
     except CommandError as error:
         return {}, error.findings
 
@@ -93,27 +92,18 @@ def revision(project: Project, reference: str) -> Iterator[tuple[str, Project, l
         try:
             git(root, "worktree", "add", "--detach", "--no-checkout", folder, commit)
             git(Path(folder), "reset", "--hard", "--quiet")  # `checkout` runs a team's hook
-            yield name, older_project(Path(folder, inside).resolve(), project.package), python
+            yield name, older_project(Path(folder, inside).resolve(), project), python
         finally:
             git_or_nothing(root, "worktree", "remove", "--force", folder)
 
 
-@contextlib.contextmanager
-def older_config(project: Project, older: Project) -> Iterator[None]:
-    """Let K8S_CONFIG name the other revision's file, if it names one of the project's."""
-    present = os.environ.get("K8S_CONFIG", "")
-    if not present or not Path(present).is_relative_to(project.root):
-        yield
-        return
-    os.environ["K8S_CONFIG"] = str(older.root / Path(present).relative_to(project.root))
-    try:
-        yield
-    finally:
-        os.environ["K8S_CONFIG"] = present
+def older_project(root: Path, project: Project) -> Project:
+    """Return the project at another revision, whose flows may be elsewhere.
 
-
-def older_project(root: Path, package: str) -> Project:
-    """Return the project of another revision, whose flows may be elsewhere."""
-    file = root / "pyproject.toml"
+    K8S_CONFIG names that revision's file, if it names one of the project's.
+    """
+    file, config = root / "pyproject.toml", project.other_config
     table = read_table(file) if file.exists() else None
-    return Project(root, package, flow_patterns(table or {}, file))
+    if config and config.is_relative_to(project.root):
+        config = root / config.relative_to(project.root)
+    return Project(root, project.package, flow_patterns(table or {}, file), config)

@@ -41,6 +41,7 @@ UTF_8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"}
 
 _running: set[subprocess.Popen[str]] = set()
 _stopped = threading.Event()
+_lending = threading.RLock()
 
 
 def stop_programs() -> None:
@@ -53,6 +54,32 @@ def stop_programs() -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(max(0, started + END_TIMEOUT_S - time.monotonic()))
         process.kill()
+
+
+def process_variables() -> dict[str, str]:
+    """Return the variables of this process, for those that it starts.
+
+    Without those of a git hook that has started it: git is to find the repository from the folder
+    it works in. In a hook, `git worktree add` would else replace what the user has staged.
+    """
+    return {name: value for name, value in os.environ.items() if name not in OF_A_HOOK}
+
+
+@contextlib.contextmanager
+def lent_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Let this process have other variables for a moment: a library starts a program with them.
+
+    It is the one place that writes os.environ.
+    """
+    with _lending:
+        own, others = dict(os.environ), dict(variables)
+        try:
+            os.environ.clear()
+            os.environ.update(others)
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(own)
 
 
 def run_program(
@@ -76,7 +103,7 @@ def run_program(
             stderr=pipe,
             encoding="utf-8",
             errors="replace",
-            env={**os.environ, **(env or {})},
+            env={**process_variables(), **(env or {})},
             cwd=folder,
         )
     except FileNotFoundError:
@@ -173,15 +200,6 @@ def is_older(version: str, oldest: str) -> bool:
     from packaging.version import Version
 
     return bool(version) and Version(version) < Version(oldest)
-
-
-def forget_git_hook() -> None:
-    """Let git find the repository from the folder it works in, although a git hook has started us.
-
-    In a hook, `git worktree add` would else replace what the user has staged.
-    """
-    for variable in OF_A_HOOK:
-        os.environ.pop(variable, None)
 
 
 def git(root: Path, *arguments: str | Path) -> str:

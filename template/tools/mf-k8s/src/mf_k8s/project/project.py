@@ -19,6 +19,7 @@ from .conflicts import conflict_in
 # - `mf_k8s.testing`, on which a project's tests rely. In contract 1 that was not there.
 # The number before is taken too, so that a new version stops no project of the release before.
 CONTRACT = 2
+CONFIG = "K8S_CONFIG"  # the variable that names another file than k8s.toml
 TABLE = "mf-k8s"  # [tool.mf-k8s] in the project's pyproject.toml
 FLOWS = ("flows/**/*.py",)
 IDENTITY = re.compile(r"^mf_k8s_identity: (\w+)", re.MULTILINE)
@@ -27,11 +28,12 @@ UPDATE_TOOL = "run `uv sync --upgrade-package mf-k8s`"
 
 @dataclass(frozen=True)
 class Project:
-    """A project's folder, the name of its package, and patterns of its flows' files."""
+    """A project's folder, and what is special to it."""
 
     root: Path
-    package: str
-    flows: Sequence[str] = FLOWS
+    package: str  # its name
+    flows: Sequence[str] = FLOWS  # patterns of the flows' files
+    other_config: Path | None = None  # instead of k8s.toml, by the variable K8S_CONFIG
 
     @property
     def name(self) -> str:
@@ -49,19 +51,14 @@ class Project:
         return ""
 
     @property
-    def not_secret(self) -> list[str]:
-        """Return the variables and parameters whose values [tool.mf-k8s] says are no secrets."""
-        file = self.root / "pyproject.toml"
-        names = (read_table(file) or {}).get("not-secret", [])
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            fault = "must be a list of names of variables and parameters"
-            raise CommandError(table_finding(file, "not-secret", fault, '["EOS_TOKEN"]'))
-        return names
+    def config_file(self) -> Path:
+        """Return k8s.toml, or the file that takes its place for BaseFlow too."""
+        return self.other_config or self.root / "k8s.toml"
 
     @property
-    def config_file(self) -> Path:
-        """Return k8s.toml, or the file that K8S_CONFIG names, as for BaseFlow."""
-        return Path(os.environ.get("K8S_CONFIG") or self.root / "k8s.toml")
+    def variables(self) -> dict[str, str]:
+        """Return what a process must have that runs the project's flows, in whichever folder."""
+        return {CONFIG: str(self.other_config)} if self.other_config else {}
 
     @property
     def source(self) -> Path:
@@ -143,7 +140,10 @@ def find_project(start: Path | None = None) -> Project:
         file = root / "pyproject.toml"
         table = read_table(file) if file.is_file() else None
         if table is not None:
-            project = Project(root, package_name(table, file), flow_patterns(table, file))
+            chosen = os.environ.get(CONFIG)
+            other_config = Path(os.path.abspath(chosen)) if chosen else None
+            package, flows = package_name(table, file), flow_patterns(table, file)
+            project = Project(root, package, flows, other_config)
             raise_if(missing_files(project))
             raise_if(version_findings(project, str(table.get("required-version", ""))))
             return project

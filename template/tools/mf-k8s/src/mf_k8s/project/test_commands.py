@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError, Finding
-from ..programs.run import UV
+from ..programs.run import UV, process_variables
 from ..show.progress import stage
 from .project import Project, read_table, shown_path, table_finding
 
@@ -56,7 +56,8 @@ def split(line: str, project: Project) -> list[str]:
 def passes(line: str, program: list[str], project: Project) -> bool:
     """Run a command in the project's folder, print its result, and return whether it passes."""
     print(f"$ {line}", flush=True)
+    variables = process_variables() | project.variables
     with stage(line, spin=False) as running:
-        code = subprocess.run(program, cwd=project.root).returncode
+        code = subprocess.run(program, cwd=project.root, env=variables).returncode
         running.result = "passed" if code == 0 else f"FAILED, exit code {code}"
     return code == 0
