@@ -309,7 +309,7 @@ def test_what_is_said_once(
     assert joining.notes == [
         "what the image is built of changed (Dockerfile), but the tag of ghcr.io/acme/churn:1.2.3"
         " did not: run `uv run k8s image --bump`",
-        "Metaflow gives these to steps only, not to its other pods: labels",
+        "Metaflow gives these to steps only, not to helper pods: labels",
     ]
     assert (train.notes, train.release_problems) == ([], [])
     (problem,) = hello.release_problems

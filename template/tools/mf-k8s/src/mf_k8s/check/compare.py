@@ -28,9 +28,9 @@ from .flow_imports import unlisted_imports
 from .report import Comparison, Report
 from .stale_image import stale_image_notes
 
-# Not compared on pods that do not run steps: Metaflow gives these small, fixed sizes.
-NOT_COMPARED_ON_HOOKS = {*SIZES, "qos", "timeout"}
-# Settings that Metaflow has no way to give to those pods.
+# Not compared on helper pods: Metaflow gives these small, fixed sizes.
+OWN_OF_HELPERS = {*SIZES, "qos", "timeout"}
+# Settings that Metaflow has no way to give to helper pods.
 STEPS_ONLY = {"image_pull_policy", "labels", "annotations", "security_context"}
 NAME_LIMIT = 45  # of a WorkflowTemplate (resolve_workflow_name_v2 in argo_workflows_cli.py)
 
@@ -46,7 +46,7 @@ def check_flows(project: Project, compiled: Iterable[CompiledFile]) -> Iterator[
             if first:  # what concerns the whole project
                 report.notes.extend(stale_image_notes(project))
                 if never := sorted(STEPS_ONLY & shared_settings(config).keys()):
-                    pods = "Metaflow gives these to steps only, not to its other pods"
+                    pods = "Metaflow gives these to steps only, not to helper pods"
                     report.notes.append(f"{pods}: {', '.join(never)}")
             first = False
             report.notes.extend(unlisted_imports(project, result.file, result.flow))
@@ -134,7 +134,7 @@ def compare_pods(
 ) -> dict[str, dict[str, Comparison]]:
     """Return for each pod a table of its settings.
 
-    Every pod of a step must be there. Of the other pods, those that are there are compared.
+    Every pod of a step must be there. Of the helper pods, those that are there are compared.
     `defaults` are what Metaflow's configuration gave to the expected pods.
     """
     plain_pod, compared = plain_step_pod(config, defaults), {}
@@ -142,15 +142,9 @@ def compare_pods(
         expected_pod, found_pod = expected.get(name), found.get(name)
         if expected_pod and found_pod:
             compared[name] = compare_pod(expected_pod, own_settings(found_pod), plain_pod)
-        elif found_pod or runs_step(expected_pod or {}):  # else it is a hook that is turned off
-            compared[name] = {
-                "pod": Comparison(
-                    expected=expected_pod and "a pod",
-                    found=found_pod and "a pod",
-                    equal=False,
-                    override=False,
-                )
-            }
+        elif found_pod or runs_step(expected_pod or {}):  # else it is of a hook that is turned off
+            missing = compare_values(expected_pod and "a pod", found_pod and "a pod")
+            compared[name] = {"pod": missing}
     return compared
 
 
@@ -164,12 +158,7 @@ def compare_workflow(config: Config, template: Manifest) -> dict[str, Comparison
     if "parallelism" not in expected:
         found.pop("parallelism", None)
     return {
-        key: Comparison(
-            expected=expected.get(key),
-            found=found.get(key),
-            equal=expected.get(key) == found.get(key),
-            override=False,
-        )
+        key: compare_values(expected.get(key), found.get(key))
         for key in sorted({*expected, *found})
     }
 
@@ -186,20 +175,21 @@ def own_settings(found: Pod) -> Pod:
 def compare_pod(expected: Pod, found: Pod, plain_pod: Pod) -> dict[str, Comparison]:
     """Return the comparison of each setting; `plain_pod` is the pod of a step with no overrides."""
     of_step = runs_step(expected)
-    keys = (
-        {*expected, *found, *plain_pod} if of_step else {*expected, *found} - NOT_COMPARED_ON_HOOKS
-    )
+    keys = {*expected, *found, *plain_pod} if of_step else {*expected, *found} - OWN_OF_HELPERS
     return {
-        key: Comparison(
-            expected=expected.get(key),
-            found=found.get(key),
-            equal=expected.get(key) == found.get(key),
+        key: compare_values(
+            expected.get(key),
+            found.get(key),
             override=of_step and expected.get(key) != plain_pod.get(key),
         )
         for key in sorted(keys)
     }
 
 
+def compare_values(expected: Any, found: Any, override: bool = False) -> Comparison:
+    return Comparison(expected=expected, found=found, equal=expected == found, override=override)
+
+
 def runs_step(expected: Pod) -> bool:
-    """Return whether a pod, as expected_pods has it, runs a step: the others have no sizes."""
+    """Return whether a pod, as expected_pods has it, runs a step: helper pods have no sizes."""
     return "cpu" in expected

@@ -122,15 +122,15 @@ def mermaid(report: Report) -> list[str]:
     return [*lines, "```"]
 
 
-def without_helpers(reports: list[Report], named: bool) -> list[Report]:
+def reports_on_flows(reports: list[Report], named: bool) -> list[Report]:
     """Return the reports on files that start a flow, and say which others were left out.
 
     Raise CommandError if no other is left, or if the user has `named` the files.
     """
-    helpers = [report for report in reports if not report.flow and not report.error]
-    names = ", ".join(shown_path(report.file) for report in helpers)
-    if helpers and (named or helpers == reports):
+    others = [report for report in reports if not report.flow and not report.error]
+    names = ", ".join(shown_path(report.file) for report in others)
+    if others and (named or others == reports):
         raise CommandError(no_flow_started(names))
-    for report in helpers:
+    for report in others:
         print_error(f"k8s: {shown_path(report.file)} starts no flow, so it is left out")
-    return [report for report in reports if report not in helpers]
+    return [report for report in reports if report not in others]

@@ -36,7 +36,7 @@ def check(
     from ..check.compare import check_flows, name_clashes
     from ..check.live import check_live
     from ..check.report import as_json
-    from ..check.show import show_reports, without_helpers
+    from ..check.show import reports_on_flows, show_reports
     from ..gitops.compare import check_rendered
     from ..kind.environment import find_target
     from ..metaflow.compile_flows import compile_flows
@@ -64,7 +64,7 @@ def check(
             check_live(project, compiled, target, run) if live else check_flows(project, compiled)
         )
         reports = list(with_progress(work, "Comparing", None if live else len(files)))
-        reports = without_helpers(reports, named=bool(flows))
+        reports = reports_on_flows(reports, named=bool(flows))
         clashes = {} if live else name_clashes(project, reports)
     if not reports:
         print_error(f"k8s: {project.no_flow}")

@@ -112,7 +112,7 @@ def create_requests(
     """
     raise_if(name_clashes(project, compiled).values())
     must_match(check_flows(project, compiled))
-    # pods that do not run steps get what the company sets for all in Metaflow's configuration, too
+    # helper pods get what the company sets for all in Metaflow's configuration, too
     config = read_config(project.config_file)
     workflow, options = config.get("workflow", {}), target.environment.create_options
     if "parallelism" in workflow and any(option.startswith("--max-workers") for option in options):

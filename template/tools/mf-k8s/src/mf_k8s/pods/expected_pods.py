@@ -44,9 +44,9 @@ def expected_pods(
     """Return the pods that a flow must have, by name.
 
     A pod is named `step`; of a @parallel step there are `step/control`, `step/worker` and
-    `step/creator`; a pod that does not run a step is named as Metaflow names it. Such a pod has the
-    image, service account and secrets of the first step, sizes of Metaflow's own (which are left
-    out), and what configure_template adds.
+    `step/creator`. The creator, and the pods of hooks, which are named as by Metaflow, are helper
+    pods: they run no step. One of a hook has the image, service account and secrets of the first
+    step. Each has sizes of Metaflow's own (which are left out), and what configure_template adds.
     """
     shared = with_defaults(shared_settings(config), defaults)
     of_workflow = {key: value for key, value in shared.items() if key in INHERITED}

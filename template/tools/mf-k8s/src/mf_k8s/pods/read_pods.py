@@ -57,7 +57,7 @@ def without_none(table: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def step_name(template: Manifest) -> str | None:
-    """Return the step that a template or pod runs, or None for one that does not run a step.
+    """Return the step that a template or pod runs, or None for a helper pod's.
 
     A template's own name is not the step's: it is `recursive-…` in a loop, with `-` for `_`.
     """
