@@ -366,9 +366,22 @@ def shallow_and_autocrlf(origin: Path, folder: Path) -> Path:
     return clone(origin, folder / "clone", "--depth=1", "--config=core.autocrlf=true")
 
 
+def shallow_symlink_to_submodule(origin: Path, folder: Path) -> Path:
+    shallow = shallow_and_autocrlf(origin, folder)
+    inner = submodule(shallow, folder)
+    git("config", "core.autocrlf", "true", cwd=inner)
+    (folder / "link").symlink_to(inner.relative_to(folder))
+    return folder / "link"
+
+
 # Several at a time, and each below a folder with blanks and letters that ASCII and globs lack.
 STRANGE = "Größe und Maß [1]"
-SURROUNDINGS: list[tuple[Callable[..., Path], list[Callable[..., Variables]]]] = [
+Surroundings = list[tuple[Callable[..., Path], list[Callable[..., Variables]]]]
+SURROUNDINGS: Surroundings = [
+    (worktree, [git_hook, profiles, ascii_locale]),
+    (shallow_symlink_to_submodule, [nobody, latin_1]),
+]
+SURROUNDINGS_APART: Surroundings = [
     (worktree, [git_hook, latin_1]),
     (symlink, [profiles, ascii_locale]),
     (shallow_and_autocrlf, [nobody]),
@@ -380,6 +393,7 @@ SURROUNDINGS: list[tuple[Callable[..., Path], list[Callable[..., Variables]]]] =
 def origin(repository: Path, s3: dict[str, str]) -> Path:
     """Return a committed project with a flow of BaseFlow, and one of a plain FlowSpec."""
     (repository / "flows/legacy.py").write_text(LEGACY)
+    (repository / "Größe.csv").write_text("size\n")
     prod = {
         name: value for name, value in s3.items() if name.startswith(("METAFLOW_S", "METAFLOW_D"))
     }
@@ -387,12 +401,6 @@ def origin(repository: Path, s3: dict[str, str]) -> Path:
     (repository / "environments/prod.json").write_text(json.dumps(prod))
     commit(repository)
     return repository
-
-
-@pytest.fixture(scope="module")
-def renderings() -> list[dict[str, bytes]]:
-    """Return what was rendered so far: the same everywhere."""
-    return []
 
 
 def everything(folder: Path) -> dict[str, Any]:
@@ -408,20 +416,32 @@ def everything(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("place", "settings"), SURROUNDINGS, ids=[place.__name__ for place, _ in SURROUNDINGS]
+    "surroundings",
+    [SURROUNDINGS, pytest.param(SURROUNDINGS_APART, marks=pytest.mark.long)],
+    ids=["together", "apart"],
 )
 def test_who_only_looks_changes_nothing(
-    place: Any,
-    settings: Any,
-    origin: Path,
-    tmp_path: Path,
-    api: type[Api],
-    s3: dict[str, str],
-    renderings: list[dict[str, bytes]],
+    surroundings: Surroundings, origin: Path, tmp_path: Path, api: type[Api], s3: dict[str, str]
 ) -> None:
     """Each byte, mode and link stays, of git's files, too; and what is rendered is the same."""
-    folder, home = tmp_path / STRANGE, tmp_path / "home"
-    folder.mkdir()
+    renderings = []
+    for place, settings in surroundings:
+        folder = tmp_path / place.__name__
+        look_around(place, settings, origin, folder, s3)
+        renderings.append({file.name: file.read_bytes() for file in (folder / "out").iterdir()})
+    assert all(rendering == renderings[0] != {} for rendering in renderings)
+
+
+def look_around(
+    place: Callable[..., Path],
+    settings: list[Callable[..., Variables]],
+    origin: Path,
+    root: Path,
+    s3: dict[str, str],
+) -> None:
+    """Run each command in a place with some settings, and compare all that is there."""
+    folder, home = root / STRANGE, root / "home"
+    folder.mkdir(parents=True)
     home.mkdir()
     project = place(origin, folder)
     keys = {name: value for name, value in s3.items() if name.startswith("AWS_")}
@@ -433,7 +453,7 @@ def test_who_only_looks_changes_nothing(
     env = {name: value for name, value in env.items() if value is not None}
     before = everything(folder) | everything(home)
     for command in LOOKING:
-        words = command.format(out=tmp_path / "out").split()
+        words = command.format(out=root / "out").split()
         done = subprocess.run([K8S, *words], cwd=project, env=env, capture_output=True)
         output = (done.stdout + done.stderr).decode(errors="replace")
         assert done.returncode == 0, f"{command}: {output}"
@@ -441,5 +461,3 @@ def test_who_only_looks_changes_nothing(
         after = everything(folder) | everything(home)
         changed = [name for name in before | after if before.get(name) != after.get(name)]
         assert changed == [], f"{command}: {output}"
-    renderings.append({file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()})
-    assert renderings[0] == renderings[-1]

@@ -1,5 +1,6 @@
 """Notes that what the image is built of has changed while its tag has not."""
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ def stale_image_notes(project: Project, commit: str = "") -> list[str]:
 
 
 def text_at(root: Path, commit: str, file: str) -> str:
-    return git_or_nothing(root, "show", f"{commit}:./{file}")
+    shown = git_or_nothing(root, "show", f"{commit}:./{file}")
+    return os.fsencode(shown).decode()  # it is no name of a file
 
 
 def parsed(text: str) -> dict[str, Any]:

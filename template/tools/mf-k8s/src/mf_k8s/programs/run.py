@@ -203,9 +203,13 @@ def is_older(version: str, oldest: str) -> bool:
 
 
 def git(root: Path, *arguments: str | Path) -> str:
-    """Return what git prints; raise CommandError with the reason and the remedy if it fails."""
+    """Return what git prints; raise CommandError with the reason and the remedy if it fails.
+
+    It prints names of files, so these are as Python has them in this locale, which may be C.
+    """
     try:
-        return run_program("git", *map(str, arguments), folder=root, env=GIT).strip()
+        printed = run_program("git", *map(str, arguments), folder=root, env=GIT).strip()
+        return os.fsdecode(printed.encode())
     except CommandError as error:
         failure = error
     if untrusted := UNTRUSTED.search(str(failure)):
