@@ -13,8 +13,9 @@ from mf_k8s.cluster.target import Target, must_be_context, must_be_ready
 from mf_k8s.deploy.branch import branch_of, split_branch_options
 from mf_k8s.errors import CommandError
 from mf_k8s.metaflow.configuration import Configuration, lay_over, overridden
-from mf_k8s.project.environments import SCHEMA, Environment, read_environment
+from mf_k8s.project.environments import AWS_KEYS, SCHEMA, Environment, read_environment
 from mf_k8s.project.project import Project
+from mf_k8s.project.secret_forms import METAFLOW_SECRETS
 
 Written = Callable[[Any], Environment]
 
@@ -129,6 +130,12 @@ def test_an_environment_holds_no_secret(written: Written, key: str, value: str) 
     by_name = key not in ("METAFLOW_SERVICE_URL", "METAFLOW_DATATOOLS_SESSION_VARS")
     schema = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text()))
     assert schema.is_valid({key: value}) != by_name
+
+
+@pytest.mark.parametrize("key", sorted(METAFLOW_SECRETS | AWS_KEYS))
+def test_an_editor_marks_what_is_secret_by_its_name(key: str) -> None:
+    schema = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text()))
+    assert not schema.is_valid({key: "sesame"}) and schema.is_valid({key: ""})
 
 
 def test_names_that_look_random_and_no_values_are_no_secrets(written: Written) -> None:

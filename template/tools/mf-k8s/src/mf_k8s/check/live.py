@@ -3,9 +3,9 @@
 import dataclasses
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from ..cluster.api import ARGO
+from ..cluster.pod_states import list_pods
 from ..cluster.target import Target
 from ..errors import Finding
 from ..metaflow.compile_flows import CompiledFile
@@ -21,7 +21,6 @@ from .compare import compare_pods, compare_workflow, start_report
 from .report import Comparison, Report
 from .run_state import with_run_state
 
-METAFLOW_LABEL = "app.kubernetes.io/part-of=metaflow"
 JOB_OF_JOBSET = "jobset.sigs.k8s.io/replicatedjob-name"
 FILLED_IN = {"image_pull_policy", "image_pull_secrets"}  # by the cluster, where they are not set
 
@@ -124,12 +123,7 @@ def read_cluster(
     """Return what a namespace has of flows; see check_live for the arguments."""
     if templates is None:
         templates = target.list(f"{ARGO}/{target.namespace}/workflowtemplates")
-    pods: list[Any] = []
-    if run is not None:
-        pods = target.list(
-            f"/api/v1/namespaces/{target.namespace}/pods", labelSelector=METAFLOW_LABEL
-        )
-    return OnCluster(templates, pods)
+    return OnCluster(templates, [] if run is None else list_pods(target))
 
 
 def expectation(

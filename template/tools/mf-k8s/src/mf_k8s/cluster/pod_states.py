@@ -2,9 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..pods.read_pods import Manifest
 from .target import Target
+
+METAFLOW_LABEL = "app.kubernetes.io/part-of=metaflow"  # of pods and Jobs
+
+
+def list_pods(target: Target, label: str = METAFLOW_LABEL) -> list[Any]:
+    return target.list(f"/api/v1/namespaces/{target.namespace}/pods", labelSelector=label)
 
 
 def count_phases(pods: Iterable[Manifest]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from ..check.show import show_reports
 from ..cluster.target import Target
 from ..cluster.write import write_all
 from ..errors import CommandError, raise_if
-from ..metaflow.compile_flows import CompiledFile, compile_flows
+from ..metaflow.compile_flows import USE_SCHEDULES, CompiledFile, compile_flows
 from ..metaflow.defaults import read_metaflow_defaults
 from ..metaflow.record_requests import Request, workflow_templates
 from ..pods.metaflow_defaults import with_defaults
@@ -33,8 +33,7 @@ from .datastore import must_have_datastore
 from .deployed import must_be_own
 
 FOR_CREATE = {
-    # `schedules` is the only schedule key that Argo 4 accepts; Argo 3.6 and later know it too
-    "METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1",
+    **USE_SCHEDULES,
     "PYTHONHASHSEED": "0",  # Metaflow puts parameters of events into sets
     **UTF_8,
 }

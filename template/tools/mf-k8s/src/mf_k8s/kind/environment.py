@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from ..cluster.target import Target, must_be_context
 from ..errors import CommandError
-from ..metaflow.compile_flows import EVENTS
+from ..metaflow.compile_flows import EVENTS, USE_SCHEDULES
 from ..metaflow.configuration import Configuration, lay_over, overridden, own_configuration
 from ..programs.run import run_program
 from ..project.environments import NO_ENVIRONMENT, read_environment
@@ -35,7 +35,7 @@ def cluster_variables(project: Project, cluster: Cluster) -> dict[str, str]:
         ) from error
     return {
         **{f"METAFLOW_ARGO_EVENTS_{name}": "default" for name in EVENTS},
-        "METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1",  # Argo 4 knows no other key
+        **USE_SCHEDULES,
         **settings,
         **kind_yaml()[-1]["stringData"],
         "AWS_ENDPOINT_URL_S3": f"http://{address}",

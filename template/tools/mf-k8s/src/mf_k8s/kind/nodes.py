@@ -122,7 +122,7 @@ def delete_for_good(cluster: Cluster) -> None:
 
 
 def configure_nodes(
-    cluster: Cluster, capacity: dict[str, int], placements: list[dict[str, Any]], restart: bool
+    cluster: Cluster, capacity: dict[str, int], nodes: list[dict[str, Any]], restart: bool
 ) -> str:
     """Give each node its labels, taints and devices, and return what a node has, to print.
 
@@ -133,11 +133,11 @@ def configure_nodes(
     status = {"status": {"capacity": devices, "allocatable": devices}}
     names = cluster.node_names()
     limit_memory(names)
-    for name, placement in zip(names, placements, strict=True):
+    for name, node in zip(names, nodes, strict=True):
         if restart:
             run_program("docker", "exec", name, "systemctl", "restart", "kubelet")
-        metadata = {"metadata": {"labels": placement["labels"]}}
-        patch_node(cluster, name, metadata | {"spec": {"taints": placement["taints"]}})
+        metadata = {"metadata": {"labels": node["labels"]}}
+        patch_node(cluster, name, metadata | {"spec": {"taints": node["taints"]}})
         if devices:
             patch_node(cluster, name, status, "--subresource=status")
     sizes = {**capacity, "memory": f"{capacity['memory'] / 2**30:.0f}Gi"}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cluster.api import ARGO
+from ..cluster.pod_states import list_pods
 from ..cluster.target import Target
 from ..deploy.create import deploy_flows
 from ..errors import CommandError
@@ -21,7 +22,7 @@ from ..pods.read_pods import Manifest
 from ..project.project import Project
 from .cluster import Cluster
 from .failed_pods import explain_failed_pods
-from .stuck_runs import RunWatch, list_pods, pods_and_jobs
+from .stuck_runs import RunWatch, pods_and_jobs
 
 MOST_TRIGGERS = 5  # until Argo has seen what was deployed
 TAKE_UP_TIMEOUT_S = 60  # in which Argo gives a new workflow a status

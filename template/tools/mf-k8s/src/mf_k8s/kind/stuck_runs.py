@@ -4,10 +4,15 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from ..check.live import METAFLOW_LABEL
-from ..cluster.pod_states import count_phases, last_warnings, reason_not_started
+from ..cluster.pod_states import (
+    METAFLOW_LABEL,
+    count_phases,
+    last_warnings,
+    list_pods,
+    reason_not_started,
+)
 from ..cluster.target import Target
 from ..errors import CommandError
 from ..pods.project_labels import annotation
@@ -23,10 +28,6 @@ interrupted = threading.Event()  # set when the user gives up, for all runs
 
 End = TypeVar("End")
 Objects = dict[str, Manifest]  # pods and Jobs by their names
-
-
-def list_pods(target: Target, label: str = METAFLOW_LABEL) -> list[Any]:
-    return target.list(f"/api/v1/namespaces/{target.namespace}/pods", labelSelector=label)
 
 
 def pods_and_jobs(target: Target) -> Objects:

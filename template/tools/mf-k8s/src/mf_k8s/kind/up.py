@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from ..errors import CommandError, raise_if
 from ..metaflow.compile_flows import compile_flows, not_compiled
 from ..pods.expected_pods import expected_pods
+from ..pods.project_labels import annotation
 from ..pods.read_pods import Pod
 from ..programs.run import stop_programs
 from ..project.environments import read_environment
@@ -106,7 +107,7 @@ def compile_needs(project: Project) -> Needs:
             pods += expected_pods(config, result.flow).values()
             if result.has_parallel_step:
                 installs.add("JOBSET")
-            if "metaflow/triggers" in result.template["metadata"]["annotations"]:
+            if annotation(result.template, "triggers"):
                 installs.add("EVENTS")
     if not pods:
         raise CommandError(project.no_flow)

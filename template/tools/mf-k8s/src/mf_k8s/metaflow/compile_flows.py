@@ -19,6 +19,8 @@ from ..project.project import Project
 from .compile_remedies import with_remedy
 
 WORKER = Path(__file__).with_name("compile_worker.py")
+# `schedules` is the only schedule key that Argo 4 accepts; Argo 3.6 and later know it too.
+USE_SCHEDULES = {"METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1"}
 EVENTS = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL")
 # Variables that do not reach the compilation; by the last, `uv run` of an older revision would
 # change the project's own environment.

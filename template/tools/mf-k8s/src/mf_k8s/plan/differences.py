@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from ..pods.project_labels import annotation
 from ..pods.read_pods import (
     WORKFLOW,
     Manifest,
@@ -105,8 +106,7 @@ def planned_settings(
         pods[name]["retry after"] = retry.get("backoff", {}).get("duration")
         if command := step_command(raw.container):
             pods[name]["command"] = HiddenValue(command)
-    annotations = workflow_template["metadata"]["annotations"]
-    of_flow = {key: annotations.get(f"metaflow/{key}") for key in ("cron", "triggers")}
+    of_flow = {key: annotation(workflow_template, key) or None for key in ("cron", "triggers")}
     of_flow["name"] = workflow_template["metadata"]["name"]  # which @project changes
     parameters = {
         f"parameter {parameter['name']}": HiddenValue(parameter.get("value"))
