@@ -8,9 +8,10 @@ TAG ?= $(shell git describe --tags --exact-match --match 'v[0-9]*' --dirty 2>/de
 
 BIN := .venv/bin
 TESTS_OF_K8S := tests/tool
-SYNC_locked := --frozen
-SYNC_oldest := --resolution lowest-direct
-SYNC_newest := --upgrade
+# The others leave uv.lock as it is.
+INSTALL_locked := sync --frozen --inexact
+INSTALL_oldest := pip install --python .venv --resolution lowest-direct --group dev
+INSTALL_newest := pip install --python .venv --upgrade --group dev
 export UV_PYTHON_DOWNLOADS := never
 # Where it is set, every process compiles Metaflow anew: `k8s check` takes more than twice as long.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,7 +19,8 @@ ifeq ($(VERSIONS),oldest)
 export UV_RESOLUTION := lowest-direct
 endif
 
-.PHONY: help demo test test-kind lint coverage screens package benchmark benchmark-kind organisation-check picture
+.PHONY: help demo test test-kind lint coverage screens package benchmark benchmark-kind organisation-check \
+	picture canary raise-versions
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
 	@echo "make test       every test that needs no cluster; LONG=1 tries more"
@@ -31,6 +33,8 @@ help:
 	@echo "make benchmark-kind  measure the cluster; needs Docker, kind and kubectl"
 	@echo "make organisation-check  check hooks/organisation.yml"
 	@echo "make picture    draw the README's picture, from what \`make demo\` has made"
+	@echo "make canary     the tests that find out whether the newest Metaflow, Copier, kind and Argo fit"
+	@echo "make raise-versions  raise the versions and digests that this repository pins"
 	@echo "PYTHON=python3.12 chooses the interpreter, VERSIONS=oldest or newest those of the packages"
 
 $(BIN)/$(VERSIONS): pyproject.toml uv.lock template/tools/mf-k8s/pyproject.toml
@@ -39,7 +43,7 @@ $(BIN)/$(VERSIONS): pyproject.toml uv.lock template/tools/mf-k8s/pyproject.toml
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		uv==$$(sed -n '/^name = "uv"$$/ {n; s/version = "\(.*\)"/\1/p;}' uv.lock)
-	@$(BIN)/uv sync --quiet --inexact $(SYNC_$(VERSIONS))
+	@$(BIN)/uv $(INSTALL_$(VERSIONS)) --quiet
 	@touch $@
 
 demo: $(BIN)/$(VERSIONS)
@@ -88,3 +92,10 @@ organisation-check: $(BIN)/$(VERSIONS)
 
 picture: $(BIN)/$(VERSIONS)
 	$(BIN)/python docs/picture.py
+
+canary:
+	@.ci/canary
+
+raise-versions: $(BIN)/$(VERSIONS)
+	@$(BIN)/python .ci/raise_versions.py
+	git diff --stat

@@ -202,19 +202,20 @@ def test_index_that_does_not_answer(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("tool", "image"),
+    ("tool", "variant"),
     [
-        ("mf-k8s==0.3.0", "uv:0.13.9-python3.13-trixie-slim"),
-        ("mf-k8s @ git+https://a.example/b@v0.3.0", "uv:0.13.9-python3.13-trixie"),
+        ("mf-k8s==0.3.0", "-slim"),
+        ("mf-k8s @ git+https://a.example/b@v0.3.0", ""),
     ],
 )
-def test_gitlab_jobs_have_git_where_the_tool_comes_from_it(small_template, tmp_path, tool, image):
+def test_gitlab_jobs_have_git_where_the_tool_comes_from_it(small_template, tmp_path, tool, variant):
     fork = tmp_path / "fork"
     shutil.copytree(small_template, fork, ignore=shutil.ignore_patterns(".git"))
     (fork / FILE).write_text(yaml.safe_dump({"ci": "gitlab", "tool": tool}))
     project = render(fork, tmp_path / "churn")
     pipeline = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
-    assert pipeline["default"]["image"] == f"ghcr.io/astral-sh/{image}"
+    image = pipeline["default"]["image"]
+    assert re.fullmatch(rf"ghcr.io/astral-sh/uv:[\d.]+-python3.13-trixie{variant}", image)
 
 
 def test_example_makes_what_the_docs_show(small_template, tmp_path):
