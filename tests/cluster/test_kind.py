@@ -348,8 +348,8 @@ def test_failed_deploy_changes_nothing(seed: Project) -> None:
     output = seed.k8s("deploy", "hello", code=2, **env)
     assert (
         "your account system:serviceaccount:default:metaflow lacks rights in namespace default that"
-        " this deploy needs: get, list, create, update workflowtemplates.argoproj.io; get"
-        " cronworkflows.argoproj.io. Ask for a Role there that has them" in output
+        " this deploy needs: get, list, create, update workflowtemplates.argoproj.io and get"
+        " cronworkflows.argoproj.io; ask for a Role there that has them" in output
     )
     assert seed.kubectl("get", "workflowtemplates", "-o", "yaml") == before
 

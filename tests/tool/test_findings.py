@@ -16,7 +16,7 @@ from mf_k8s.errors import CommandError, Finding, findings_of, raise_if
 TOOL = ROOT / "template/tools/mf-k8s"
 SOURCE = TOOL / "src/mf_k8s"
 # What is raised with a text alone, for want of a code; `k8s doctor` has no use for it.
-WITHOUT_CODES = ("adopt", "cluster", "commands", "deploy", "kind", "metaflow", "programs")
+WITHOUT_CODES = ("adopt", "commands", "kind", "programs")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

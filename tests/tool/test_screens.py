@@ -310,9 +310,9 @@ def test_errors_of_the_command(
             # these have no part in the messages: one takes seconds, the other needs a cluster
             patch.setattr("mf_k8s.deploy.create.compile_flows", lambda *_: [])
             if "KUBECONFIG" not in variables:
-                patch.setattr("mf_k8s.cluster.target.must_be_ready", lambda _: None)
+                patch.setattr("mf_k8s.cluster.target.argo_findings", lambda _: ())
                 patch.setattr(Target, "__str__", lambda _: "")
-                patch.setattr("mf_k8s.cluster.rights.must_be_allowed", lambda *_: None)
+                patch.setattr("mf_k8s.cluster.rights.missing_rights", lambda *_: ())
             with pytest.raises(SystemExit) as end:
                 main()
         assert end.value.code == 2

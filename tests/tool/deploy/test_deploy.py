@@ -19,13 +19,13 @@ import pytest
 from conftest import K8S, ROOT, own_target
 from kubernetes_api import Api
 from mf_k8s.cluster import write as cluster_write
-from mf_k8s.cluster.rights import must_be_allowed, must_be_allowed_to_start
+from mf_k8s.cluster.rights import missing_rights, missing_rights_to_start
 from mf_k8s.cluster.write import Write, if_unchanged
 from mf_k8s.deploy import create
 from mf_k8s.deploy.create import reason_not_created
 from mf_k8s.deploy.datastore import datastore_asked
-from mf_k8s.deploy.deployed import must_be_own
-from mf_k8s.errors import CommandError
+from mf_k8s.deploy.deployed import foreign_templates
+from mf_k8s.errors import CommandError, raise_if
 from mf_k8s.metaflow import ask_datastore
 from mf_k8s.metaflow.compile_flows import CompiledFile, compile_flows
 from mf_k8s.metaflow.record_requests import without_replaced_deletes
@@ -154,8 +154,8 @@ from mf_k8s import cli
 from mf_k8s.cluster.target import Target
 from mf_k8s.metaflow.configuration import Configuration
 from mf_k8s.project.environments import NO_ENVIRONMENT
-from mf_k8s.deploy.deployed import must_be_own
-from mf_k8s.cluster.rights import must_be_allowed, must_be_allowed_to_start
+from mf_k8s.deploy.deployed import foreign_templates
+from mf_k8s.cluster.rights import missing_rights, missing_rights_to_start
 from mf_k8s.cluster.write import write_all
 print("ready", flush=True)
 requests = json.loads(sys.stdin.readline())
@@ -427,7 +427,7 @@ def test_what_events_need_is_named() -> None:
         "    it by executing `metaflow configure kubernetes` or setting\n"
         "    METAFLOW_ARGO_EVENTS_EVENT in your configuration."
     )
-    assert reason_not_created("flows/train.py", output, Environment("prod")) == (
+    assert reason_not_created("flows/train.py", output, Environment("prod")).message == (
         "@trigger needs METAFLOW_ARGO_EVENTS_EVENT: write METAFLOW_ARGO_EVENTS_EVENT,"
         " _EVENT_SOURCE, _SERVICE_ACCOUNT and _WEBHOOK_URL into environments/prod.json"
     )
@@ -441,18 +441,18 @@ def test_a_reason_begins_with_its_sentence() -> None:
         '    See "Organizing Results" at https://docs.metaflow.org/ for more.\n\n'
         "    Argo Workflows error:\n    admission webhook denied the request\n\n"
     )
-    message = reason_not_created("flows/train.py", output, NO_ENVIRONMENT)
+    message = reason_not_created("flows/train.py", output, NO_ENVIRONMENT).message
     assert message == "Argo Workflows error: admission webhook denied the request"
-    assert reason_not_created("a.py", "1\n2\n\n3\n4\n5\n", NO_ENVIRONMENT) == "2 3 4 5"
+    assert reason_not_created("a.py", "1\n2\n\n3\n4\n5\n", NO_ENVIRONMENT).what == "2 3 4 5"
 
 
 def test_the_owner_of_a_deployment_is_named() -> None:
     """And both ways out: Metaflow's last lines have neither."""
-    message = reason_not_created("flows/train.py", METAFLOW, NO_ENVIRONMENT)
+    message = reason_not_created("flows/train.py", METAFLOW, NO_ENVIRONMENT).message
     assert "deployed by ann.lee, and" in message
     assert "METAFLOW_USER=ann.lee" in message
     assert "`uv run k8s deploy flows/train.py -- --authorize TOKEN`" in message
-    message = reason_not_created("flows/train.py", METAFLOW, Environment("prod"))
+    message = reason_not_created("flows/train.py", METAFLOW, Environment("prod")).message
     assert 'write "user": "ann.lee" into environments/prod.json' in message
     assert "`uv run k8s deploy flows/train.py --env prod -- --authorize TOKEN`" in message
 
@@ -608,12 +608,12 @@ def test_a_namesake_is_another_project(api: type[Api], tmp_path: Path) -> None:
         api.objects["workflowtemplates/train"] = present
         if message:
             with pytest.raises(CommandError) as stopped:
-                must_be_own(project, own_target(), [template])
+                raise_if(foreign_templates(project, own_target(), [template]))
             assert f"WorkflowTemplate train in namespace team-a belongs to {message}" in str(
                 stopped.value
             )
         else:
-            must_be_own(project, own_target(), [template])
+            raise_if(foreign_templates(project, own_target(), [template]))
         assert is_own(present, marks(project), "") == (not message)
         answers.unlink()
         assert is_own(present, marks(project), "") == (labels["mf-k8s/project"] != "vision")
@@ -626,13 +626,14 @@ def test_missing_rights_are_named(api: type[Api], deploy: Deploy) -> None:
     assert code == 2
     assert output.splitlines()[-1] == (
         "k8s: your account ann@example.com lacks rights in namespace team-a that this deploy needs:"
-        " create, update workflowtemplates.argoproj.io; get cronworkflows.argoproj.io. Ask for a"
+        " create, update workflowtemplates.argoproj.io and get cronworkflows.argoproj.io; ask for a"
         " Role there that has them"
     )
     assert not [line for line in output.splitlines() if line.startswith("compile ")]
-    must_be_allowed(own_target(METAFLOW_KUBERNETES_NAMESPACE="team-a"), {"sensors": ["create"]})
+    target = own_target(METAFLOW_KUBERNETES_NAMESPACE="team-a")
+    assert not [*missing_rights(target, {"sensors": ["create"]})]
     api.has_reviews = False
-    must_be_allowed(own_target(METAFLOW_KUBERNETES_NAMESPACE="team-a"), {"cronworkflows": ["get"]})
+    assert not [*missing_rights(target, {"cronworkflows": ["get"]})]
 
 
 def test_rights_to_start_flows_are_asked_where_they_do(api: type[Api]) -> None:
@@ -644,11 +645,11 @@ def test_rights_to_start_flows_are_asked_where_they_do(api: type[Api]) -> None:
     )
     api.lacking = {"update cronworkflows", "create sensors"}
     target = own_target(METAFLOW_KUBERNETES_NAMESPACE="team-a")
-    must_be_allowed_to_start(target, [by_hand])
-    with pytest.raises(CommandError, match="needs: update cronworkflows.argoproj.io. Ask"):
-        must_be_allowed_to_start(target, [by_hand, by_time])
-    with pytest.raises(CommandError, match="needs: create sensors.argoproj.io. Ask"):
-        must_be_allowed_to_start(target, [by_events])
+    raise_if(missing_rights_to_start(target, [by_hand]))
+    with pytest.raises(CommandError, match="needs: update cronworkflows.argoproj.io; ask"):
+        raise_if(missing_rights_to_start(target, [by_hand, by_time]))
+    with pytest.raises(CommandError, match="needs: create sensors.argoproj.io; ask"):
+        raise_if(missing_rights_to_start(target, [by_events]))
 
 
 NO_CREDENTIALS = {
@@ -777,13 +778,17 @@ def test_a_branch_must_be_chosen(project: Path, api: type[Api], deploy: Deploy) 
     """Metaflow's default would be a branch of the user's own. A dry run shows what is gone."""
     environment = project / "environments/prod.json"
     environment.write_text(json.dumps({"METAFLOW_KUBERNETES_NAMESPACE": "team-a"}))
+    second, text = project / "flows/again.py", (project / "flows/hello.py").read_text()
+    second.write_text(text.replace("HelloFlow", "AgainFlow"))
     code, output = deploy("--env", "prod")
     assert code == 2
-    assert (
-        "flows/hello.py has @project, and nothing says whether it goes to production or to which"
-        ' branch: write "production": true or "branch": "NAME" into environments/prod.json'
-        in output
-    )
+    for file in ("flows/again.py", "flows/hello.py"):
+        assert (
+            f"k8s: {file} has @project, and nothing says whether it goes to production or to which"
+            ' branch: write "production": true or "branch": "NAME" into environments/prod.json'
+            in output
+        )
+    second.unlink()
     put(api, GONE | FOREIGN)
     everything = {*api.objects}
     command = ("--env", "prod", "--dry-run", "--prune", "--", "--branch", "new")

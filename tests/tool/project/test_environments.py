@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 from conftest import own_target
 from kubernetes_api import Api
-from mf_k8s.cluster.target import Target, must_be_context, must_be_ready
+from mf_k8s.cluster.target import Target, argo_findings, context_findings
 from mf_k8s.deploy.branch import branch_of, split_branch_options
-from mf_k8s.errors import CommandError
+from mf_k8s.errors import CommandError, raise_if
 from mf_k8s.metaflow.configuration import Configuration, lay_over, overridden
 from mf_k8s.project.environments import AWS_KEYS, SCHEMA, Environment, read_environment
 from mf_k8s.project.project import Project
@@ -252,7 +252,7 @@ def test_the_place_and_the_account(api: type[Api]) -> None:
 
 def stopped_by(api: type[Api]) -> str:
     with pytest.raises(CommandError) as stopped:
-        must_be_ready(own_target())
+        raise_if(argo_findings(own_target()))
     assert api.objects == {} and api.tried == []
     return str(stopped.value)
 
@@ -262,7 +262,7 @@ def test_expired_credentials(api: type[Api], anonymous: bool) -> None:
     api.logged_in, api.is_anonymous = anonymous, anonymous
     assert stopped_by(api) == (
         "cannot ask the cluster who you are: the cluster does not accept your credentials, which"
-        " may have expired: log in to it again, until `kubectl auth whoami` names you"
+        " may have expired; log in to it again, until `kubectl auth whoami` names you"
     )
 
 
@@ -294,23 +294,23 @@ def test_context(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return Target(Environment("prod", context), own_target().configuration)
 
     (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    must_be_context(target(""))
-    must_be_context(target("fake"))
+    raise_if(context_findings(target("")))
+    raise_if(context_findings(target("fake")))
     with pytest.raises(CommandError) as stopped:
-        must_be_context(target("acme"))
+        raise_if(context_findings(target("acme")))
     assert str(stopped.value) == (
         "environments/prod.json requires the kubectl context acme, but the current one is fake:"
         " run `kubectl config use-context acme`"
     )
     with pytest.raises(CommandError) as stopped:
-        must_be_context(target("nowhere"))
+        raise_if(context_findings(target("nowhere")))
     assert str(stopped.value) == (
         f"environments/prod.json requires the kubectl context nowhere, which"
         f" {tmp_path / 'kubeconfig'} does not have; it has: acme, fake"
     )
     (tmp_path / "kubeconfig").write_text(json.dumps({**config, "current-context": ""}))
     with pytest.raises(CommandError) as stopped:  # the context is there, and none is chosen
-        must_be_context(target("acme"))
+        raise_if(context_findings(target("acme")))
     assert str(stopped.value) == (
         f"environments/prod.json requires the kubectl context acme, but {tmp_path / 'kubeconfig'}"
         " is missing or has no current context: run `kubectl config use-context acme`, or set"
@@ -319,4 +319,4 @@ def test_context(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     with pytest.raises(CommandError, match="in a pod its own cluster is used: set KUBECONFIG"):
-        must_be_context(target("fake"))
+        raise_if(context_findings(target("fake")))

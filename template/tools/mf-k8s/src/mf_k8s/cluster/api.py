@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..programs.run import lent_variables
 
 ARGO = "/apis/argoproj.io/v1alpha1/namespaces"
@@ -34,10 +34,10 @@ def connect(variables: Mapping[str, str]) -> Any:
             else:
                 config.load_kube_config(kubeconfig(variables), client_configuration=configuration)
     except (config.ConfigException, OSError) as error:
-        raise CommandError(
-            f"kubectl's configuration has no context that can be used ({error}): choose one with"
-            " `kubectl config use-context NAME`, or set KUBECONFIG to the file that has it"
-        ) from error
+        what = f"kubectl's configuration has no context that can be used ({error})"
+        other = "set KUBECONFIG to the file that has it"
+        remedy = f"choose one with `kubectl config use-context NAME`, or {other}"
+        raise CommandError(Finding("context-unusable", what, remedy=remedy)) from error
     configuration.retries = False
     return client.ApiClient(configuration)
 
@@ -71,22 +71,23 @@ def explain_errors(action: str) -> Iterator[None]:
     except client.ApiException as error:
         # if the kubeconfig's credential plugin fails, the request is anonymous
         if error.status == 401 or "system:anonymous" in str(error.body):
-            raise CommandError(
+            what = (
                 f"cannot {action}: the cluster does not accept your credentials, which may have"
-                " expired: log in to it again, until `kubectl auth whoami` names you"
-            ) from error
+                " expired"
+            )
+            remedy = "log in to it again, until `kubectl auth whoami` names you"
+            finding = Finding("credentials-refused", what, remedy=remedy)
+            raise CommandError(finding) from error
         reason = reason_given(error.body)
         if error.status == 403 and (not reason or BY_RBAC.search(reason)):
-            raise CommandError(
-                f"your account is not allowed to {action}: ask for a Role that allows it"
-            ) from error
-        raise CommandError(
-            f"cannot {action}: {error.status} {error.reason}{reason and f': {reason}'}"
-        ) from error
+            what = f"your account is not allowed to {action}"
+            finding = Finding("action-not-allowed", what, remedy="ask for a Role that allows it")
+            raise CommandError(finding) from error
+        what = f"cannot {action}: {error.status} {error.reason}{reason and f': {reason}'}"
+        raise CommandError(Finding("request-refused", what)) from error
     except (config.ConfigException, HTTPError) as error:
         remedy = "check the network, and the server of kubectl's context"
         if "proxy" in str(error).lower():  # which the variables of the shell name
             remedy = "if the cluster is not behind that proxy, add its host to NO_PROXY"
-        raise CommandError(
-            f"cannot {action}: the cluster cannot be reached: {error}; {remedy}"
-        ) from error
+        what = f"cannot {action}: the cluster cannot be reached: {error}"
+        raise CommandError(Finding("cluster-unreachable", what, remedy=remedy)) from error

@@ -1,9 +1,9 @@
 """The rights that a deploy needs, asked for before it takes its time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import Finding
 from ..metaflow.compile_flows import CompiledFile
 from ..pods.project_labels import annotation
 from .target import Target
@@ -19,8 +19,8 @@ OF_EACH_DEPLOY: Rights = {
 OF_PRUNE: Rights = {"workflowtemplates": ("delete",), "cronworkflows": ("list",)}
 
 
-def must_be_allowed(target: Target, rights: Rights, namespace: str = "") -> None:
-    """Raise CommandError that names all rights which the user's account lacks in a namespace."""
+def missing_rights(target: Target, rights: Rights, namespace: str = "") -> Iterator[Finding]:
+    """Yield in one finding all rights that the user's account lacks in a namespace."""
     namespace = namespace or target.namespace
     lacking: dict[str, list[str]] = {}
     for plural, verbs in rights.items():
@@ -28,23 +28,22 @@ def must_be_allowed(target: Target, rights: Rights, namespace: str = "") -> None
             if not is_allowed(target, verb, plural, namespace):
                 lacking.setdefault(plural, []).append(verb)
     if lacking:
-        named = "; ".join(
+        named = " and ".join(
             f"{', '.join(verbs)} {plural}.argoproj.io" for plural, verbs in lacking.items()
         )
-        raise CommandError(
-            f"your account {target.account} lacks rights in namespace {namespace} that this deploy"
-            f" needs: {named}. Ask for a Role there that has them"
-        )
+        who, where = f"your account {target.account}", f"namespace {namespace}"
+        what = f"{who} lacks rights in {where} that this deploy needs: {named}"
+        yield Finding("rights-missing", what, where, "ask for a Role there that has them")
 
 
-def must_be_allowed_to_start(target: Target, compiled: Iterable[CompiledFile]) -> None:
-    """Raise CommandError unless the account may write what starts flows by time or by events."""
+def missing_rights_to_start(target: Target, compiled: Iterable[CompiledFile]) -> Iterator[Finding]:
+    """Yield the rights that the account lacks to write what starts flows by time or by events."""
     templates = [flow.template for flow in compiled if flow.template]
     sensors = target.configuration.setting("ARGO_EVENTS_SENSOR_NAMESPACE")
     if any(annotation(template, "cron") for template in templates):
-        must_be_allowed(target, {"cronworkflows": ("create", "update")})
+        yield from missing_rights(target, {"cronworkflows": ("create", "update")})
     if any(annotation(template, "triggers") for template in templates):
-        must_be_allowed(target, {"sensors": ("get", "create", "update")}, sensors)
+        yield from missing_rights(target, {"sensors": ("get", "create", "update")}, sensors)
 
 
 def is_allowed(target: Target, verb: str, plural: str, namespace: str) -> bool:

@@ -1,12 +1,12 @@
 """The place that a command works with: an environment, its configuration and its cluster."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import Finding
 from ..metaflow.configuration import Configuration
 from ..metaflow.create_on_server import TIMEOUTS_S
 from ..project.environments import Environment
@@ -127,34 +127,36 @@ class Target:
             return items
 
 
-def must_be_context(target: Target) -> None:
-    """Raise CommandError unless kubectl's current context is the environment's."""
-    required = target.environment.context
-    if not required:
+def context_findings(target: Target) -> Iterator[Finding]:
+    """Yield why kubectl's current context is not the environment's."""
+    required, where = target.environment.context, target.environment.file
+    if not required or required == target.context:
         return
-    requires = f"{target.environment.file} requires the kubectl context {required}"
-    if in_a_pod(target.variables):
-        raise CommandError(
-            f"{requires}, but in a pod its own cluster is used: set KUBECONFIG to the file that has"
-            " this context"
-        )
-    if required == target.context:
-        return
+    requires = f"{where} requires the kubectl context {required}"
     file = kubeconfig(target.variables)
     use = f"run `kubectl config use-context {required}`"
     names = sorted(context["name"] for context in target.contexts[0])
-    if not names:  # the Kubernetes library tells neither from the other
-        raise CommandError(
-            f"{requires}, but {file} is missing or has no current context: {use}, or set KUBECONFIG"
-            " to the file that has it"
-        )
-    if required not in names:
-        raise CommandError(f"{requires}, which {file} does not have; it has: {', '.join(names)}")
-    raise CommandError(f"{requires}, but the current one is {target.context}: {use}")
+    if in_a_pod(target.variables):
+        what = f"{requires}, but in a pod its own cluster is used"
+        remedy = "set KUBECONFIG to the file that has this context"
+        yield Finding("context-in-a-pod", what, where, remedy)
+    elif not names:  # the Kubernetes library tells neither from the other
+        what = f"{requires}, but {file} is missing or has no current context"
+        remedy = f"{use}, or set KUBECONFIG to the file that has it"
+        yield Finding("context-none", what, where, remedy)
+    elif required not in names:
+        what = f"{requires}, which {file} does not have; it has: {', '.join(names)}"
+        yield Finding("context-unknown", what, where)
+    else:
+        what = f"{requires}, but the current one is {target.context}"
+        yield Finding("context-another", what, where, use)
 
 
-def must_be_ready(target: Target) -> None:
-    """Raise CommandError unless the cluster answers, accepts the user, and has Argo Workflows."""
+def argo_findings(target: Target) -> Iterator[Finding]:
+    """Yield whether the cluster has no Argo Workflows.
+
+    Raise CommandError if it does not answer, or does not accept the user.
+    """
     from kubernetes.client import ApiException
 
     _ = target.account  # of which an error says more
@@ -168,7 +170,6 @@ def must_be_ready(target: Target) -> None:
                 raise
             resources = []
     if not any(resource["name"] == "workflowtemplates" for resource in resources):
-        raise CommandError(
-            f"the cluster {target.cluster} has no Argo Workflows: install it there, or choose"
-            " another context or environment"
-        )
+        what = f"the cluster {target.cluster} has no Argo Workflows"
+        remedy = "install it there, or choose another context or environment"
+        yield Finding("no-argo", what, target.cluster, remedy)

@@ -4,9 +4,10 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ..errors import INTERRUPTIONS, CommandError
+from ..errors import INTERRUPTIONS, CommandError, Finding
 from ..metaflow.create_on_server import TIMEOUTS_S
 from ..metaflow.record_requests import Request, without_nulls
 from ..show.progress import print_error
@@ -28,7 +29,8 @@ def write_all(target: Target, requests: Sequence[Request]) -> None:
             sent.append(Write(target, method, request))
             sent[-1].send()
     except CommandError as error:
-        raise CommandError(f"{error}; {put_back(sent)}") from error
+        undone = put_back(sent)
+        raise CommandError(*(with_remedy(finding, undone) for finding in error.findings)) from error
     except BaseException:  # Ctrl-C, a closed terminal, or the end of a CI job
         with without_interruption():
             try:
@@ -37,6 +39,10 @@ def write_all(target: Target, requests: Sequence[Request]) -> None:
                 undone = put_back(sent)
             print_error(f"k8s: {undone}")
         raise
+
+
+def with_remedy(finding: Finding, also: str) -> Finding:
+    return replace(finding, remedy="; ".join(filter(None, [finding.remedy, also])))
 
 
 def put_back(sent: Sequence["Write"]) -> str:
@@ -95,7 +101,12 @@ class Write:
             self.before = self.read()
             if self.method.startswith("delete") and not self.before:
                 return
-            self.must_be_as_tried()
+            # If it was changed since the dry run, the server refuses that version of it. Of an
+            # object that Argo itself changes, the request takes the present version.
+            if self.method.startswith("create" if self.before else "replace"):  # made, or deleted
+                raise CommandError(self.changed_by_another)
+            if self.method.startswith("replace") and self.where["plural"] == UPDATED_BY_ARGO:
+                self.request["body"]["metadata"]["resourceVersion"] = version_of(self.before)
             send = getattr(self.api, self.method)
             self.may_be_done = True
             try:
@@ -104,25 +115,14 @@ class Write:
                 # a refused request had no effect; a gateway's error says nothing of it
                 self.may_be_done = error.status >= 500
                 if error.status == 409:
-                    raise self.somebody_else() from error
+                    raise CommandError(self.changed_by_another) from error
                 raise
 
-    def must_be_as_tried(self) -> None:
-        """Raise CommandError if the object was made or deleted since the dry run.
-
-        If it was changed, the server refuses the dry run's version of it. Only of an object that
-        Argo itself changes the request takes the present version.
-        """
-        if self.method.startswith("create" if self.before else "replace"):
-            raise self.somebody_else()
-        if self.method.startswith("replace") and self.where["plural"] == UPDATED_BY_ARGO:
-            self.request["body"]["metadata"]["resourceVersion"] = version_of(self.before)
-
-    def somebody_else(self) -> CommandError:
-        return CommandError(
-            f"cannot {self.action}, because somebody else has changed it while this command ran:"
-            " run the same command again"
-        )
+    @property
+    def changed_by_another(self) -> Finding:
+        what = f"cannot {self.action}, because somebody else has changed it while this command ran"
+        remedy = "run the same command again"
+        return Finding("object-changed", what, self.what, remedy)
 
     def undo(self) -> str:
         """Put back what was there, and return what was done; raise CommandError if that fails."""
@@ -132,7 +132,8 @@ class Write:
                 return "is unchanged"
             # a server with full CRD schemas, as Argo 4's, drops fields that are null
             if now and without_nulls(now.get("spec")) != without_nulls(self.written.get("spec")):
-                raise CommandError("somebody else has changed it since")
+                what = "somebody else has changed it since"
+                raise CommandError(Finding("object-changed-again", what))
             named: dict[str, Any] = {**self.where, "_request_timeout": TIMEOUTS_S}
             if now and not self.before:
                 only = if_unchanged(now, self.where["plural"])

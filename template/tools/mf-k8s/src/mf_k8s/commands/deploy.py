@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import CommandError
+from ..errors import CommandError, raise_if
 from .options import Debug, Env, Flows
 
 
@@ -34,12 +34,12 @@ def deploy(
     from ..cluster.rights import (
         OF_EACH_DEPLOY,
         OF_PRUNE,
-        must_be_allowed,
-        must_be_allowed_to_start,
+        missing_rights,
+        missing_rights_to_start,
     )
-    from ..cluster.target import must_be_ready
+    from ..cluster.target import argo_findings
     from ..deploy.branch import with_options
-    from ..deploy.create import compile_to_deploy, deploy_flows, files_to_deploy, must_match
+    from ..deploy.create import compile_to_deploy, deploy_flows, files_to_deploy, report_findings
     from ..deploy.datastore import datastore_asked
     from ..deploy.deployed import change_by, deployed_templates
     from ..deploy.prune import delete_obsolete, find_obsolete, object_name
@@ -58,13 +58,12 @@ def deploy(
     files = files_to_deploy(project, flows or ())
     target = with_options(target, context.obj or ())
     with datastore_asked(project, files, target, project.root):
-        must_be_ready(target)
+        raise_if(argo_findings(target))
         print(f"{'cluster':<16} {target}", flush=True)
-        must_be_allowed(target, OF_EACH_DEPLOY)
-        if prune and yes:
-            must_be_allowed(target, OF_PRUNE)
+        needed = [OF_EACH_DEPLOY, OF_PRUNE] if prune and yes else [OF_EACH_DEPLOY]
+        raise_if(finding for rights in needed for finding in missing_rights(target, rights))
     compiled = compile_to_deploy(project, files, target)
-    must_be_allowed_to_start(target, compiled)
+    raise_if(missing_rights_to_start(target, compiled))
     with stage("dry run" if dry_run else "deploy") as deploying:
         templates = deploy_flows(project, compiled, target, dry_run)
         names = [template["metadata"]["name"] for template in templates]
@@ -78,7 +77,7 @@ def deploy(
             written = {f"WorkflowTemplate {name}" for name in names}
             live = check_live(project, compiled, target, run=None)
             reports = [report for report in live if report.of in written]
-            must_match(reports)
+            raise_if(report_findings(reports))
             pods = sum(len(report.pods.keys() - {WORKFLOW}) for report in reports)
             checking.result = f"{pods} pods match k8s.toml"
     if prune:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..cluster.target import Target
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..metaflow.compile_flows import ENVIRONMENT, CompiledFile
 from ..pods.project_labels import annotation
 from ..project.environments import (
@@ -55,8 +55,8 @@ def branch_of(variables: Mapping[str, str]) -> str:
     return "prod" if production else ""
 
 
-def must_choose_branch(compiled: Iterable[CompiledFile], target: Target) -> None:
-    """Raise CommandError for a flow with @project if neither code nor variable chooses its branch.
+def branch_findings(compiled: Iterable[CompiledFile], target: Target) -> Iterator[Finding]:
+    """Yield each flow with @project whose branch neither code nor variable chooses.
 
     Metaflow would deploy it to a branch of the user's own, which nobody else can replace.
     """
@@ -70,10 +70,13 @@ def must_choose_branch(compiled: Iterable[CompiledFile], target: Target) -> None
                 if environment.name
                 else "name an environment that does, like --env prod"
             )
-            raise CommandError(
-                f"{shown_path(flow.file)} has @project, and nothing says whether it goes to"
-                f" production or to which branch: {choice}, or end the command with"
-                " `-- --branch NAME` or `-- --production`"
+            where = shown_path(flow.file)
+            yield Finding(
+                "branch-not-chosen",
+                f"{where} has @project, and nothing says whether it goes to production or to which"
+                " branch",
+                where,
+                f"{choice}, or end the command with `-- --branch NAME` or `-- --production`",
             )
 
 
@@ -88,8 +91,10 @@ def other_environments(project: Project, environment: Environment) -> Iterator[E
             )
 
 
-def must_keep_apart(project: Project, compiled: Iterable[CompiledFile], target: Target) -> None:
-    """Raise CommandError for a flow that another environment would write by the same name.
+def same_name_findings(
+    project: Project, compiled: Iterable[CompiledFile], target: Target
+) -> Iterator[Finding]:
+    """Yield each flow that another environment would write by the same name.
 
     Each deployment would replace the other's. A flow without @project has one name in a namespace,
     and a flow with it one name for each branch.
@@ -104,14 +109,19 @@ def must_keep_apart(project: Project, compiled: Iterable[CompiledFile], target: 
         for flow in compiled:
             has_project = flow.template and annotation(flow.template, "branch_name")
             if has_project and same_branch:
-                raise CommandError(
+                yield Finding(
+                    "branch-of-two-environments",
                     f"{environment.file} and {other.file} both write the branch {branch} in"
-                    f" namespace {other.namespace}: give each its own `branch` or namespace"
+                    f" namespace {other.namespace}",
+                    environment.file,
+                    "give each its own `branch` or namespace",
                 )
             if flow.template and not has_project:
-                raise CommandError(
-                    f"{shown_path(flow.file)} has no @project, so {environment.file} and"
-                    f" {other.file} would both write {flow.template['metadata']['name']} in"
-                    f" namespace {other.namespace}: give the flow @project, or each environment its"
-                    " own namespace"
+                where = shown_path(flow.file)
+                yield Finding(
+                    "flow-of-two-environments",
+                    f"{where} has no @project, so {environment.file} and {other.file} would both"
+                    f" write {flow.template['metadata']['name']} in namespace {other.namespace}",
+                    where,
+                    "give the flow @project, or each environment its own namespace",
                 )

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..check.report import Report
 from ..check.show import show_reports
 from ..cluster.target import Target
 from ..cluster.write import write_all
-from ..errors import CommandError, raise_if
+from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import USE_SCHEDULES, CompiledFile, compile_flows
 from ..metaflow.defaults import read_metaflow_defaults
 from ..metaflow.record_requests import Request, workflow_templates
@@ -28,9 +28,9 @@ from ..project.flow_files import no_flow_started, starts_flow
 from ..project.k8s_toml import read_config, shared_settings
 from ..project.project import Project, shown_path
 from ..show.progress import print_line, stage
-from .branch import must_choose_branch, must_keep_apart
-from .datastore import must_have_datastore
-from .deployed import must_be_own
+from .branch import branch_findings, same_name_findings
+from .datastore import datastore_findings
+from .deployed import foreign_templates
 
 FOR_CREATE = {
     **USE_SCHEDULES,
@@ -57,8 +57,8 @@ def deploy_flows(
     script = ["mf_k8s.metaflow.create_on_server", *([] if dry_run else ["keep-token"])]
     requests = create_requests(project, compiled, target, script)
     templates = workflow_templates(requests)
-    must_be_own(project, target, templates)
-    must_be_complete(project, compiled, target, templates)
+    raise_if(foreign_templates(project, target, templates))
+    check_templates(project, compiled, target, templates)
     if not dry_run:
         write_all(target, requests)
     return templates
@@ -71,9 +71,8 @@ def files_to_deploy(project: Project, names: Sequence[str]) -> list[Path]:
     """
     files = project.flow_files(names)
     starting = [file for file in files if starts_flow(file)]
-    for file in files:
-        if file not in starting and (names or not starting):
-            raise CommandError(no_flow_started(shown_path(file)))
+    if names or not starting:
+        raise_if(no_flow_started(shown_path(file)) for file in files if file not in starting)
     if not starting:
         raise CommandError(project.no_flow)
     return starting
@@ -87,14 +86,14 @@ def compile_to_deploy(
     Raise CommandError if the environment does not say to which branch they go, lets another
     environment's flows be replaced, or has no datastore that pods can reach.
     """
-    must_have_datastore(project, files, target)
+    raise_if(datastore_findings(project, files, target))
     with stage("compile") as compiling:
         # Metaflow's create, whose template must match, gets no values of tests either
         compiled = list(compile_flows(project, files, target.variables))
         compiling.result = ", ".join(shown_path(flow.file) for flow in compiled)
     if target.environment.name != "kind":  # whose only user is kind
-        must_choose_branch(compiled, target)
-        must_keep_apart(project, compiled, target)
+        branches = branch_findings(compiled, target)
+        raise_if([*branches, *same_name_findings(project, compiled, target)])
     return compiled
 
 
@@ -109,16 +108,16 @@ def create_requests(
     Their objects are completed. `script` is a module and its arguments after the job: it runs
     Metaflow's create for one flow, by record_requests.
     """
-    raise_if(name_clashes(project, compiled).values())
-    must_match(check_flows(project, compiled))
     # helper pods get what the company sets for all in Metaflow's configuration, too
     config = read_config(project.config_file)
     workflow, options = config.get("workflow", {}), target.environment.create_options
-    if "parallelism" in workflow and any(option.startswith("--max-workers") for option in options):
-        raise CommandError(
-            "max_workers of the environment (or --max-workers) and parallelism of [workflow] in"
-            f" {project.config_file.name} set the same limit: keep one of them"
-        )
+    raise_if(
+        [
+            *name_clashes(project, compiled).values(),
+            *report_findings(check_flows(project, compiled)),
+            *limit_findings(project.config_file.name, workflow, options),
+        ]
+    )
     defaults = read_metaflow_defaults(target.configuration, on_argo=True)
     job = {
         "labels": marks(project),
@@ -129,6 +128,18 @@ def create_requests(
     return [
         request for flow in compiled for request in create_flow(project, flow, job, target, script)
     ]
+
+
+def limit_findings(
+    file: str, workflow: Mapping[str, Any], options: Sequence[str]
+) -> Iterator[Finding]:
+    """Yield whether both [workflow] and options of create limit how many tasks run side by side."""
+    if "parallelism" in workflow and any(option.startswith("--max-workers") for option in options):
+        what = (
+            "max_workers of the environment (or --max-workers) and parallelism of [workflow] in"
+            f" {file} set the same limit"
+        )
+        yield Finding("limit-given-twice", what, file, "keep one of them")
 
 
 def create_flow(
@@ -162,18 +173,17 @@ def create_flow(
             )
         except subprocess.TimeoutExpired as late:
             output = b"".join(filter(None, (late.stdout, late.stderr))).decode(errors="replace")
-            raise CommandError(
-                f"{file}: Metaflow's create did not end within {limit} seconds:"
-                f" {last_lines(output) or 'it printed nothing'}"
-            ) from None
+            what = f"Metaflow's create did not end within {limit} seconds"
+            last = last_lines(output) or "it printed nothing"
+            raise CommandError(Finding("create-too-slow", f"{what}: {last}", file)) from None
         if done.returncode:
             output = (done.stdout + done.stderr).decode(errors="replace")
-            raise CommandError(f"{file}: {reason_not_created(file, output, target.environment)}")
+            raise CommandError(reason_not_created(file, output, target.environment))
         requests: list[Request] = json.loads(requests_file.read_text(encoding="utf-8"))
         return requests
 
 
-def must_be_complete(
+def check_templates(
     project: Project,
     compiled: Sequence[CompiledFile],
     target: Target,
@@ -184,31 +194,35 @@ def must_be_complete(
     Print which settings Metaflow's own configuration gives.
     """
     reports = list(check_live(project, compiled, target, run=None, templates=templates))
-    must_match(reports)
+    raise_if(report_findings(reports))
     for report in reports:
         for note in report.notes:
             print_line(f"{report.title}: {note}")
 
 
-def reason_not_created(file: str, output: str, environment: Environment) -> str:
-    """Return why Metaflow's create has failed, in one line."""
+def reason_not_created(file: str, output: str, environment: Environment) -> Finding:
+    """Return why Metaflow's create has failed."""
     if deployer := DEPLOYED_BY.search(output):
         setting, env = f"set METAFLOW_USER={deployer[1]}", ""
         if environment.name:
             setting = f'write "user": "{deployer[1]}" into {environment.file}'
             env = f" --env {environment.name}"
-        return (
+        return Finding(
+            "deployed-by-another-user",
             f"it was deployed by {deployer[1]}, and Metaflow lets only that user, or a holder"
-            f" of its production token, deploy it again: {setting}, or give the token once,"
-            f" `uv run k8s deploy {file}{env} -- --authorize TOKEN`"
+            " of its production token, deploy it again",
+            file,
+            f"{setting}, or give the token once,"
+            f" `uv run k8s deploy {file}{env} -- --authorize TOKEN`",
         )
     if variable := EVENTS.search(output):
         place = environment.file if environment.name else "Metaflow's configuration"
-        return (
-            f"@trigger needs {variable[1]}: write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE,"
-            f" _SERVICE_ACCOUNT and _WEBHOOK_URL into {place}"
+        remedy = (
+            "write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE, _SERVICE_ACCOUNT and _WEBHOOK_URL"
+            f" into {place}"
         )
-    return last_lines(output)
+        return Finding("no-argo-events", f"@trigger needs {variable[1]}", file, remedy)
+    return Finding("create-failed", last_lines(output), file)
 
 
 def last_lines(output: str) -> str:
@@ -218,11 +232,11 @@ def last_lines(output: str) -> str:
     return " ".join(lines[starts[-1] if starts else -4 :])
 
 
-def must_match(reports: Iterable[Report]) -> None:
-    """Show the reports in which something is wrong, and raise CommandError if there are any."""
+def report_findings(reports: Iterable[Report]) -> list[Finding]:
+    """Show the reports in which something is wrong, and return what that is."""
     different = [report for report in reports if not report.matches]
     show_reports(different, markdown=False)
-    for report in different:
-        if report.error:
-            raise CommandError(report.error)
-        raise CommandError(f"{report.title}: {report.result}")
+    return [
+        report.error or Finding("flow-does-not-match", report.result, report.title)
+        for report in different
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..cluster.target import Target
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..metaflow.ask_datastore import CANNOT_BE_USED
 from ..programs.run import UTF_8
 from ..project.kind_toml import flow_options, read_flow_settings
@@ -23,20 +23,26 @@ def names_datastore(project: Project, files: Iterable[Path]) -> bool:
     return any("--datastore" in option for file in files for option in flow_options(settings, file))
 
 
-def must_have_datastore(project: Project, files: Sequence[Path], target: Target) -> None:
-    """Raise CommandError unless Metaflow is configured with a datastore that pods can reach."""
+def datastore_findings(
+    project: Project, files: Sequence[Path], target: Target
+) -> Iterator[Finding]:
+    """Yield why Metaflow is not configured with a datastore that pods can reach."""
     environment, setting = target.environment, target.configuration.setting
     where = environment.file if environment.name else "Metaflow's configuration"
     kind = setting("DEFAULT_DATASTORE")
     root = f"METAFLOW_DATASTORE_SYSROOT_{kind.upper()}"
     if kind not in ROOTS and not names_datastore(project, files):
-        raise CommandError(
-            f"{where} has no datastore that pods can reach: set METAFLOW_DEFAULT_DATASTORE to s3,"
-            " gs or azure, and METAFLOW_DATASTORE_SYSROOT_S3, _GS or _AZURE to its folder"
-            + ("" if environment.name else "; or deploy with --env NAME")
+        remedy = (
+            "set METAFLOW_DEFAULT_DATASTORE to s3, gs or azure, and METAFLOW_DATASTORE_SYSROOT_S3,"
+            " _GS or _AZURE to its folder"
         )
+        if not environment.name:
+            remedy += "; or deploy with --env NAME"
+        what = f"{where} has no datastore that pods can reach"
+        yield Finding("no-datastore", what, where, remedy)
     if kind in ROOTS and not setting(root.removeprefix("METAFLOW_")):
-        raise CommandError(f"{where} has no {root}: set it, to a folder like {ROOTS[kind]}")
+        remedy = f"set it, to a folder like {ROOTS[kind]}"
+        yield Finding("no-datastore-root", f"{where} has no {root}", where, remedy)
 
 
 @contextlib.contextmanager
@@ -76,4 +82,5 @@ def datastore_asked(
         finally:
             process.kill()
     if process.returncode == CANNOT_BE_USED or reason.startswith("no answer"):
-        raise CommandError(f"cannot use the datastore {root}: {reason.strip()}")
+        what = f"cannot use the datastore {root}: {reason.strip()}"
+        raise CommandError(Finding("datastore-unusable", what, root))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..cluster.target import Target
 from ..deploy.branch import with_options
-from ..deploy.create import compile_to_deploy, create_requests, files_to_deploy, must_be_complete
+from ..deploy.create import check_templates, compile_to_deploy, create_requests, files_to_deploy
 from ..deploy.datastore import datastore_asked
 from ..errors import CommandError, Finding, raise_if
 from ..kind.cluster import find_running_cluster
@@ -117,7 +117,7 @@ def render_flows(
         with stage("render") as rendered:
             script = ["mf_k8s.metaflow.create_offline", "upload" if upload else "no-upload"]
             requests = create_requests(project, compiled, target, script)
-            must_be_complete(project, compiled, target, workflow_templates(requests))
+            check_templates(project, compiled, target, workflow_templates(requests))
             texts = rendered_files(project, compiled, requests, environment.name, str(rendering))
             raise_if(secret_findings(texts, target.variables, not_secret(project)))
             rendered.result = f"{len(texts)} files"

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Mapping
 
-from ..cluster.target import Target, must_be_context
-from ..errors import CommandError
+from ..cluster.target import Target, context_findings
+from ..errors import CommandError, raise_if
 from ..metaflow.compile_flows import EVENTS, USE_SCHEDULES
 from ..metaflow.configuration import Configuration, lay_over, overridden, own_configuration
 from ..programs.run import run_program
@@ -100,7 +100,7 @@ def find_target(project: Project, name: str) -> Target:
     if name == "kind":
         return kind_target(project, find_running_cluster(project))
     target = Target(environment, lay_over(own, environment))
-    must_be_context(target)
+    raise_if(context_findings(target))
     if keys := overridden(own, environment):
         print_error(f"k8s: {environment.file} overrides your own {', '.join(keys)}")
     return target

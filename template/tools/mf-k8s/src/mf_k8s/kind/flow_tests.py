@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..check.live import check_live
 from ..cluster.target import Target
-from ..deploy.create import must_match
-from ..errors import CommandError
+from ..deploy.create import report_findings
+from ..errors import CommandError, raise_if
 from ..metaflow.compile_flows import CompiledFile, compile_flows
 from ..project.kind_toml import (
     HOW_TO_RUN,
@@ -93,7 +93,7 @@ def passes_by(way: str, run: FlowRun) -> bool:
             run_id = RUNNERS[way](run)
             compiled = [run.compiled]
             live = check_live(run.project, compiled, run.target, run_id, templates=())
-            must_match(reports := list(live))
+            raise_if(report_findings(reports := list(live)))
             testing.result = f"{len(reports[-1].pods)} pods match k8s.toml"
         except CommandError as error:
             print_line(f"{error}\n{run.compiled.file.name}: {HOW_TO_RUN}")

@@ -136,6 +136,7 @@ def run_worker(
                 if process.wait():
                     lines = process.stderr.read().decode(errors="replace").split("\n")
                     reason = next(filter(None, reversed(lines)), f"exit code {process.returncode}")
-                    raise CommandError(f"flows cannot be compiled: {reason}")
+                    what = f"flows cannot be compiled: {reason}"
+                    raise CommandError(Finding("no-flow-compiles", what))
             finally:
                 process.terminate()

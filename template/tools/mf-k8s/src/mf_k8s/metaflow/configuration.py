@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..programs.run import process_variables
 from ..project.environments import BRANCH, PRODUCTION, Environment, is_production
 from ..project.project import Project
@@ -96,7 +96,8 @@ def user_file(variables: Mapping[str, str]) -> dict[str, Any]:
     profile = variables.get("METAFLOW_PROFILE")
     file = Path(home, f"config_{profile}.json" if profile else "config.json")
     if profile and not os.path.exists(file):
-        raise CommandError(f"METAFLOW_PROFILE is {profile}, but there is no {file}: unset it")
+        what = f"METAFLOW_PROFILE is {profile}, but there is no {file}"
+        raise CommandError(Finding("metaflow-profile-unknown", what, str(file), "unset it"))
     return read_file(file)
 
 
@@ -119,9 +120,9 @@ def read_file(file: Path) -> dict[str, Any]:
             return settings
         reason = "it has no { at its beginning"
     except OSError as error:
-        raise CommandError(
-            f"{file}, Metaflow's configuration, cannot be read: {error.strerror}"
-        ) from None
+        what = f"{file}, Metaflow's configuration, cannot be read: {error.strerror}"
+        raise CommandError(Finding("metaflow-file-unreadable", what, str(file))) from None
     except ValueError as error:
         reason = str(error)
-    raise CommandError(f"{file}, Metaflow's configuration, is not JSON ({reason}): correct it")
+    what = f"{file}, Metaflow's configuration, is not JSON ({reason})"
+    raise CommandError(Finding("metaflow-file-not-json", what, str(file), "correct it"))

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..pods.flow_facts import FlowFacts
 from ..pods.metaflow_defaults import REGISTRY, MetaflowDefault
 from ..programs.run import lent_variables
@@ -72,9 +72,8 @@ def read_metaflow_defaults(
             try:
                 defaults.append(MetaflowDefault(variable, key, reader(text)))
             except ValueError as error:
-                raise CommandError(
-                    f"{variable} of Metaflow's configuration is not valid: {error}"
-                ) from None
+                what = f"{variable} of Metaflow's configuration is not valid: {error}"
+                raise CommandError(Finding("metaflow-setting-not-valid", what, variable)) from None
     return tuple(defaults)
 
 
