@@ -71,7 +71,7 @@ def test_a_flow_that_asks_s3_when_it_is_read(example: Path, server: str, tmp_pat
     flow.write_text(ASKING + (example / "flows/hello.py").read_text())
     env = os.environ | {"AWS_ENDPOINT_URL_S3": server, "METAFLOW_S3_ENDPOINT_URL": server}
     check = [K8S, "check", flow]
-    done = subprocess.run(check, cwd=example, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(check, cwd=example, env=env, capture_output=True, text=True, timeout=15)
     assert (done.returncode, Server.asked) == (2, [])
     assert "Key requested: s3://team/data/features Error: Could not connect to" in done.stderr
 

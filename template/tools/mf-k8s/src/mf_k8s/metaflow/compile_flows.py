@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     "AWS_MAX_ATTEMPTS": "1",
     **dict.fromkeys(("METAFLOW_S3_RETRY_COUNT", "METAFLOW_S3_TRANSIENT_RETRY_COUNT"), "0"),
+    "METAFLOW_S3_CLIENT_RETRY_CONFIG": '{"max_attempts": 1}',  # it would have 10, for 17 seconds
     **{f"METAFLOW_ARGO_EVENTS_{name}": "none" for name in EVENTS},  # or @trigger does not compile
     "AWS_DEFAULT_REGION": "us-east-1",
     "METAFLOW_DATASTORE_SYSROOT_S3": "s3://compile/metaflow",
