@@ -20,6 +20,7 @@ from typing import Any
 import copier._template
 import copier._vcs
 import dunamai
+import plumbum
 import pytest
 import yaml
 from copier._main import Worker
@@ -244,14 +245,23 @@ def compile_once() -> Iterator[None]:
 GIT_SETTINGS = {"gc.auto": "0", "maintenance.auto": "false", "core.compression": "0"}
 
 
+def set_git(patch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
+    """Set git's settings by variables, beside those that the developer or CI has.
+
+    Copier starts git by plumbum, which has read the variables already.
+    """
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    for name, value in variables.items():
+        patch.setenv(name, value)
+        patch.setitem(plumbum.local.env, name, value)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def git_without_waste() -> Iterator[None]:
-    """Set git's settings by variables, beside those that the developer or CI has."""
     with pytest.MonkeyPatch.context() as patch:
-        for number, (key, value) in enumerate(GIT_SETTINGS.items()):
-            patch.setenv(f"GIT_CONFIG_KEY_{number}", key)
-            patch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
-        patch.setenv("GIT_CONFIG_COUNT", str(len(GIT_SETTINGS)))
+        set_git(patch, GIT_SETTINGS)
         yield
 
 

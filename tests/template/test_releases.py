@@ -12,19 +12,23 @@ from typing import Any
 import copier
 import pytest
 import teams
-from conftest import ADVANCED, EXAMPLE, FIGURES, K8S, ROOT, UV, run
+from conftest import ADVANCED, EXAMPLE, FIGURES, K8S, ROOT, UV, run, set_git
 from teams import Edits, answers_of, commit, conflicts, git, make, tree, update
 
-COPIER = Path(sys.executable).with_name("copier")
-HEADINGS = re.findall(r"^## (\d\S*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+HEADINGS = re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+VERSIONS = HEADINGS[1:]  # the first is this tree's
+# The tests of each release: of the newest and the oldest always, and with LONG=1 of those between.
+NEWEST, *BETWEEN, OLDEST = VERSIONS
+EACH_VERSION = [NEWEST, OLDEST, *(pytest.param(each, marks=pytest.mark.long) for each in BETWEEN)]
 # Where there is no tag: the commit that was released. Of a later one, `git tag` alone is needed.
 RELEASED = {
     "0.1.0": "8a19cf6a242f5e11aa7cf8089a7369e8177ea346",
     "0.2.0": "155a6bc36c0625ae3efd9dcc27d12f1038b34943",
+    # Its projects have contract 1 with the tool, and tests that import the tool's own modules.
+    "0.3.0": "591d9ae67d02cfdff6582df0ad963ad85b7c1bce",
 }
 WITH_OPS = ["0.1.0", "0.2.0"]  # whose command k8s was in src/<package>/ops/
-# Its projects have contract 1 with the tool, and tests that import the tool's own modules.
-CONTRACT_1 = "591d9ae67d02cfdff6582df0ad963ad85b7c1bce"
+CONTRACT_1 = RELEASED["0.3.0"]
 NEXT = "v99.0.0"
 URL = "https://github.com/org/mf-template.git"
 
@@ -75,12 +79,20 @@ DISPUTED: Edits = [
 ]
 
 
+# As 0.3.0 has them.
+TOOL_IN_TESTS = "from mf_k8s.flow_files import starts_flow"
+DISPUTED_SINCE_0_3: Edits = [
+    ("tests/test_flows.py", f"{TOOL_IN_TESTS}\n", f"{TOOL_IN_TESTS}  # the tool's\n"),
+    ("README.md", "belong to the template", "belong to the template, ask Ada"),
+]
+
+
 @pytest.fixture(scope="session")
 def history(template: Path, tmp_path_factory: Any) -> Path:
     """Return a clone with every released version as a tag, and this tree as the next."""
     clone = tmp_path_factory.mktemp("history") / "mf-template"
     git("clone", "-q", "--no-local", str(ROOT), str(clone), cwd=ROOT)
-    for version in HEADINGS[1:]:
+    for version in VERSIONS:
         if git("tag", "--list", f"v{version}", cwd=clone):
             continue
         try:
@@ -116,12 +128,26 @@ def missing(project: Path, edits: Edits) -> list[str]:
     ]
 
 
-# What an update answers to questions that no released version has.
-ASKED_SINCE = {"deploy_from_ci": False}
+# What an update answers to a question that a version did not have.
+ASKED_SINCE = dict.fromkeys(WITH_OPS, {"deploy_from_ci": False})
+FEW: dict[str, Any] = {"project_name": "a"}
 
 
-@pytest.mark.parametrize("answers", [{"project_name": "a"}, EXAMPLE, ADVANCED], ids=len)
-@pytest.mark.parametrize("version", HEADINGS[1:])
+@pytest.mark.parametrize(
+    ("version", "answers"),
+    [
+        (NEWEST, EXAMPLE),
+        (OLDEST, ADVANCED),
+        *(pytest.param(OLDEST, answers, marks=pytest.mark.long) for answers in (FEW, EXAMPLE)),
+        *(pytest.param(NEWEST, answers, marks=pytest.mark.long) for answers in (FEW, ADVANCED)),
+        *(
+            pytest.param(version, answers, marks=pytest.mark.long)
+            for version in BETWEEN
+            for answers in (FEW, EXAMPLE, ADVANCED)
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else str(len(value)),
+)
 def test_released_version_to_this_one(history, tmp_path, version, answers):
     """An updated project is a fresh one: no file of the older version stays, none is missing.
 
@@ -130,13 +156,13 @@ def test_released_version_to_this_one(history, tmp_path, version, answers):
     project = project_of(history, version, tmp_path / "old", answers)
     older = {PROD: (project / PROD).read_bytes()}
     update(project, **teams.SAME)
-    fresh = make(history, tmp_path / "fresh", **answers | ASKED_SINCE)
+    fresh = make(history, tmp_path / "fresh", **answers | ASKED_SINCE.get(version, {}))
     assert answers_of(project)["_commit"] == NEXT
     assert tree(project) == tree(fresh) | older
     assert not list(project.glob("src/*/ops"))
 
 
-@pytest.mark.parametrize("version", HEADINGS[1:])
+@pytest.mark.parametrize("version", EACH_VERSION)
 def test_edits_apart_merge_alone(history, tmp_path, version):
     """They merge without a conflict, and so do a team's own files and its deletions."""
     project = project_of(history, version, tmp_path / "churn-model", EXAMPLE)
@@ -158,36 +184,24 @@ def test_edits_apart_merge_alone(history, tmp_path, version):
         assert (project / name).read_text() == "OURS = 1\n"
 
 
-@pytest.mark.parametrize("version", HEADINGS[1:])
+@pytest.mark.parametrize("version", EACH_VERSION)
 def test_disputed_edits_are_conflicts(history, tmp_path, version):
     """None is lost in silence, and the command of the message names the files to look at."""
     project = project_of(history, version, tmp_path / "churn-model", EXAMPLE)
-    teams.replace(project, DISPUTED)
+    edits = DISPUTED if version in WITH_OPS else DISPUTED_SINCE_0_3
+    teams.replace(project, edits)
     commit(project)
     update(project)
 
-    assert missing(project, DISPUTED) == []
+    assert missing(project, edits) == []
     found = conflicts(project)
-    assert {"pyproject.toml", "tests/test_flows.py"} <= set(found)
-    assert set(found) <= {name for name, _, _ in DISPUTED}
+    disputed = {"tests/test_flows.py"} | ({"pyproject.toml"} if version in WITH_OPS else set())
+    assert disputed <= set(found) <= {name for name, _, _ in edits}
     assert git("diff", "--name-only", "--diff-filter=U", cwd=project).splitlines() == found
 
 
-def copier_update(project: Path, **env: str) -> str:
-    """Run `copier update --defaults` as a person does; return what it prints."""
-    done = subprocess.run(
-        [COPIER, "update", "--defaults", project],
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("version", WITH_OPS)
-def test_edits_in_ops_are_shown(history, tmp_path, version):
+@pytest.mark.parametrize("version", [pytest.param("0.1.0", marks=pytest.mark.long), "0.2.0"])
+def test_edits_in_ops_are_shown(history, tmp_path, monkeypatch, capfd, version):
     """Copier deletes them in silence, so the template's message has the commands that show them."""
     source = tmp_path / "mf-template"
     git("clone", "-q", str(history), str(source), cwd=tmp_path)
@@ -201,13 +215,17 @@ def test_edits_in_ops_are_shown(history, tmp_path, version):
     edited.write_text(edited.read_text() + "\n# The team's own line.\n")
     (ops / "own.py").write_text("OWN = 1\n")
     commit(project)
-    github = {  # no test reaches it
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.{source}.insteadOf",
-        "GIT_CONFIG_VALUE_0": URL,
-    }
+    set_git(monkeypatch, {f"url.{source}.insteadOf": URL})  # no test reaches GitHub
+    monkeypatch.setenv("COPIER_CACHE_DIR", str(tmp_path / "cache"))
 
-    output = copier_update(project, **github)
+    def copier_update() -> str:
+        """Run `copier update --defaults` as a person does; return what it prints."""
+        status = teams.copier_ends_with("update", "--defaults", project)
+        printed = "".join(capfd.readouterr())
+        assert status == 0, printed
+        return printed
+
+    output = copier_update()
     assert conflicts(project) == []
     assert [path.name for path in ops.iterdir()] == ["own.py"]
     assert "This update deletes src/churn_model/ops/" in output
@@ -216,7 +234,6 @@ def test_edits_in_ops_are_shown(history, tmp_path, version):
     shown = subprocess.run(
         ["sh", "-e", "-c", commands],
         cwd=project,
-        env={**os.environ, **github},
         capture_output=True,
         text=True,
         timeout=60,
@@ -235,7 +252,7 @@ def test_edits_in_ops_are_shown(history, tmp_path, version):
 
     commit(project)
     teams.release(source, "v99.1.0", teams.RELEASE[:1])
-    later = copier_update(project, **github)
+    later = copier_update()
     assert "churn-model is updated" in later
     assert "ops" not in later
     assert "conflict" not in later
@@ -249,7 +266,8 @@ def uv(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("version", HEADINGS[1:])
+@pytest.mark.long
+@pytest.mark.parametrize("version", VERSIONS)
 def test_tests_pass_after_an_update(history, tmp_path, version):
     """With the edits, and with uv.lock of the older version, of which uv says what to run."""
     project = project_of(history, version, tmp_path / "churn-model", EXAMPLE)
@@ -287,10 +305,7 @@ def test_this_tool_takes_a_project_of_the_contract_before(tmp_path):
     copier.run_copy(str(ROOT), project, data=EXAMPLE, vcs_ref=CONTRACT_1, **how)
     settings = (project / "src/churn_model/settings.py").read_text()
     assert "\nCONTRACT = 1\n" in settings
-    assert (
-        "from mf_k8s.project.flow_files import starts_flow\n"
-        in (project / "tests/test_flows.py").read_text()
-    )
+    assert f"{TOOL_IN_TESTS}\n" in (project / "tests/test_flows.py").read_text()
     shutil.rmtree(project / "tools")  # its own tool: this one is here
     installed = {**os.environ, "PYTHONPATH": str(project / "src")}
     pytest_hello = (sys.executable, "-m", "pytest", "-q", "-k", "hello")
