@@ -23,7 +23,7 @@ endif
 	picture canary raise-versions
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
-	@echo "make test       every test that needs no cluster; LONG=1 tries more"
+	@echo "make test       the tests that need no cluster; LONG=1 runs the long ones too, and tries more"
 	@echo "make test-kind  the tests on a real cluster; needs Docker, kind and kubectl; LONG=1 tries more"
 	@echo "make lint       check this repository's style and types"
 	@echo "make coverage   run the tests of the command k8s, and show the lines that they do not reach"

@@ -671,7 +671,7 @@ def artifacts(flow: Path, name: str, project: Path, home: Path) -> dict[str, str
     return json.loads(run(sys.executable, "-c", ARTIFACTS, name, cwd=home, **env))
 
 
-LONG = "LONG" in os.environ
+LONG = bool(os.environ.get("LONG"))
 # Those that run here without more packages or a network.
 TUTORIALS = {"01-playlist/playlist": "PlayListFlow"}
 TUTORIALS |= {"00-helloworld/helloworld": "HelloFlow"} if LONG else {}
