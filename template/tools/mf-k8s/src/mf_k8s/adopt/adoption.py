@@ -12,8 +12,9 @@ from ..metaflow.compile_flows import CompiledFile
 from ..project.k8s_toml import read_toml, schema_findings
 from ..project.project import Project, shown_path
 from .from_batch import Conversion, convert_batch
-from .propose import Ask, Usage, normal_values, propose
+from .propose import Ask, normal_values, propose
 from .prove import Proof, prove
+from .read_decorators import Decorator
 from .read_flows import FlowClass, hidden_flows, read_flows
 from .rewrite import rewritten
 from .which_flows import other_files, own_files
@@ -108,13 +109,15 @@ def propose_change(
 
     Raise CommandError for a value that k8s.toml could not have.
     """
-    usages = usages_of(flows, compiled)
-    must_be_valid(project, usages)
-    proposal = propose(usages, tomllib.loads(config_text), ask)
+    decorators = [each for flow in flows for step in flow.steps for each in step.kubernetes]
+    for flow in flows:
+        believe_metaflow(flow, flows, compiled)
+    must_be_valid(project, decorators)
+    proposal = propose(decorators, tomllib.loads(config_text), ask)
     return Change(
         write_config(config_text, proposal.config),
         rewritten(project, flows, proposal.rewrites),
-        [*unreadable_notes(usages), *unproven_notes(flows)],
+        [*unreadable_notes(decorators), *unproven_notes(flows)],
     )
 
 
@@ -162,59 +165,51 @@ def must_derive(flows: Sequence[FlowClass], results: Sequence[CompiledFile]) -> 
             )
 
 
-def usages_of(flows: Sequence[FlowClass], compiled: Sequence[CompiledFile]) -> list[Usage]:
-    """Return each @kubernetes of flows.
-
-    A value that Metaflow saw otherwise than the source has it counts as unreadable.
-    """
-    facts = {(result.file, result.flow["name"]): result.flow for result in compiled if result.flow}
-    usages = []
-    for flow in flows:
-        family = [flow, *(each for each in flows if derives(each, flow))]
-        known = [facts[each.file, each.name] for each in family if (each.file, each.name) in facts]
-        for step in flow.steps:
-            compiled_steps = [
-                each["steps"][step.name] for each in known if step.name in each["steps"]
-            ]
-            seen = [override["values"] for each in compiled_steps for override in each["overrides"]]
-            for decorator in step.kubernetes:
-                if compiled_steps and not seen:  # the name is not Metaflow's here
-                    decorator.leave()
-                for argument in decorator.arguments:
-                    read = normal_values(argument.values)
-                    if not all(
-                        normal_values(values).get(key) == value
-                        for values in seen
-                        for key, value in read.items()
-                    ):
-                        argument.values, argument.readable = {}, False
-                usages.append(Usage(flow, step, decorator))
-    return usages
+def believe_metaflow(
+    flow: FlowClass, flows: Sequence[FlowClass], compiled: Sequence[CompiledFile]
+) -> None:
+    """Take what Metaflow saw otherwise than a flow's source has it for unreadable."""
+    family = {(each.file, each.name) for each in flows if each is flow or derives(each, flow)}
+    known = [
+        result.flow
+        for result in compiled
+        if result.flow and (result.file, result.flow["name"]) in family
+    ]
+    for step in flow.steps:
+        seen = [
+            each["steps"][step.name]["overrides"] for each in known if step.name in each["steps"]
+        ]
+        values = [normal_values(override["values"]) for overrides in seen for override in overrides]
+        for decorator in step.kubernetes:
+            if seen and not values:  # the name is not Metaflow's here
+                decorator.leave()
+            for argument in decorator.arguments:
+                read = normal_values(argument.values).items()
+                if any(found.get(key) != value for found in values for key, value in read):
+                    argument.values, argument.readable = {}, False
 
 
 def derives(flow: FlowClass, base: FlowClass) -> bool:
     return any(parent is base or derives(parent, base) for parent in flow.parents)
 
 
-def must_be_valid(project: Project, usages: Sequence[Usage]) -> None:
+def must_be_valid(project: Project, decorators: Sequence[Decorator]) -> None:
     """Raise CommandError, with file and line, for a value that k8s.toml could not have."""
     file = project.settings_file.with_name("k8s.schema.json")
     schema = json.loads(file.read_text(encoding="utf-8"))
-    for usage in usages:
-        decorator = f"step {usage.step.name}" if usage.flow.source.lines else "@kubernetes"
-        where = f"{usage.flow.source.place(usage.decorator.line)}: {decorator}"
-        values = normal_values(usage.decorator.values)
-        values = {key: value for key, value in values.items() if value is not None}
-        raise_if(schema_findings(values, schema, where))
+    for decorator in decorators:
+        name = f"step {decorator.step}" if decorator.source.lines else "@kubernetes"
+        values = normal_values(decorator.values)
+        given = {key: value for key, value in values.items() if value is not None}
+        raise_if(schema_findings(given, schema, f"{decorator.place}: {name}"))
 
 
-def unreadable_notes(usages: Sequence[Usage]) -> list[str]:
+def unreadable_notes(decorators: Sequence[Decorator]) -> list[str]:
     """Return a line for each value that stays, because it cannot be read."""
     return [
-        f"{usage.flow.source.place(usage.decorator.line)}: step {usage.step.name}: only a run knows"
-        f" {text}, so it stays"
-        for usage in usages
-        for text in usage.decorator.unreadable
+        f"{decorator.place}: step {decorator.step}: only a run knows {text}, so it stays"
+        for decorator in decorators
+        for text in decorator.unreadable
     ]
 
 

@@ -1,17 +1,17 @@
 """Changes each call of Metaflow's batch in one file into a call of its kubernetes."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import CommandError
 from ..pods.metaflow_defaults import names_registry
 from .batch_parameters import CONVERTED, DROPPED, SAME, SIZES, converted, larger
 from .calls import literal
-from .find_uses import Use
-from .names import METAFLOW
+from .names import dotted, last_part
+from .read_decorators import Argument
 from .read_flows import FlowReader
-from .source import Source
+from .source import METAFLOW, Source
 from .text_edits import TextEdits
 from .values import UNKNOWN, Unreadable
 
@@ -20,17 +20,16 @@ BATCH, KUBERNETES = "batch", "kubernetes"
 IMAGE = ("BATCH_CONTAINER_IMAGE", "DEFAULT_CONTAINER_IMAGE")
 REGISTRY = ("BATCH_CONTAINER_REGISTRY", "DEFAULT_CONTAINER_REGISTRY")
 UNREADABLE = object()
-TABLE = "**"  # the name of an unpacked table that stays as it is
+TABLE = "**"  # the name of an unpacked table that cannot be read
 
 
-class Given(NamedTuple):
-    """A value that a call gives."""
+class Use(NamedTuple):
+    """A place that reads Metaflow's batch."""
 
-    value: Any  # or UNREADABLE
-    text: str  # its source
-
-
-Arguments = dict[int, dict[str, Given]]  # what becomes of each argument of a call
+    node: ast.expr  # `batch` or `metaflow.batch`
+    call: ast.Call | None  # of it
+    function: ast.FunctionDef | None  # that it decorates
+    local: Mapping[str, Any]  # what names of the class and of functions stand for there
 
 
 class CallConverter:
@@ -49,80 +48,81 @@ class CallConverter:
         taken = found and not self.is_imported
         self.name = "metaflow_kubernetes" if taken else KUBERNETES
 
-    def local(self, use: Use) -> dict[str, Any]:
-        """Return what names stand for where a use is."""
-        scope = self.reader.values.scope(self.source, use.owner) if use.owner else {}
-        return scope | dict.fromkeys(use.hidden, UNKNOWN)
+    def convert_file(self) -> None:
+        """Change each use of batch. It is another's where a function binds that name."""
+        for node in self.source.nodes_of(ast.Name, ast.Attribute):
+            if self.reader.is_metaflows(self.source, node, BATCH):
+                hidden, owner = self.source.surroundings(node)
+                scope = self.reader.values.scope(self.source, owner) if owner else {}
+                if dotted(node)[0] not in hidden:
+                    self.convert(self.use(node, scope | dict.fromkeys(hidden, UNKNOWN)))
+        self.convert_imports()
+
+    def use(self, node: ast.expr, local: Mapping[str, Any]) -> Use:
+        parent = self.source.parents[node]
+        call = parent if isinstance(parent, ast.Call) and parent.func is node else None
+        function = self.source.parents[call or node]
+        if isinstance(function, ast.FunctionDef) and (call or node) in function.decorator_list:
+            return Use(node, call, function, local)
+        return Use(node, call, None, local)
 
     def convert(self, use: Use) -> None:
         """Change one use of batch, with its arguments and the step's @resources."""
-        node = use.node
+        self.rename(use.node)
+        keywords = use.call.keywords if use.call else []
+        read = [self.reader.argument(self.source, each, use.local) for each in keywords]
+        values = [self.converted(use, *pair) for pair in zip(keywords, read, strict=True)]
+        given = {name: value for each in values for name, value in each.items()}
+        sizes = self.fold_resources(use, given)
+        if self.image and not given.keys() & {"image", TABLE}:
+            sizes["image"] = literal(self.image)
+            self.uses_default_image = True
+        texts = [self.texts(*each, sizes) for each in zip(keywords, read, values, strict=True)]
+        added = [f"{name}={text}" for name, text in sizes.items() if name not in given]
+        self.write(use, texts, added)
+
+    def rename(self, node: ast.expr) -> None:
+        """Name Metaflow's kubernetes; raise CommandError for a name that another file imports."""
         if isinstance(node, ast.Attribute):
             end = self.edits.span(node)[1]
             self.edits.change(end - len(node.attr), end, KUBERNETES)
-        else:
-            self.rename(node)
-        keywords = use.call.keywords if use.call else []
-        arguments = {index: self.converted(use, each) for index, each in enumerate(keywords)}
-        added = self.fold_resources(use, arguments)
-        given = {name for parts in arguments.values() for name in parts}
-        if self.image and not given & {"image", TABLE}:
-            added["image"] = literal(self.image)
-            self.uses_default_image = True
-        self.write(use, arguments, added)
-
-    def rename(self, node: ast.Name) -> None:
-        """Name Metaflow's kubernetes; raise CommandError for a name that another file imports."""
-        imported = self.source.imported.get(node.id)
+            return
+        name = last_part(node)
+        imported = self.source.imported.get(name)
         if imported and imported.module.split(".")[0] != METAFLOW:
             raise CommandError(
-                f"{self.source.place(node.lineno)}: {node.id} is Metaflow's batch, imported from"
+                f"{self.source.place(node.lineno)}: {name} is Metaflow's batch, imported from"
                 f" {'.' * imported.level}{imported.module}: import it from metaflow in this file"
             )
-        if node.id == BATCH:  # or else convert_imports keeps the name
+        if name == BATCH:  # or else convert_imports keeps the name
             self.edits.replace(node, self.name)
 
-    def converted(self, use: Use, argument: ast.keyword) -> dict[str, Given]:
-        """Return what takes an argument's place; note what is dropped."""
-        text = self.edits.source(argument.value)
-        name = argument.arg
-        try:
-            value = self.reader.values.evaluate(self.source, argument.value, self.local(use))
-        except Unreadable:
-            if name in CONVERTED:
-                raise CommandError(
-                    f"{self.source.place(argument.value.lineno)}: only a run knows {name}={text},"
-                    " and @kubernetes has another parameter for it: write its value"
-                ) from None
-            value = UNREADABLE
-        if name:
-            return self.converted_value(use, argument, name, Given(value, text))
-        if not isinstance(value, dict):
-            return {TABLE: Given(UNREADABLE, text)}
-        new: dict[str, Given] = {}
-        for key, item in value.items():
-            new |= self.converted_value(use, argument, key, Given(item, literal(item)))
-        unchanged = {key: each.value for key, each in new.items()} == value
-        return {TABLE: Given(value, text)} if unchanged else new
+    def converted(self, use: Use, keyword: ast.keyword, argument: Argument) -> dict[str, Any]:
+        """Return the parameters of @kubernetes that take an argument's place, perhaps none.
 
-    def converted_value(
-        self, use: Use, argument: ast.keyword, name: str, given: Given
-    ) -> dict[str, Given]:
-        """Return what takes the place of one parameter; note what is dropped."""
-        value, text = given
-        if name in DROPPED:
-            if value or (value == 0 and name in ("max_swap", "swappiness")):
-                step = f"step {use.function.name}: " if use.function else ""
-                place = self.source.place(argument.value.lineno)
-                self.notes.append(f"{place}: {step}{name}={text} is dropped: {DROPPED[name]}")
-            return {}
-        if name in CONVERTED:
-            return {key: Given(new, literal(new)) for key, new in converted(name, value).items()}
-        if value is None and name in SAME:  # the default
-            return {}
-        if name == "image" and isinstance(value, str) and value != self.in_registry(value):
-            return {name: Given(value, literal(self.in_registry(value)))}
-        return {name: given}
+        Their values may be UNREADABLE. Note what is dropped.
+        """
+        found: dict[str, Any] = {}
+        unreadable = {keyword.arg or TABLE: UNREADABLE}
+        for name, value in (argument.values if argument.readable else unreadable).items():
+            text = self.edits.source(keyword.value) if keyword.arg else literal(value)
+            place = self.source.place(keyword.value.lineno)
+            if name in DROPPED:
+                if value or (value == 0 and name in ("max_swap", "swappiness")):
+                    step = f"step {use.function.name}: " if use.function else ""
+                    self.notes.append(f"{place}: {step}{name}={text} is dropped: {DROPPED[name]}")
+            elif name in CONVERTED:
+                if value is UNREADABLE:
+                    raise CommandError(
+                        f"{place}: only a run knows {name}={text}, and @kubernetes has another"
+                        " parameter for it: write its value"
+                    )
+                found |= converted(name, value)
+            elif name == "image" and isinstance(value, str):
+                found[name] = self.in_registry(value)
+            elif value is not None or name not in SAME:  # None is the default
+                found[name] = value
+        return found
 
     def in_registry(self, image: str) -> str:
         """Return an image with the registry of Metaflow's configuration, if it names none."""
@@ -130,8 +130,8 @@ class CallConverter:
             return image
         return f"{self.registry}/{image}"
 
-    def fold_resources(self, use: Use, arguments: Arguments) -> dict[str, str]:
-        """Take a step's @resources off it; return the source of what the call lacks of it.
+    def fold_resources(self, use: Use, given: Mapping[str, Any]) -> dict[str, str]:
+        """Take a step's @resources off it; return the source of what is larger there.
 
         It stays where a value cannot be read.
         """
@@ -139,76 +139,60 @@ class CallConverter:
             each
             for each in (use.function.decorator_list if use.function else ())
             if isinstance(each, ast.Call)
-            and self.reader.is_metaflows(self.source, each.func, "resources")
+            and self.reader.is_metaflows(self.source, each, "resources")
         ]
-        if len(found) != 1:
+        if len(found) != 1 or TABLE in given:
+            return {}
+        if any(given.get(key) is UNREADABLE for key in SIZES):
             return {}
         try:
-            own = self.reader.values.keywords(self.source, found[0], self.local(use))
+            own = self.reader.values.keywords(self.source, found[0], use.local)
         except Unreadable:
             return {}
-        tables = {index: parts.pop(TABLE) for index, parts in arguments.items() if TABLE in parts}
-        for index, table in tables.items():
-            if table.value is UNREADABLE:
-                arguments |= {key: {TABLE: each} for key, each in tables.items()}
-                return {}
-            arguments[index] = {key: Given(v, literal(v)) for key, v in table.value.items()}
-        values = {key: each.value for parts in arguments.values() for key, each in parts.items()}
-        if any(values.get(key) is UNREADABLE for key in SIZES):
-            return {}
         own = {key: value for key, value in own.items() if value is not None}
-        texts = {each.arg: self.edits.source(each.value) for each in found[0].keywords if each.arg}
         try:
-            larger_ones = larger(values, own)
+            sizes = larger(given, own)
         except (TypeError, ValueError):
             place = self.source.place(found[0].lineno)
             raise CommandError(
                 f"{place}: a size of @resources, or of @batch beside it, is no number: correct it"
             ) from None
-        added = {}
-        for key, value in larger_ones.items():
-            text = texts[key] if key in own and key in texts else literal(value)
-            holder = next((parts for parts in arguments.values() if key in parts), None)
-            if holder:
-                holder[key] = Given(value, text)
-            else:
-                added[key] = text
         self.edits.remove_decorator(found[0])
-        return added
+        texts = {each.arg: self.edits.source(each.value) for each in found[0].keywords}
+        return {
+            key: texts[key] if key in own and key in texts else literal(value)
+            for key, value in sizes.items()
+        }
 
-    def write(self, use: Use, arguments: Arguments, added: Mapping[str, str]) -> None:
-        """Write what becomes of a call's arguments, and those that are `added` to it."""
-        more = [f"{key}={text}" for key, text in added.items()]
-        if not use.call:
-            if more:
-                self.edits.insert(self.edits.span(use.node)[1], f"({', '.join(more)})")
-            return
-        texts = [self.texts(each, arguments[i]) for i, each in enumerate(use.call.keywords)]
+    def texts(
+        self,
+        keyword: ast.keyword,
+        argument: Argument,
+        values: Mapping[str, Any],
+        sizes: Mapping[str, str],
+    ) -> list[str]:
+        """Return the source of what takes an argument's place: itself, if that is the same."""
+        same = values == argument.values if argument.readable else bool(values)
+        if same and not values.keys() & sizes.keys():
+            return [self.edits.source(keyword)]
+        return [f"{key}={sizes.get(key) or literal(value)}" for key, value in values.items()]
+
+    def write(self, use: Use, texts: Sequence[list[str]], added: Sequence[str]) -> None:
+        """Write a call's arguments, and those that are added to it."""
+        start = self.edits.span(use.node)[1]
         stays = [text for text in texts if text]
-        if stays:
-            stays[-1] += more
+        if use.call and stays:
+            stays[-1] += added
             self.edits.write_arguments(use.call, texts)
-        else:
-            start, end = self.edits.span(use.node)[1], self.edits.span(use.call)[1]
-            self.edits.change(start, end, f"({', '.join(more)})")
-
-    def texts(self, argument: ast.keyword, parts: Mapping[str, Given]) -> list[str]:
-        """Return the source of what takes an argument's place."""
-        value = self.edits.source(argument.value)
-        if [(key, part.text) for key, part in parts.items()] == [(argument.arg or TABLE, value)]:
-            return [self.edits.source(argument)]
-        return [
-            TABLE + part.text if key == TABLE else f"{key}={part.text}"
-            for key, part in parts.items()
-        ]
+        elif use.call or added:
+            end = self.edits.span(use.call)[1] if use.call else start
+            self.edits.change(start, end, f"({', '.join(added)})")
 
     def convert_imports(self) -> None:
         """Import kubernetes where batch was imported from Metaflow."""
-        for node in ast.walk(self.source.tree):
-            if not (isinstance(node, ast.ImportFrom) and not node.level and node.module):
-                continue
+        for node in self.source.nodes_of(ast.ImportFrom):
             found = [alias for alias in node.names if alias.name == BATCH]
-            if node.module.split(".")[0] != METAFLOW or not found:
+            if not found or node.level or (node.module or "").split(".")[0] != METAFLOW:
                 continue
             if not found[0].asname and self.is_imported and len(node.names) > 1:
                 self.edits.remove_items(node.names, found)

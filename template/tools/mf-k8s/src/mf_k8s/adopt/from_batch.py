@@ -1,9 +1,8 @@
 """Reads flows with @batch as if they had @kubernetes, for `adopt --from-batch`."""
 
 import ast
-import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +11,11 @@ from ..metaflow.configuration import own_configuration
 from ..metaflow.defaults import first_that_is_set
 from ..project.k8s_toml import schema_findings
 from ..project.project import Project, shown_path
-from .convert_call import BATCH, IMAGE, REGISTRY, CallConverter
-from .find_uses import find_uses
-from .read_flows import FlowClass, FlowReader, with_parents
-from .source import Source, Sources, source_of
+from .convert_call import IMAGE, REGISTRY, CallConverter
+from .names import called
+from .read_flows import FlowClass, FlowReader, flows_and_parents
+from .source import Source, source_of
+from .sources import Defined, Sources
 
 MEMORY = "numbers of memory stay: AWS Batch takes them for MiB, a pod for MB, which is 4.6 % less"
 
@@ -50,24 +50,22 @@ class Conversion:
         return new
 
 
-def decorated_by(sources: Sources, file: Path) -> Iterator[Path]:
-    """Yield the files that define a decorator of a file's functions, and what it is made of."""
+def decorated_by(sources: Sources, file: Path) -> set[Path]:
+    """Return the files that define a decorator of a file's functions, and what it is made of."""
     source = sources.load(file)
     waiting: list[tuple[Source, ast.AST]] = [
-        (source, decorator.func if isinstance(decorator, ast.Call) else decorator)
-        for node in ast.walk(source.tree)
-        for decorator in (node.decorator_list if isinstance(node, ast.FunctionDef) else ())
+        (source, called(decorator))
+        for node in source.nodes_of(ast.FunctionDef)
+        for decorator in node.decorator_list
     ]
-    seen = set()
+    seen: set[Defined] = set()
     while waiting:
         source, defining = waiting.pop()
-        for name in ast.walk(defining):
-            found = sources.definition(source, name) if isinstance(name, ast.expr) else None
-            if found and found.source and (found.source.file, found.name) not in seen:
-                seen.add((found.source.file, found.name))
-                yield found.source.file
-                node = {**found.source.constants, **found.source.functions}.get(found.name)
-                waiting += [(found.source, node)] if node else []
+        found = {sources.meaning(source, name) for name in ast.walk(defining)}
+        new = {each for each in found if isinstance(each, Defined)} - seen
+        seen |= new
+        waiting += [(each.source, each.node) for each in new]
+    return {each.source.file for each in seen}
 
 
 def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
@@ -76,10 +74,7 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
     Raise CommandError where a step has both decorators, or for a value that cannot be converted.
     """
     reader = FlowReader(project)
-    flows = [
-        each for file in files for flow in reader.flows_of(file) for each in with_parents(flow)
-    ]
-    must_compile_as_they_are(dict.fromkeys(flows))
+    must_compile_as_they_are(flows_and_parents(reader, files))
     own = own_configuration(project)
     settings = {
         f"METAFLOW_{names[0]}": first_that_is_set(own, names)[1] for names in (IMAGE, REGISTRY)
@@ -88,10 +83,7 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
     conversion = Conversion(settings=settings)
     for source in [*reader.sources.read.values()]:
         converter = CallConverter(reader, source, settings)
-        for use in find_uses(source.tree):
-            if reader.is_metaflows(source, use.node, BATCH):
-                converter.convert(use)
-        converter.convert_imports()
+        converter.convert_file()
         conversion.notes += converter.notes
         if converter.uses_default_image:
             file = project.settings_file.with_name("k8s.schema.json")
@@ -101,10 +93,8 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
             raise_if(schema_findings({"image": converter.image}, schema, where))
         if converter.edits.edits:
             content, lines = converter.edits.result()
-            new = source_of(source.file, content)
-            conversion.sources[source.file] = dataclasses.replace(
-                new, lines=lines, original=source.tree
-            )
+            new = Source(source.file, content, lines, source.tree)
+            conversion.sources[source.file] = new
     if conversion.sources:
         conversion.notes.append(MEMORY)
     return conversion

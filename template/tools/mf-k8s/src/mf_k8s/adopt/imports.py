@@ -4,7 +4,7 @@ import ast
 from collections.abc import Mapping, Sequence
 
 from ..project.project import Project
-from .source import Source, read_imports
+from .source import Source, read_source
 from .text_edits import TextEdits
 
 
@@ -19,7 +19,7 @@ def with_new_imports(
     lines = rows(tree.body)
     if names:
         add_imports(edits, lines, import_lines(project, source, names), project)
-    before = used_names(source.tree) | used_names(source.original or source.tree)
+    before = used_names(source.tree) | used_names(source.original)
     unused = before - used_names(tree)
     for row in lines:
         drop_imports(edits, row, unused)
@@ -43,7 +43,7 @@ def import_lines(project: Project, source: Source, names: Mapping[str, str]) -> 
     inside = source.file.is_relative_to(package.resolve())
     exported: set[str] = set()
     if not inside and (package / "__init__.py").is_file():
-        exported |= read_imports(ast.parse((package / "__init__.py").read_bytes()))[0].keys()
+        exported |= read_source(package / "__init__.py").imported.keys()
     module = project.package if exported >= {"BaseFlow", "k8s"} else f"{project.package}.base"
     items = [name if name == used else f"{name} as {used}" for name, used in names.items()]
     if items == [*names]:

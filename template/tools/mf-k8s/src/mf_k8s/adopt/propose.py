@@ -6,12 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import CommandError
 from ..project.k8s_toml import Config, from_text, merge, shared_settings
 from .read_decorators import Decorator
-from .read_flows import FlowClass, Step
 
 # The path of one value: ("cpu",), of an entry in a table ("node_selector", "pool"), of an item
 # in a list ("secrets", '"db"'), where the second part is the item as JSON.
@@ -27,19 +26,11 @@ VENDORS = re.compile(r"^(nvidia|amd|tesla|geforce|instinct|gpu)$")
 Ask = Callable[[str, Any, Any], bool]
 
 
-class Usage(NamedTuple):
-    """A @kubernetes in the source."""
-
-    flow: FlowClass
-    step: Step
-    decorator: Decorator
-
-
 @dataclass
 class Rewrite:
     """What becomes of a @kubernetes."""
 
-    usage: Usage
+    decorator: Decorator
     own: Leaves  # what stays with the step, without its pool
     pool: str | None = None
 
@@ -52,25 +43,22 @@ class Proposal:
     rewrites: list[Rewrite] = field(default_factory=list)
 
 
-def propose(usages: Sequence[Usage], config: Config, ask: Ask) -> Proposal:
+def propose(decorators: Sequence[Decorator], config: Config, ask: Ask) -> Proposal:
     """Return the proposal for the @kubernetes of steps; `config` is what is in k8s.toml."""
-    leaves = {
-        id(usage.decorator): leaves_of(normal_values(usage.decorator.values)) for usage in usages
-    }
+    leaves = [leaves_of(normal_values(decorator.values)) for decorator in decorators]
     shared = shared_settings(config)
     present = leaves_of(shared)
     added: Leaves = {}
-    for leaf, value in common_leaves(list(leaves.values())).items():
+    for leaf, value in common_leaves(leaves).items():
         old = present.get(leaf)
         if old is None or (old != value and ask(".".join(leaf), old, value)):
             added[leaf] = value
     shared = merge(shared, settings_of(added))
     present = leaves_of(shared)
     rewrites = []
-    for usage in usages:
-        found = leaves[id(usage.decorator)]
+    for decorator, found in zip(decorators, leaves, strict=True):
         own = {leaf: value for leaf, value in found.items() if present.get(leaf, ...) != value}
-        rewrites.append(Rewrite(usage, own | moved_claims(own, present)))
+        rewrites.append(Rewrite(decorator, own | moved_claims(own, present)))
     pools = make_pools(rewrites, config.get("pools", {}))
     return Proposal({**config, **shared, **({"pools": pools} if pools else {})}, rewrites)
 
@@ -132,7 +120,7 @@ def make_pools(rewrites: Sequence[Rewrite], present: Mapping[str, Any]) -> dict[
     step's values, or only those of PLACEMENT.
     """
     pools = dict(present)
-    able = [rewrite for rewrite in rewrites if not rewrite.usage.decorator.unreadable]
+    able = [rewrite for rewrite in rewrites if not rewrite.decorator.unreadable]
     for part in (dict, node_leaves):
         sets = [part(rewrite.own) for rewrite in able if not rewrite.pool]
         for leaves in sets:

@@ -2,13 +2,15 @@
 
 import ast
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..project.project import Project
-from .source import Source, Sources, dotted
-from .values import Unreadable, Values, constant_expression
+from .names import called, dotted
+from .source import Source
+from .sources import Defined, Sources
+from .values import Unreadable, Values
 
 DEEPEST = 5  # helpers that call helpers
 
@@ -18,26 +20,23 @@ class Argument:
     """One argument of a @kubernetes."""
 
     text: str  # in the source
-    name: str | None  # None for `**table`
     values: dict[str, Any]  # the parameters of @kubernetes that it gives
     readable: bool = True  # or else only a run can tell its value, and `values` is empty
 
 
-@dataclass
+@dataclass(eq=False)
 class Decorator:
     """A @kubernetes of a step."""
 
+    source: Source
+    step: str
     node: ast.expr
     written_here: bool  # as @kubernetes(…), not by a name or a helper that stands for it
     arguments: list[Argument]
 
     @property
-    def line(self) -> int:
-        return self.node.lineno
-
-    @property
-    def text(self) -> str:
-        return ast.unparse(self.node)
+    def place(self) -> str:
+        return self.source.place(self.node.lineno)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -55,12 +54,12 @@ class Decorator:
     def leave(self) -> None:
         """Take it for one that cannot be read at all."""
         self.written_here = False
-        self.arguments = [Argument(self.text, None, {}, readable=False)]
+        self.arguments = [Argument("", {}, readable=False)]
 
     @property
     def unreadable(self) -> list[str]:
         if self.stays:
-            return [f"all of @{self.text}"]
+            return [f"all of @{ast.unparse(self.node)}"]
         return [argument.text for argument in self.arguments if not argument.readable]
 
 
@@ -73,60 +72,71 @@ class DecoratorReader:
 
     def is_metaflows(self, source: Source, expression: ast.expr, name: str) -> bool:
         """Return whether an expression is a name of Metaflow's, or a call of it."""
-        called = expression.func if isinstance(expression, ast.Call) else expression
-        definition = self.sources.definition(source, called)
-        return bool(definition and not definition.source and definition.name == name)
+        return self.sources.meaning(source, called(expression)) == name
 
     def stands_for_batch(self, source: Source, expression: ast.expr, depth: int = 0) -> bool:
         """Return whether a decorator is @batch, by a name or a helper that stands for it too."""
-        if self.is_metaflows(source, expression, "batch"):
-            return True
-        called = expression.func if isinstance(expression, ast.Call) else expression
-        definition = self.sources.definition(source, called)
-        if depth > 5 or not definition or not definition.source:
-            return False
-        constant = constant_expression(definition)
-        function = definition.source.functions.get(definition.name)
-        found = [constant] if constant else []
-        for node in ast.walk(function) if function else ():
-            found += [node.value] if isinstance(node, ast.Return) and node.value else []
-        return any(self.stands_for_batch(definition.source, each, depth + 1) for each in found)
+        meaning = self.sources.meaning(source, called(expression))
+        if not isinstance(meaning, Defined) or depth > DEEPEST:
+            return meaning == "batch"
+        return any(
+            self.stands_for_batch(meaning.source, each, depth + 1) for each in made_of(meaning.node)
+        )
 
-    def kubernetes_arguments(
+    def kubernetes(
+        self, source: Source, step: str, expression: ast.expr, scope: Mapping[str, Any]
+    ) -> Decorator | None:
+        """Return a step's decorator if it is @kubernetes, or may be in a way that is not readable.
+
+        `scope` are the names of the class.
+        """
+        arguments = self.arguments(source, expression, scope)
+        if arguments is not None:
+            here = self.is_metaflows(source, expression, "kubernetes")
+            return Decorator(source, step, expression, here, arguments)
+        if not self.sources.may_be(source, expression, "kubernetes"):
+            return None
+        decorator = Decorator(source, step, expression, False, [])
+        decorator.leave()
+        return decorator
+
+    def arguments(
         self, source: Source, expression: ast.expr, local: Mapping[str, Any], depth: int = 0
     ) -> list[Argument] | None:
-        """Return the arguments of what stands for @kubernetes(…), None for another decorator.
+        """Return the arguments of what stands for @kubernetes(…); None if that is not readable.
 
-        A name may stand for it, or a helper: a function whose only statement returns it. If it may
-        stand for it in another way, that is an argument that cannot be read.
+        A name may stand for it, or a helper: a function whose only statement returns it.
         """
-        called = expression.func if isinstance(expression, ast.Call) else expression
-        found: list[Argument] | None = None
-        if not local.keys() & dotted(called)[:1]:  # or it is what a class calls so
-            if not self.is_metaflows(source, called, "kubernetes"):
-                found = self.followed(source, expression, local, depth)
-            elif not isinstance(expression, ast.Call):
-                found = []
-            elif not expression.args:
-                found = [self.argument(source, each, local) for each in expression.keywords]
-        if found is None and self.sources.may_be(source, expression, "kubernetes"):
-            return [Argument(ast.unparse(expression), None, {}, readable=False)]
-        return found
+        if local.keys() & dotted(called(expression))[:1]:  # it is what a class calls so
+            return None
+        if not self.is_metaflows(source, expression, "kubernetes"):
+            return self.followed(source, expression, local, depth) if depth <= DEEPEST else None
+        if not isinstance(expression, ast.Call):
+            return []
+        if expression.args:
+            return None
+        return [self.argument(source, each, local) for each in expression.keywords]
 
     def followed(
         self, source: Source, expression: ast.expr, local: Mapping[str, Any], depth: int
     ) -> list[Argument] | None:
         """Return the arguments of what a name or a call of a helper stands for; None if unknown."""
-        if depth > DEEPEST:
+        meaning = self.sources.meaning(source, called(expression))
+        if not isinstance(meaning, Defined):
             return None
-        with contextlib.suppress(Unreadable):
-            if isinstance(expression, ast.Call):
-                helper = self.values.call_of_helper(source, expression, local)
-                return self.kubernetes_arguments(*helper, depth + 1) if helper else None
-            definition = self.sources.definition(source, expression)
-            constant = definition and constant_expression(definition)
-            if definition and definition.source and constant:
-                return self.kubernetes_arguments(definition.source, constant, {}, depth + 1)
+        if not isinstance(expression, ast.Call):
+            if not isinstance(meaning.node, ast.expr):
+                return None
+            return self.arguments(meaning.source, meaning.node, {}, depth + 1)
+        match meaning.node:
+            case ast.FunctionDef(
+                decorator_list=[],
+                body=[ast.Return(value=ast.expr() as returned)]
+                | [ast.Expr(value=ast.Constant()), ast.Return(value=ast.expr() as returned)],
+            ):
+                with contextlib.suppress(Unreadable):
+                    bound = self.values.parameters(meaning, source, expression, local)
+                    return self.arguments(meaning.source, returned, bound, depth + 1)
         return None
 
     def argument(self, source: Source, keyword: ast.keyword, local: Mapping[str, Any]) -> Argument:
@@ -134,7 +144,15 @@ class DecoratorReader:
         text = f"{keyword.arg}={text}" if keyword.arg else f"**{text}"
         try:
             value = self.values.evaluate(source, keyword.value, local)
-            values = {keyword.arg: value} if keyword.arg else dict(value)
+            return Argument(text, {keyword.arg: value} if keyword.arg else dict(value))
         except (Unreadable, TypeError, ValueError):
-            return Argument(text, keyword.arg, {}, readable=False)
-        return Argument(text, keyword.arg, values)
+            return Argument(text, {}, readable=False)
+
+
+def made_of(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield the expression that a name is bound to, or those that a function returns."""
+    if isinstance(node, ast.expr):
+        yield node
+    for inner in ast.walk(node) if isinstance(node, ast.FunctionDef) else ():
+        if isinstance(inner, ast.Return) and inner.value:
+            yield inner.value

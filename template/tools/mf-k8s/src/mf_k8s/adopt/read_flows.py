@@ -3,15 +3,16 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError
 from ..project.project import Project, shown_path
-from .names import METAFLOW, bindings, statements
+from .names import FUNCTIONS, bindings, called, dotted, statements
 from .read_decorators import Decorator, DecoratorReader
-from .source import Source, dotted
+from .source import METAFLOW, Source
+from .sources import Defined
 
 
 @dataclass
@@ -19,8 +20,8 @@ class Step:
     """A step, where its function is written."""
 
     name: str
-    kubernetes: list[Decorator] = field(default_factory=list)
-    batch: int = 0  # the line of @batch, if it has one
+    kubernetes: list[Decorator]
+    batch: int  # the line of @batch, or 0
 
 
 @dataclass(eq=False)
@@ -53,64 +54,54 @@ class FlowReader(DecoratorReader):
     def flows_of(self, file: Path) -> list[FlowClass]:
         """Return the classes of a file that are flows; raise CommandError if it is not Python."""
         source = self.sources.load(file)
-        found = (self.flow_class(source, name) for name in source.classes)
+        found = (self.flow_class(source, node) for node in source.classes.values())
         return [flow for flow in found if flow]
 
-    def flow_class(self, source: Source, name: str) -> FlowClass | None:
+    def flow_class(self, source: Source, node: ast.ClassDef) -> FlowClass | None:
         """Return a class, or None if it is not a flow."""
-        key = source.file, name
+        key = source.file, node.name
         if key not in self.read:
             self.read[key] = None  # until it is known: a class may name itself
-            self.read[key] = self._flow_class(source, source.classes[name])
+            self.read[key] = self.read_class(source, node)
         return self.read[key]
 
-    def _flow_class(self, source: Source, node: ast.ClassDef) -> FlowClass | None:
+    def read_class(self, source: Source, node: ast.ClassDef) -> FlowClass | None:
         plain: list[ast.expr] = []
         parents, foreign = [], ""
-        names = Counter(bindings(node.body))
-        derives = (source.file, node.name) == (self.base_file, "BaseFlow")
         for base in node.bases:
-            definition = self.sources.definition(source, base)
-            if is_imported(source, base, "FlowSpec"):
+            meaning = self.sources.meaning(source, base)
+            if meaning == "FlowSpec" or is_imported(source, base, "FlowSpec"):
                 plain.append(base)
-            elif definition and not definition.source:
-                plain += [base] if definition.name == "FlowSpec" else []
-            elif definition and definition.source and definition.name in definition.source.classes:
-                parent = self.flow_class(definition.source, definition.name)
+            elif isinstance(meaning, Defined) and isinstance(meaning.node, ast.ClassDef):
+                parent = self.flow_class(meaning.source, meaning.node)
                 parents += [parent] if parent else []
-            elif not definition and dotted(base) != ["object"]:
+            elif not meaning and dotted(base) != ["object"]:
                 foreign = ast.unparse(base)
-        functions = [item for item in statements(node) if isinstance(item, ast.FunctionDef)]
-        functions = [item for item in functions if self.is_step(source, item)]
-        scope = self.values.scope(source, node) if functions else {}
-        steps, unproven = [], []
-        for item in functions:
-            once = names[item.name] == 1 and item.name not in source.use.stored
-            if once and item in node.body:
-                steps.append(self.step(source, item, scope))
-            else:
-                unproven.append((item.lineno, item.name))
+        derives = (source.file, node.name) == (self.base_file, "BaseFlow")
         derives = derives or any(parent.derives for parent in parents)
-        if not (plain or parents or derives or (foreign and (steps or unproven))):
+        steps, unproven = self.steps(source, node)
+        known = bool(plain or parents)
+        if not (known or derives or (foreign and (steps or unproven))):
             return None
-        known = plain or parents
         foreign = "" if known else foreign
         return FlowClass(
             source, node.name, node.lineno, plain, parents, derives, foreign, steps, unproven
         )
 
-    def hidden_flows(self, source: Source) -> Iterator[str]:
-        """Yield where a function or a condition makes a flow, which stays as it is."""
-        for node, place in classes_with_place(source.tree, ""):
-            if source.classes.get(node.name) is not node:
-                flow = self._flow_class(source, node)
-                if flow and not flow.derives:
-                    yield (
-                        f"{source.place(node.lineno)}: class {node.name} is made"
-                        f" {place or 'twice'}:"
-                        " it stays, and its pods are not compared; let it derive from BaseFlow"
-                        " yourself"
-                    )
+    def steps(self, source: Source, node: ast.ClassDef) -> tuple[list[Step], list[tuple[int, str]]]:
+        """Return the steps of a class, and the lines and names of those that are not proven."""
+        functions = [each for each in statements(node) if isinstance(each, ast.FunctionDef)]
+        functions = [each for each in functions if self.is_step(source, each)]
+        scope = self.values.scope(source, node) if functions else {}
+        times = Counter(bindings(node.body))
+        steps, unproven = [], []
+        for function in functions:
+            once = times[function.name] == 1 and function.name not in source.stored
+            if once and function in node.body:
+                steps.append(self.step(source, function, scope))
+            else:
+                unproven.append((function.lineno, function.name))
+        return steps, unproven
 
     def is_step(self, source: Source, function: ast.FunctionDef) -> bool:
         return any(
@@ -120,36 +111,41 @@ class FlowReader(DecoratorReader):
 
     def step(self, source: Source, function: ast.FunctionDef, scope: Mapping[str, Any]) -> Step:
         """Return a step; `scope` are the names of its class."""
-        step = Step(function.name)
+        step = Step(function.name, [], batch=0)
         for expression in function.decorator_list:
-            arguments = self.kubernetes_arguments(source, expression, scope)
-            if arguments is not None:
-                whole = [argument.text for argument in arguments] == [ast.unparse(expression)]
-                here = not whole and self.is_metaflows(source, expression, "kubernetes")
-                step.kubernetes.append(Decorator(expression, here, arguments))
+            if decorator := self.kubernetes(source, function.name, expression, scope):
+                step.kubernetes.append(decorator)
             elif self.stands_for_batch(source, expression):
                 step.batch = expression.lineno
         return step
 
+    def hidden_flows(self, source: Source) -> Iterator[str]:
+        """Yield where a function or a condition makes a flow, which stays as it is."""
+        for node in source.nodes_of(ast.ClassDef):
+            if source.classes.get(node.name) is not node:
+                flow = self.read_class(source, node)
+                if flow and not flow.derives:
+                    yield (
+                        f"{source.place(node.lineno)}: class {node.name} is made"
+                        f" {where_made(source, node)}: it stays, and its pods are not compared; let"
+                        " it derive from BaseFlow yourself"
+                    )
+
 
 def is_imported(source: Source, expression: ast.expr, name: str) -> bool:
     """Return whether a name is imported from Metaflow, though the file may bind it again."""
-    path = dotted(expression.func if isinstance(expression, ast.Call) else expression)
+    path = dotted(called(expression))
     origin = source.imported.get(path[0]) if len(path) == 1 else None
     return bool(origin and origin.module.split(".")[0] == METAFLOW and origin.name == name)
 
 
-def classes_with_place(node: ast.AST, place: str) -> Iterator[tuple[ast.ClassDef, str]]:
-    """Yield each class below a node, and what it stands in if that is not the top of a module."""
-    for child in ast.iter_child_nodes(node):
-        inner = place
-        if isinstance(child, ast.ClassDef):
-            yield child, place
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            inner = f"in {child.name}"
-        elif isinstance(child, ast.stmt) and not place:
-            inner = "below a condition"
-        yield from classes_with_place(child, inner)
+def where_made(source: Source, node: ast.ClassDef) -> str:
+    """Return in what a class is made that is not the only one of its name at the top."""
+    around = [*source.ancestors(node)]
+    for each in around:
+        if isinstance(each, FUNCTIONS | ast.ClassDef):
+            return f"in {each.name}"
+    return "below a condition" if len(around) > 1 else "twice"
 
 
 def hidden_flows(project: Project, files: Sequence[Path]) -> dict[Path, list[str]]:
@@ -169,25 +165,30 @@ def read_flows(
     """
     reader = FlowReader(project)
     reader.sources.read |= sources or {}
-    flows: dict[int, FlowClass] = {}
     for file in files:
         if not file.is_relative_to(project.root):
             raise CommandError(
                 f"{shown_path(file)} is outside the project {project.root}, whose git could not"
                 " undo a change of it: move it there first"
             )
-        for flow in reader.flows_of(file):
-            flows |= {id(each): each for each in with_parents(flow)}
+    flows = flows_and_parents(reader, files)
     if not flows:
         names = ", ".join(map(shown_path, files))
         hidden = [note for of_file in hidden_flows(project, files).values() for note in of_file]
         raise CommandError(
             "; ".join(hidden) or f"no flow in {names}: no class there derives from FlowSpec"
         )
-    return [flow for flow in flows.values() if flow.file != reader.base_file]
+    return [flow for flow in flows if flow.file != reader.base_file]
 
 
-def with_parents(flow: FlowClass) -> Iterator[FlowClass]:
+def flows_and_parents(reader: FlowReader, files: Sequence[Path]) -> list[FlowClass]:
+    """Return the flows of files, each below those that it derives from."""
+    found = (each for file in files for flow in reader.flows_of(file) for each in lineage(flow))
+    return [*dict.fromkeys(found)]
+
+
+def lineage(flow: FlowClass) -> Iterator[FlowClass]:
+    """Yield the flows that a flow derives from, and itself."""
     for parent in flow.parents:
-        yield from with_parents(parent)
+        yield from lineage(parent)
     yield flow

@@ -10,7 +10,7 @@ from .imports import with_new_imports
 from .names import bindings
 from .propose import Rewrite
 from .read_flows import FlowClass
-from .source import Source, read_imports
+from .source import Source
 from .text_edits import TextEdits
 
 
@@ -20,18 +20,18 @@ def rewritten(
     """Return the new content of each file that changes."""
     files: dict[Path, RewrittenFile] = {}
 
-    def file_of(flow: FlowClass) -> RewrittenFile:
-        if flow.file not in files:
-            files[flow.file] = RewrittenFile(flow.source)
-        return files[flow.file]
+    def rewritten_file(source: Source) -> RewrittenFile:
+        if source.file not in files:
+            files[source.file] = RewrittenFile(source)
+        return files[source.file]
 
     for flow in flows:
         if flow.plain_bases and not flow.derives:
-            file = file_of(flow)
+            file = rewritten_file(flow.source)
             for base in flow.plain_bases:
                 file.edits.replace(base, file.name("BaseFlow"))
     for rewrite in rewrites:
-        file_of(rewrite.usage.flow).rewrite(rewrite)
+        rewritten_file(rewrite.decorator.source).rewrite(rewrite)
     return {name: file.content(project) for name, file in sorted(files.items())}
 
 
@@ -56,7 +56,7 @@ class RewrittenFile:
 
     def rewrite(self, rewrite: Rewrite) -> None:
         """Change a @kubernetes, or take it off. Comments stay."""
-        decorator = rewrite.usage.decorator
+        decorator = rewrite.decorator
         node, done = decorator.node, len(self.edits.edits)
         if decorator.stays:
             return
@@ -77,7 +77,7 @@ class RewrittenFile:
 
     def change_call(self, call: ast.Call, texts: list[list[str]], rewrite: Rewrite) -> None:
         """Change a call of which arguments stay."""
-        if not rewrite.usage.decorator.unreadable:
+        if not rewrite.decorator.unreadable:
             self.edits.replace(call.func, self.name("k8s"))
         if rewrite.pool:
             first = next(text for text in texts if text)
@@ -87,9 +87,7 @@ class RewrittenFile:
 
 def free_names(source: Source) -> dict[str, str]:
     """Return the names under which a file imports BaseFlow and k8s: others if these are taken."""
-    imported, _ = read_imports(source.tree)
-    classes = [node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)]
-    taken = {*imported, *bindings(source.tree.body)}
-    taken |= {name for node in classes for name in bindings(node.body)}
+    taken = {*source.imported, *bindings(source.tree.body)}
+    taken |= {name for node in source.nodes_of(ast.ClassDef) for name in bindings(node.body)}
     others = {"BaseFlow": "SharedBaseFlow", "k8s": "k8s_settings"}
     return {name: other if name in taken else name for name, other in others.items()}

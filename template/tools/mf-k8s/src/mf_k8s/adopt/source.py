@@ -1,219 +1,229 @@
-"""One Python file of a project: its imports, and what its names stand for."""
+"""One Python file, read but not run: what its names stand for, and what may change that."""
 
 import ast
-import contextlib
 import functools
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeVar
 
 from ..errors import CommandError
-from ..project.project import Project, shown_path
-from .names import METAFLOW, Imported, NameUse, imports, modules, name_use, named_in, statements
+from ..project.flow_files import has_step
+from ..project.project import shown_path
+from .names import (
+    SCOPES,
+    bindings,
+    bound_in,
+    imports,
+    last_part,
+    named_in,
+    statements,
+)
+
+METAFLOW = "metaflow"
+DECORATORS = ("batch", "kubernetes")
+CHANGING = {"append", "clear", "extend", "insert", "pop", "popitem", "remove", "reverse"}
+CHANGING |= {"setdefault", "sort", "update"}  # methods of tables and lists
+# Functions that keep no hold of a table or a list that they are given.
+PURE = {"bool", "dict", "dumps", "float", "int", "kubernetes", "len", "list", "max", "min"}
+PURE |= {"partial", "print", "resources", "set", "sorted", "str", "sum", "tuple"}
+T = TypeVar("T", bound=ast.stmt | ast.expr)
+Definition = ast.expr | ast.FunctionDef | ast.ClassDef  # what binds a name
 
 
-class Definition(NamedTuple):
-    """What a name stands for in the end: a name of Metaflow's, or one that a file defines."""
-
-    source: "Source | None"  # None for Metaflow
-    name: str
-
-
-@dataclass(frozen=True, eq=False)
 class Source:
-    """One file, read but not run."""
+    """A file, and what it does with names, its own and those of others."""
 
-    file: Path
-    content: bytes
-    tree: ast.Module
-    imported: dict[str, Imported]
-    stars: dict[Imported, int]  # of `from module import *`, with their lines
-    constants: dict[str, ast.expr]  # of names that the module binds once, at its top
-    functions: dict[str, ast.FunctionDef]
-    classes: dict[str, ast.ClassDef]
-    use: NameUse
-    # Of a converted file: each line's number in the file on disk, and the tree of that file.
-    lines: Sequence[int] = ()
-    original: ast.Module | None = None
+    def __init__(
+        self,
+        file: Path,
+        content: bytes,
+        lines: Sequence[int] = (),
+        original: ast.Module | None = None,
+    ) -> None:
+        """Raise CommandError if it is not Python.
+
+        `lines` and `original` are of a converted file: the number of each line in the file on
+        disk, and the tree of that file.
+        """
+        self.file, self.content, self.tree = file, content, parsed(file, content)
+        self.lines, self.original = lines, original or self.tree
+        self.nodes = [*ast.walk(self.tree)]
+        self.parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+        found = [*imports(self.tree)]
+        self.imported = {name: origin for name, origin, _ in found if name != "*"}
+        self.stars = {origin: line for name, origin, line in found if name == "*"}
 
     def place(self, line: int) -> str:
         line = self.lines[line - 1] if self.lines else line
         return f"{shown_path(self.file)}:{line}"
 
+    @functools.cached_property
+    def rebound(self) -> set[str]:
+        """Return the names that are bound more than once, or perhaps: a condition may decide.
 
-class Sources:
-    """The files of a project, each read once, and where their names come from."""
+        An import counts once for one origin.
+        """
+        counts = Counter(bindings(self.tree.body))
+        counts.update(
+            name for name, _ in {(name, origin) for name, origin, _ in imports(self.tree)}
+        )
+        for node in self.nodes:
+            counts.update(node.names if isinstance(node, ast.Global) else ())
+        used = {node.id for node in self.nodes if isinstance(node, ast.Name)}
+        least = 1 if used & {"exec", "globals"} else 2
+        return {name for name, count in counts.items() if count >= least}
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
-        self.read: dict[Path, Source] = {}
-        self.reached: dict[Path, list[Source]] = {}
+    @functools.cached_property
+    def definitions(self) -> dict[str, Definition]:
+        """Return what defines each name that the module binds once, at its top.
 
-    def load(self, file: Path) -> Source:
-        """Return a file; raise CommandError if it cannot be read, or is not Python."""
-        if file not in self.read:
-            self.read[file] = read_source(file)
-        return self.read[file]
+        A class may be bound again, by something else than a class.
+        """
+        found: dict[str, Definition] = {}
+        for statement in self.tree.body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    found[name] = value
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                    found[name] = value
+                case ast.FunctionDef(name=name):
+                    found[name] = statement
+        found = {name: node for name, node in found.items() if name not in self.rebound}
+        return found | self.classes
 
-    def definition(self, source: Source, expression: ast.expr) -> Definition | None:
-        """Return what `name` or `module.name` stands for; None if this project does not say."""
-        path = dotted(expression)
-        return self.lookup(source, path, frozenset()) if path else None
+    @functools.cached_property
+    def classes(self) -> dict[str, ast.ClassDef]:
+        """Return the classes at the top of the module of which there is one of that name."""
+        found = [each for each in statements(self.tree) if isinstance(each, ast.ClassDef)]
+        times = Counter(each.name for each in found)
+        top = [each for each in found if each in self.tree.body and times[each.name] == 1]
+        return {each.name: each for each in top}
 
-    def lookup(
-        self, source: Source, path: list[str], seen: frozenset[tuple[Path, str]]
-    ) -> Definition | None:
-        name, rest = path[0], path[1:]
-        if (source.file, name) in seen:
-            return None
-        seen |= {(source.file, name)}
-        if name in source.use.rebound and name not in source.classes:
-            return None
-        if found := source.imported.get(name):
-            names = [*([found.name] if found.name else []), *rest]
-            return self.of_module(source, found._replace(name=None), names, seen)
-        candidates = [] if rest else [*self.defined_in(source, name, seen)]
-        of_metaflow, unknown = None, [0]
-        for star, line in source.stars.items():
-            definition = self.of_module(source, star, path, seen)
-            if definition and definition.source:
-                candidates.append((line, definition))
-            elif definition:
-                of_metaflow = definition
-            elif not self.module_file(source, star.module, star.level):
-                unknown.append(line)  # it may define any name
-        if len(candidates) == 1 and max(unknown) < candidates[0][0]:
-            return candidates[0][1]
-        return None if candidates else of_metaflow
+    @functools.cached_property
+    def stored(self) -> set[str]:
+        """Return the attributes that are set from outside, as by `settings.MEMORY = 1`."""
+        stored = set()
+        for node in self.nodes:
+            match node:
+                case ast.Attribute(ctx=ast.Store() | ast.Del()):
+                    if not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+                        stored.add(node.attr)
+                case ast.Call(args=[_, ast.Constant(value=str() as name), *_]):
+                    stored |= {name} if last_part(node.func) == "setattr" else set()
+        return stored
 
-    def defined_in(
-        self, source: Source, name: str, seen: frozenset[tuple[Path, str]]
-    ) -> Iterator[tuple[int, Definition]]:
-        """Yield the line in which a file defines a name, and what it stands for."""
-        for defined in (source.constants, source.functions, source.classes):
-            if node := defined.get(name):
-                path = dotted(node) if isinstance(node, ast.expr) else []
-                followed = self.lookup(source, path, seen) if path else None
-                yield node.lineno, followed or Definition(source, name)
+    @functools.cached_property
+    def handed_on(self) -> set[str]:
+        """Return the names of which a table or a list may be changed where it is used."""
+        decorators = {part for node in self.nodes for part in decorator_parts(node)}
+        return {
+            last_part(node)
+            for node in self.nodes
+            if isinstance(node, ast.Name | ast.Attribute)
+            and isinstance(node.ctx, ast.Load)
+            and node not in decorators
+            and not self.only_read(node)
+        }
 
-    def of_module(
-        self, source: Source, module: Imported, names: list[str], seen: frozenset[tuple[Path, str]]
-    ) -> Definition | None:
-        """Return what a module's name stands for; the module may be a package above others."""
-        if not module.level and module.module.split(".")[0] == METAFLOW:
-            return Definition(None, names[-1]) if names else None
-        for end in range(len(names)):
-            inner = ".".join(filter(None, [module.module, *names[:end]]))
-            if file := self.module_file(source, inner, module.level):
-                if found := self.lookup(self.load(file), names[end:], seen):
-                    return found
-        return None
+    def only_read(self, node: ast.expr) -> bool:
+        """Return whether an expression is used in a way that leaves no other name for its value."""
+        parent = self.parents[node]
+        match parent:
+            case ast.Subscript() if node is parent.value:
+                return isinstance(parent.ctx, ast.Load) and self.only_read(parent)
+            case ast.Attribute():
+                call = self.parents[parent]
+                if isinstance(call, ast.Call) and call.func is parent:
+                    return parent.attr not in CHANGING and self.only_read(call)
+                return isinstance(parent.ctx, ast.Load) and self.only_read(parent)
+            case ast.keyword(arg=str()):
+                call = self.parents[parent]
+                return isinstance(call, ast.Call) and last_part(call.func) in PURE
+            case ast.Call():
+                return node is parent.func or last_part(parent.func) in PURE
+            case ast.Dict() | ast.List() | ast.Tuple():
+                unpacked = isinstance(parent, ast.Dict) and None in parent.keys
+                return unpacked or self.only_read(parent)
+        return isinstance(parent, ONLY_READING)
 
-    def module_file(self, source: Source, module: str, level: int) -> Path | None:
-        """Return the file of a module, if it is in this project."""
-        parts = module.split(".") if module else []
-        roots = [source.file.parent, self.project.source, self.project.root]
-        if level:
-            roots = [[source.file, *source.file.parents][level]]
-        for root in roots:
-            base = root.joinpath(*parts)
-            for file in (base.with_suffix(".py") if parts else base, base / "__init__.py"):
-                if file.is_file() and file.resolve().is_relative_to(self.project.root):
-                    return file.resolve()
-        return None
+    @functools.cached_property
+    def refers(self) -> dict[str, set[str]]:
+        """Return which names stand in what binds each name, however conditions go.
 
-    def reachable(self, source: Source) -> list[Source]:
-        """Return a file, and those of this project that it imports."""
-        if source.file not in self.reached:
-            found = {source.file: source}
-            waiting = [source]
-            while waiting:
-                each = waiting.pop()
-                for module, level in dict.fromkeys(modules(each.tree)):
-                    file = self.module_file(each, module, level) if module or level else None
-                    with contextlib.suppress(CommandError):  # a run may not need it
-                        if file and file not in found:
-                            found[file] = self.load(file)
-                            waiting.append(found[file])
-            self.reached[source.file] = [*found.values()]
-        return self.reached[source.file]
+        `metaflow.step` is Metaflow's step.
+        """
+        found: dict[str, set[str]] = defaultdict(set)
+        for name, origin, _ in imports(self.tree):
+            of_metaflow = not origin.level and origin.module.split(".")[0] == METAFLOW
+            if origin.name:
+                found[name].add(f"{METAFLOW}.{origin.name}" if of_metaflow else origin.name)
+            elif of_metaflow:
+                for decorator in DECORATORS:
+                    found[decorator].add(f"{METAFLOW}.{decorator}")
+        top = [*statements(self.tree)]
+        classes = [each for each in top if isinstance(each, ast.ClassDef)]
+        flows = [each for each in classes if has_step(each)]  # which are no part of a decorator
+        inner = [each for node in classes for each in statements(node)]
+        for statement in [*(each for each in top if each not in flows), *inner]:
+            for name in bindings([statement]):
+                found[name] |= named_in(statement)
+        return found
 
-    def may_be(self, source: Source, expression: ast.expr, decorator: str) -> bool:
-        """Return whether an expression, or what it names, names a decorator of Metaflow's."""
-        names, waiting = set(), named_in(expression)
-        while waiting:
-            name = waiting.pop()
-            if name not in names:
-                names.add(name)
-                for each in self.reachable(source):
-                    waiting |= each.use.refers.get(name, set())
-        return f"{METAFLOW}.{decorator}" in names
+    def surroundings(self, node: ast.AST) -> tuple[set[str], ast.ClassDef | None]:
+        """Return the names that functions around a node bind, and the class whose names it sees."""
+        hidden: set[str] = set()
+        owner, in_function = None, False  # which sees no names of a class around it
+        for around in self.ancestors(node):
+            if isinstance(around, ast.FunctionDef | ast.ClassDef) and node not in around.body:
+                pass  # a decorator, a default value or a base
+            elif isinstance(around, ast.ClassDef):
+                owner = owner or (None if in_function else around)
+            elif isinstance(around, SCOPES):
+                hidden |= bound_in(around)
+                in_function = in_function or isinstance(around, ast.FunctionDef)
+            node = around
+        return hidden, owner
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Yield what a node stands in, from the inside to the module."""
+        while around := self.parents.get(node):
+            yield around
+            node = around
+
+    def nodes_of(self, *kinds: type[T]) -> list[T]:
+        """Return the nodes of these kinds, from the top of the file downwards."""
+        found = [node for node in self.nodes if isinstance(node, kinds)]
+        return sorted(found, key=lambda node: (node.lineno, node.col_offset))
+
+
+ONLY_READING = (
+    *(ast.Assert, ast.BinOp, ast.ClassDef, ast.Compare, ast.Expr, ast.FormattedValue, ast.If),
+    *(ast.Subscript, ast.UnaryOp, ast.While, ast.keyword),
+)
+
+
+def decorator_parts(node: ast.AST) -> Iterator[ast.AST]:
+    for decorator in getattr(node, "decorator_list", ()):
+        yield from ast.walk(decorator)
+
+
+def parsed(file: Path, content: bytes) -> ast.Module:
+    try:
+        return ast.parse(content, str(file))
+    except SyntaxError as error:
+        where = f"{shown_path(file)}:{error.lineno}" if error.lineno else shown_path(file)
+        raise CommandError(f"{where}: not valid Python: {error.msg}") from error
+    except (ValueError, RecursionError) as error:  # a null byte; thousands of parts
+        raise CommandError(f"{shown_path(file)}: not valid Python: {error}") from error
+
+
+source_of = functools.cache(Source)  # a command reads a project's files more than once
 
 
 def read_source(file: Path) -> Source:
+    """Return a file; raise CommandError if it cannot be read, or is not Python."""
     try:
         return source_of(file, file.read_bytes())
     except OSError as error:
         raise CommandError(f"{shown_path(file)} cannot be read: {error.strerror}") from error
-
-
-@functools.cache  # a command reads a project's files more than once
-def source_of(file: Path, content: bytes) -> Source:
-    """Return a file that has this content; raise CommandError if it is not Python."""
-    try:
-        tree = ast.parse(content, str(file))
-    except SyntaxError as error:
-        where = f"{shown_path(file)}:{error.lineno}" if error.lineno else shown_path(file)
-        raise CommandError(f"{where}: not valid Python: {error.msg}") from error
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # a null byte; an expression of thousands of parts
-        raise CommandError(f"{shown_path(file)}: not valid Python: {error}") from error
-    use = name_use(tree)
-    imported, stars = read_imports(tree)
-    constants = {}
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-            target, value = statement.targets[0], statement.value
-        elif isinstance(statement, ast.AnnAssign) and statement.value:
-            target, value = statement.target, statement.value
-        else:
-            continue
-        if isinstance(target, ast.Name) and target.id not in use.rebound:
-            constants[target.id] = value
-    functions = {
-        node.name: node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef) and node.name not in use.rebound
-    }
-    classes = {
-        node.name: node
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and written_once(tree, node.name)
-    }
-    return Source(file, content, tree, imported, stars, constants, functions, classes, use)
-
-
-def written_once(tree: ast.Module, name: str) -> bool:
-    """Return whether one class has this name, as far as conditions go; it may be bound again."""
-    found = [each for each in statements(tree) if isinstance(each, ast.ClassDef)]
-    return [each.name for each in found].count(name) == 1
-
-
-def read_imports(tree: ast.Module) -> tuple[dict[str, Imported], dict[Imported, int]]:
-    """Return what each imported name of a module stands for, and the modules of `import *`."""
-    found = [*imports(tree)]
-    imported = {name: origin for name, origin, _ in found if name != "*"}
-    return imported, {origin: line for name, origin, line in found if name == "*"}
-
-
-def dotted(expression: ast.expr) -> list[str]:
-    """Return `["metaflow", "step"]` for `metaflow.step`; an empty list for another expression."""
-    if isinstance(expression, ast.Name):
-        return [expression.id]
-    if isinstance(expression, ast.Attribute):
-        parts = dotted(expression.value)
-        return [*parts, expression.attr] if parts else []
-    return []

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .names import bindings, last_part
-from .source import Definition, Source, Sources, dotted
+from .source import Source
+from .sources import Defined, Sources
 
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -66,7 +67,10 @@ class Values:
             case ast.List() | ast.Tuple():
                 return [value(item) for item in node.elts]
             case ast.Dict():
-                return self.table(source, node, local)
+                table: dict[Any, Any] = {}
+                for key, item in zip(node.keys, node.values, strict=True):
+                    table |= {value(key): value(item)} if key else value(item)
+                return table
             case ast.UnaryOp(op=ast.USub()):
                 return -value(node.operand)
             case ast.BinOp() if type(node.op) in OPERATORS:
@@ -81,13 +85,6 @@ class Values:
                 return self.keywords(source, node, local)
         raise Unreadable
 
-    def table(self, source: Source, node: ast.Dict, local: Mapping[str, Any]) -> dict[Any, Any]:
-        table: dict[Any, Any] = {}
-        for key, item in zip(node.keys, node.values, strict=True):
-            item = self.evaluate(source, item, local)
-            table |= {self.evaluate(source, key, local): item} if key else item
-        return table
-
     def keywords(self, source: Source, node: ast.Call, local: Mapping[str, Any]) -> dict[str, Any]:
         """Return the keyword arguments of a call; raise Unreadable for one that is not readable."""
         found: dict[str, Any] = {}
@@ -96,30 +93,29 @@ class Values:
             found |= {keyword.arg: item} if keyword.arg else item
         return found
 
-    def constant(self, source: Source, node: ast.expr) -> Any:
+    def constant(self, source: Source, node: ast.Name | ast.Attribute) -> Any:
         """Return the value of a name, or of an attribute of a class, which is bound once."""
-        if definition := self.sources.definition(source, node):
-            expression = constant_expression(definition)
-            if definition.source and expression:
-                value = self.evaluate(definition.source, expression)
-                return self.kept(source, {last_part(node), definition.name}, value)
-        if isinstance(node, ast.Attribute) and dotted(node.value):
-            owner = self.sources.definition(source, node.value)
-            if owner and owner.source and owner.name in owner.source.classes:
-                expression = attributes(owner.source.classes[owner.name]).get(node.attr)
-                if expression and owner.name not in owner.source.use.rebound:
+        meaning = self.sources.meaning(source, node)
+        if isinstance(meaning, Defined) and isinstance(meaning.node, ast.expr):
+            value = self.evaluate(meaning.source, meaning.node)
+            return self.unchanged(source, {last_part(node), meaning.name}, value)
+        if isinstance(node, ast.Attribute):
+            owner = self.sources.meaning(source, node.value)
+            if isinstance(owner, Defined) and isinstance(owner.node, ast.ClassDef):
+                expression = attributes(owner.node).get(node.attr)
+                if expression and owner.name not in owner.source.rebound:
                     value = self.evaluate(owner.source, expression)
-                    return self.kept(source, {node.attr}, value)
+                    return self.unchanged(source, {node.attr}, value)
         raise Unreadable
 
-    def kept(self, source: Source, names: set[str], value: Any) -> Any:
+    def unchanged(self, source: Source, names: set[str], value: Any) -> Any:
         """Return the value of a constant; raise Unreadable if what `source` imports may change it.
 
         `names` are those of the constant.
         """
         changeable = isinstance(value, dict | list)
-        for use in (each.use for each in self.sources.reachable(source)):
-            if names & use.stored or (changeable and names & use.handed_on):
+        for each in self.sources.reachable(source):
+            if names & each.stored or (changeable and names & each.handed_on):
                 raise Unreadable
         return value
 
@@ -132,79 +128,44 @@ class Values:
         for name, expression in attributes(node).items():
             with contextlib.suppress(Unreadable):
                 value = self.evaluate(source, expression, found)
-                found[name] = self.kept(source, {name}, value)
+                found[name] = self.unchanged(source, {name}, value)
         return found
 
-    def call_of_helper(
-        self, source: Source, node: ast.Call, local: Mapping[str, Any]
-    ) -> tuple[Source, ast.expr, dict[str, Any]] | None:
-        """Return what a function of one `return` gives back: its file, expression and arguments.
-
-        Return None for another function; raise Unreadable for arguments that are not readable.
-        """
-        definition = self.sources.definition(source, node.func)
-        if not definition or not definition.source:
-            return None
-        function = definition.source.functions.get(definition.name)
-        if not function or function.decorator_list:
-            return None
-        body = [
-            statement
-            for statement in function.body
-            if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
-        ]
-        match body:
-            case [ast.Return(value=ast.expr() as returned)]:
-                given = [self.evaluate(source, argument, local) for argument in node.args]
-                keywords = self.keywords(source, node, local)
-                return definition.source, returned, self.bind(definition, function, given, keywords)
-        return None
-
-    def bind(
-        self,
-        definition: Definition,
-        function: ast.FunctionDef,
-        given: list[Any],
-        keywords: dict[str, Any],
+    def parameters(
+        self, helper: Defined, source: Source, call: ast.Call, local: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return the parameters of a function in a call of it."""
-        assert definition.source
-        parameters = function.args
-        positional = [parameter.arg for parameter in parameters.posonlyargs + parameters.args]
-        defaults = dict(zip(reversed(positional), reversed(parameters.defaults), strict=False))
-        names = [parameter.arg for parameter in parameters.kwonlyargs]
-        defaults |= {
-            name: default
-            for name, default in zip(names, parameters.kw_defaults, strict=True)
-            if default
-        }
-        bound: dict[str, Any] = dict.fromkeys([*positional, *names], UNKNOWN)
-        bound |= {
-            name: self.evaluate(definition.source, default) for name, default in defaults.items()
-        }
-        bound |= dict(zip(positional, given, strict=False))
-        known = {*positional, *names}
-        bound |= {name: item for name, item in keywords.items() if name in known}
-        if parameters.vararg:
-            bound[parameters.vararg.arg] = UNKNOWN
-        if parameters.kwarg:
-            rest = {name: item for name, item in keywords.items() if name not in known}
-            bound[parameters.kwarg.arg] = rest
+        """Return the parameters of a function in a call of it.
+
+        Raise Unreadable for an argument that is not readable.
+        """
+        assert isinstance(helper.node, ast.FunctionDef)
+        arguments = helper.node.args
+        positional = [*arguments.posonlyargs, *arguments.args]
+        defaults = [
+            *zip(reversed(positional), reversed(arguments.defaults), strict=False),
+            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+        ]
+        names = [each.arg for each in [*positional, *arguments.kwonlyargs]]
+        bound: dict[str, Any] = dict.fromkeys(names, UNKNOWN)
+        bound |= {each.arg: self.evaluate(helper.source, item) for each, item in defaults if item}
+        values = [self.evaluate(source, argument, local) for argument in call.args]
+        bound |= zip(names[: len(positional)], values, strict=False)
+        keywords = self.keywords(source, call, local)
+        bound |= {name: item for name, item in keywords.items() if name in names}
+        if arguments.vararg:
+            bound[arguments.vararg.arg] = UNKNOWN
+        if arguments.kwarg:
+            rest = {name: item for name, item in keywords.items() if name not in names}
+            bound[arguments.kwarg.arg] = rest
         return bound
-
-
-def constant_expression(definition: Definition) -> ast.expr | None:
-    return definition.source.constants.get(definition.name) if definition.source else None
 
 
 def attributes(node: ast.ClassDef) -> dict[str, ast.expr]:
     """Return the expression of each attribute that a class binds once, by `name = value`."""
     times = Counter(bindings(node.body))
-    return {
-        statement.targets[0].id: statement.value
-        for statement in node.body
-        if isinstance(statement, ast.Assign)
-        and len(statement.targets) == 1
-        and isinstance(statement.targets[0], ast.Name)
-        and times[statement.targets[0].id] == 1
-    }
+    found = {}
+    for statement in node.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)]) if times[name] == 1:
+                found[name] = statement.value
+    return found
