@@ -5,6 +5,7 @@ flows/NAME.py beside this is a flow before, NAME.adopted.py the same flow after,
 
 import dataclasses
 import json
+import os
 import shutil
 import sys
 import tomllib
@@ -284,7 +285,7 @@ def pods(project: Project, changes: Any, tmp_path_factory: pytest.TempPathFactor
     text = (BEFORE / "team_base.adopted.py").read_text()
     copy.file(project.root / "flows/team_base.py").write_text(text)
     files = [copy.file(project.root / f"flows/{name}.py") for name in SHAPES]
-    results = run_worker(copy.project, files, (sys.executable,), {})
+    results = run_worker(copy.project, files, os.environ)
     return dict(zip(SHAPES, results, strict=True))
 
 
