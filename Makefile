@@ -10,7 +10,7 @@ BIN := .venv/bin
 TESTS_OF_K8S := tests/tool
 # The others leave uv.lock as it is.
 INSTALL_locked := sync --frozen --inexact
-INSTALL_oldest := pip install --python .venv --resolution lowest-direct --group dev
+INSTALL_oldest := pip install --python .venv --upgrade --resolution lowest-direct --group dev
 INSTALL_newest := pip install --python .venv --upgrade --group dev
 export UV_PYTHON_DOWNLOADS := never
 # Where it is set, every process compiles Metaflow anew: `k8s check` takes more than twice as long.
