@@ -37,8 +37,12 @@ def ask(path: str) -> Any:
     """Return GitHub's answer."""
     token = os.environ.get("GITHUB_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with urlopen(Request(f"{GITHUB}/repos/{path}", headers=headers), timeout=20) as answer:
-        return json.load(answer)
+    request = Request(f"{GITHUB}/repos/{path}", headers=headers)
+    try:
+        with urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+    except OSError as error:
+        raise OSError(f"{request.full_url} cannot be read: {error}") from error
 
 
 def run(*command: str | Path, stdin: str = "") -> str:
@@ -211,6 +215,6 @@ if __name__ == "__main__":
         try:
             print("\n".join(newest_cluster()))
         except PROBLEMS as problem:
-            sys.exit(f"{GITHUB} does not say what is newest: {problem}")
+            sys.exit(str(problem))
     else:
         raise_all()
