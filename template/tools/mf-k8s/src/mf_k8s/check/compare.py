@@ -14,7 +14,7 @@ from ..pods.flow_facts import FlowFacts
 from ..pods.metaflow_defaults import MetaflowDefault, override_sources
 from ..pods.project_labels import annotation
 from ..pods.read_pods import (
-    SIZES,
+    SIZE_RESOURCES,
     WORKFLOW,
     Manifest,
     Pod,
@@ -29,7 +29,7 @@ from .report import Comparison, Report
 from .stale_image import stale_image_notes
 
 # Not compared on helper pods: Metaflow gives these small, fixed sizes.
-OWN_OF_HELPERS = {*SIZES, "qos", "timeout"}
+OWN_OF_HELPERS = {*SIZE_RESOURCES, "qos", "timeout"}
 # Settings that Metaflow has no way to give to helper pods.
 STEPS_ONLY = {"image_pull_policy", "labels", "annotations", "security_context"}
 NAME_LIMIT = 45  # of a WorkflowTemplate (resolve_workflow_name_v2 in argo_workflows_cli.py)

@@ -22,7 +22,7 @@ from .report import Comparison, Report
 from .run_state import with_run_state
 
 JOB_OF_JOBSET = "jobset.sigs.k8s.io/replicatedjob-name"
-FILLED_IN = {"image_pull_policy", "image_pull_secrets"}  # by the cluster, where they are not set
+FILLED_IN_BY_CLUSTER = {"image_pull_policy", "image_pull_secrets"}  # where they are not set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,7 +209,7 @@ def live_pod(pod: Manifest, name: str, expected: Mapping[str, Pod]) -> Pod:
     containers = {container["name"]: container for container in pod["spec"]["containers"]}
     container = containers.get("main") or pod["spec"]["containers"][0]
     found = read_pod(pod["metadata"], pod["spec"], {} if "/creator" in name else container)
-    for key in FILLED_IN - expected_pod.keys():
+    for key in FILLED_IN_BY_CLUSTER - expected_pod.keys():
         found.pop(key, None)
     device_names = {*found.get("gpu", {}), *found.get("extended_resources", {})}
     found["tolerations"] = [

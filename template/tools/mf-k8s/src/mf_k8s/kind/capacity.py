@@ -13,7 +13,7 @@ from ..programs.run import run_program
 from .cluster import Cluster
 
 PODS_AT_ONCE = 4  # pods of the largest size that a node takes, so that a foreach does not queue
-SYSTEM = {"cpu": 2, "memory": 2 * 1024**3}  # cores and bytes for Argo, S3 and Kubernetes itself
+SYSTEM_NEEDS = {"cpu": 2, "memory": 2 * 1024**3}  # cores and bytes: Argo, S3, Kubernetes
 NUMA = "/sys/devices/system/node"  # some kernels have none: WSL's, and those of some Macs' VMs
 PODMAN = {"NCPU": "Host.CPUs", "MemTotal": "Host.MemTotal"}  # what Podman's `docker info` has
 MOUNTS = {"meminfo": "/proc/meminfo", "claims": "/claims", "images": "/images"}
@@ -59,7 +59,7 @@ def node_capacity(pods: Sequence[Pod]) -> dict[str, int]:
         for name, text in sizes.items():
             size = math.ceil(parse_quantity(text) or 0)
             largest[name] = max(largest.get(name, 0), size)
-    return {name: PODS_AT_ONCE * size + SYSTEM.get(name, 0) for name, size in largest.items()}
+    return {name: PODS_AT_ONCE * size + SYSTEM_NEEDS.get(name, 0) for name, size in largest.items()}
 
 
 def node_mounts() -> dict[str, str]:

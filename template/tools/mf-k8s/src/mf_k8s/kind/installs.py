@@ -28,11 +28,11 @@ INSTALLS = {  # on github.com, and the namespace in which each runs
     ),
     "EVENTS": ("argoproj/argo-events/releases/download/v1.9.7/install.yaml", "argo-events"),
 }
-EXPECTED = {"CustomResourceDefinition", "Deployment"}  # at least one of them is in each
-INSTALLED = "mf-k8s/manifest"  # an annotation of the namespace
+IN_EACH = {"CustomResourceDefinition", "Deployment"}  # at least one of them is in each
+DIGEST = "mf-k8s/manifest"  # an annotation of the namespace
 # How long Argo waits after a pod's end before it starts the next step. The default is 10 s; for
 # short steps its authors advise down to 2 s (workflow/controller/rate_limiters.go).
-REQUEUE = {"name": "DEFAULT_REQUEUE_TIME", "value": "2s"}
+REQUEUE_TIME = {"name": "DEFAULT_REQUEUE_TIME", "value": "2s"}
 S3_IMAGE = (
     "ghcr.io/versity/versitygw:v1.8.0"
     "@sha256:30292fc2eeacc67a36993b01f7a7a5e3361a19cced0e80c1d71cfa2a4b0a2499"
@@ -72,12 +72,12 @@ def install(project: Project, cluster: Cluster, name: str) -> None:
     if name == "ARGO":
         shorten_requeue_time(manifests)
     apply(cluster, [manifest("v1", "Namespace", namespace), *manifests], namespace)
-    cluster.kubectl("annotate", "namespace", namespace, "--overwrite", f"{INSTALLED}={digest}")
+    cluster.kubectl("annotate", "namespace", namespace, "--overwrite", f"{DIGEST}={digest}")
 
 
 def installed(cluster: Cluster, namespace: str) -> str:
     """Return the digest of what `install` has applied to a namespace, or an empty text."""
-    field = f"jsonpath={{.items[*].metadata.annotations.{INSTALLED}}}"
+    field = f"jsonpath={{.items[*].metadata.annotations.{DIGEST}}}"
     selector = f"--field-selector=metadata.name={namespace}"
     return cluster.kubectl("get", "namespaces", selector, f"--output={field}")
 
@@ -88,8 +88,8 @@ def shorten_requeue_time(manifests: Iterable[Any]) -> None:
         if item["kind"] == "Deployment" and item["metadata"]["name"] == "workflow-controller":
             for container in item["spec"]["template"]["spec"]["containers"]:
                 variables = container.setdefault("env", [])
-                if all(variable["name"] != REQUEUE["name"] for variable in variables):
-                    variables.append(REQUEUE)
+                if all(variable["name"] != REQUEUE_TIME["name"] for variable in variables):
+                    variables.append(REQUEUE_TIME)
 
 
 def kind_yaml() -> list[dict[str, Any]]:
@@ -172,7 +172,7 @@ def read_install(text: str, place: str, name: str) -> list[Any]:
     except yaml.YAMLError:
         manifests = []
     kinds = {item.get("kind") for item in manifests if isinstance(item, dict)}
-    if kinds & EXPECTED and all(is_manifest(item) for item in manifests):
+    if kinds & IN_EACH and all(is_manifest(item) for item in manifests):
         return manifests
     found, remedy = "has no Kubernetes manifests", ""
     if re.match(r"\s*<", text):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import CommandError, Finding
 from ..programs.run import run_program, succeeds
-from .capacity import SYSTEM, engine_number, node_mounts
+from .capacity import SYSTEM_NEEDS, engine_number, node_mounts
 from .cluster import Cluster
 
 NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
@@ -165,7 +165,7 @@ def memory_limits(memory: int, count: int) -> tuple[int, int]:
     the rest.
     """
     usable = memory * 9 // 10
-    reserved = min(SYSTEM["memory"], usable // 2)
+    reserved = min(SYSTEM_NEEDS["memory"], usable // 2)
     share = (usable - reserved) // count
     return reserved + share, share
 

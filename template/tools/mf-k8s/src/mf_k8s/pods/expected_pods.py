@@ -13,7 +13,7 @@ from ..project.k8s_toml import camel_case, shared_settings, step_settings
 from .flow_facts import FlowFacts, StepFacts
 from .metaflow_defaults import PYTHON_IMAGE, MetaflowDefault, with_defaults
 from .quantities import quantity
-from .read_pods import GPU, INHERITED, Pod, normalized
+from .read_pods import GPU_RESOURCES, INHERITED, Pod, normalized
 
 DEADLINE_S = 5 * 24 * 60 * 60  # DEFAULT_RUNTIME_LIMIT in plugins/timeout_decorator.py
 FROM_FIRST_STEP = ("image", "service_account", "secrets")  # all that Metaflow gives to hooks
@@ -129,7 +129,7 @@ def devices(values: Mapping[str, Any], gpu: Any) -> Pod:
     """Return gpu and extended_resources, which may hold GPUs too."""
     extended = dict(values.get("extended_resources", {}))
     if gpu is not None:
-        extended[GPU[values["gpu_vendor"].lower()]] = gpu
+        extended[GPU_RESOURCES[values["gpu_vendor"].lower()]] = gpu
     extended = {name: quantity(count) for name, count in extended.items()}
-    gpus = {name: extended.pop(name) for name in GPU.values() if name in extended}
+    gpus = {name: extended.pop(name) for name in GPU_RESOURCES.values() if name in extended}
     return {"gpu": gpus, "extended_resources": extended}

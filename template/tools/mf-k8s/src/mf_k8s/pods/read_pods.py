@@ -16,10 +16,10 @@ from .read_yaml import read_yaml
 Pod = dict[str, Any]
 Manifest = Mapping[str, Any]
 
-GPU = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
-SIZES = {"cpu": "cpu", "memory": "memory", "disk": "ephemeral-storage"}
+GPU_RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
+SIZE_RESOURCES = {"cpu": "cpu", "memory": "memory", "disk": "ephemeral-storage"}
 # Metaflow's names of volumes that lie in memory, and the settings that ask for them.
-IN_MEMORY = {"dhsm": "shared_memory", "tmpfs-ephemeral-volume": "use_tmpfs"}
+MEMORY_VOLUMES = {"dhsm": "shared_memory", "tmpfs-ephemeral-volume": "use_tmpfs"}
 # Settings that a pod takes from the WorkflowSpec where its own template has none.
 INHERITED = {
     "service_account": "serviceAccountName",
@@ -165,14 +165,14 @@ def read_resources(resources: Manifest) -> Pod:
         for kind in ("requests", "limits")
     )
     devices = {}
-    for name in {*requests, *limits}.difference(SIZES.values()):
+    for name in {*requests, *limits}.difference(SIZE_RESOURCES.values()):
         request, limit = requests.get(name), limits.get(name)
         # a cluster fills in the request of a GPU
-        alike = request == limit or (request is None and name in GPU.values())
+        alike = request == limit or (request is None and name in GPU_RESOURCES.values())
         devices[name] = limit if alike else f"limit {limit}, request {request}"
-    gpus = {name: count for name, count in devices.items() if name in GPU.values()}
+    gpus = {name: count for name, count in devices.items() if name in GPU_RESOURCES.values()}
     return {
-        **{key: requests.get(name) for key, name in SIZES.items()},
+        **{key: requests.get(name) for key, name in SIZE_RESOURCES.items()},
         "qos": qos_class(requests, limits),
         "gpu": gpus,
         "extended_resources": {name: devices[name] for name in devices.keys() - gpus.keys()},
@@ -181,10 +181,10 @@ def read_resources(resources: Manifest) -> Pod:
 
 def qos_class(requests: Mapping[str, str], limits: Mapping[str, str]) -> Any:
     """Return the value of `qos` that makes these requests and limits, or limits that none makes."""
-    limited = {name: limits[name] for name in SIZES.values() if name in limits}
+    limited = {name: limits[name] for name in SIZE_RESOURCES.values() if name in limits}
     if not limited:
         return "Burstable"
-    guaranteed = limited == {name: requests.get(name) for name in SIZES.values()}
+    guaranteed = limited == {name: requests.get(name) for name in SIZE_RESOURCES.values()}
     return "Guaranteed" if guaranteed else limited
 
 
@@ -204,10 +204,10 @@ def read_volumes(volumes: Sequence[Manifest], mounts: Sequence[Manifest]) -> Pod
         where = " and ".join(paths.get(name, ["no path"]))
         directory = volume.get("emptyDir") or {}
         claim = volume.get("persistentVolumeClaim") or {}
-        if name in IN_MEMORY:
+        if name in MEMORY_VOLUMES:
             if name in paths or "sizeLimit" in directory:
                 limit, medium = quantity(directory.get("sizeLimit")), directory.get("medium")
-                settings[IN_MEMORY[name]] = f"{limit} of {medium} at {where}"
+                settings[MEMORY_VOLUMES[name]] = f"{limit} of {medium} at {where}"
         elif claim or not volume:
             note = " readOnly" if claim.get("readOnly") else ""
             note = note if claim else " (no such volume)"
