@@ -30,6 +30,7 @@ from mf_k8s.cluster.target import Target
 from mf_k8s.metaflow.configuration import Configuration
 from mf_k8s.project.environments import NO_ENVIRONMENT
 from questions import missing
+from warm import warm_programs
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = {
@@ -214,6 +215,23 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     settings = tmp_path_factory.mktemp("copier") / "settings.yml"
     settings.write_text("{}\n")
     os.environ["COPIER_SETTINGS_PATH"] = str(settings)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_start(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Start programs as forks of servers, which all processes of pytest-xdist share.
+
+    Not on a real cluster, where runs are ended as groups of processes, and not on macOS, whose
+    libraries do not survive a fork.
+    """
+    folder, owner = tmp_path_factory.getbasetemp(), os.getpid()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder, owner = folder.parent, os.getppid()
+    as_usual = pytestconfig.option.markexpr == "kind" or sys.platform == "darwin"
+    with contextlib.nullcontext() if as_usual else warm_programs(folder / "warm", owner):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -451,6 +469,7 @@ def s3() -> Iterator[dict[str, str]]:
         "METAFLOW_S3_ENDPOINT_URL": f"http://{host}:{port}",
         "METAFLOW_DEFAULT_DATASTORE": "s3",
         "METAFLOW_DATASTORE_SYSROOT_S3": "s3://bucket/metaflow",
+        "METAFLOW_S3_WORKER_COUNT": "1",  # else a small file starts a process, up to 64 of them
         **{f"METAFLOW_ARGO_EVENTS_{name}": "http://unused" for name in events},
     }
     server.stop()

@@ -164,8 +164,8 @@ class Machine:
 
 
 @pytest.fixture
-def place(template: Path, tmp_path: Path) -> Place:
-    return Place(tmp_path, template)
+def place(small_template: Path, tmp_path: Path) -> Place:
+    return Place(tmp_path, small_template)
 
 
 BASE = "src/{{ package_name }}/base.py"

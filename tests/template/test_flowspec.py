@@ -87,14 +87,12 @@ def test_resume_uses_what_k8s_toml_says_now(
 
 
 @BASES
-def test_a_run_from_before_is_resumed(
-    base: str, metaflow: Metaflow, s3: dict[str, str], write: Any
-) -> None:
+def test_a_run_from_before_is_resumed(base: str, metaflow: Metaflow, write: Any) -> None:
     """One that was made when the flow was a plain FlowSpec."""
     flow = write("FlowSpec", end="assert 'ALIVE' in os.environ")
-    assert metaflow(flow, "run", **s3).returncode == 1
+    assert metaflow(flow, "run").returncode == 1
     write(base, end="assert 'ALIVE' in os.environ")
-    must_end(metaflow(flow, "resume", ALIVE="1", **s3))
+    must_end(metaflow(flow, "resume", ALIVE="1"))
 
 
 MUTATORS = """
