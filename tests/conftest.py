@@ -188,6 +188,16 @@ def write_kubeconfig(file: Path, port: int) -> Path:
     return file
 
 
+@contextlib.contextmanager
+def served(handler: type[Api]) -> Iterator[int]:
+    """Serve a Kubernetes API, and yield its port on this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
 def own_target(**variables: str) -> Target:
     """Return the place of a user's own configuration, with more variables than this process has."""
     return Target(NO_ENVIRONMENT, Configuration(os.environ | variables))
@@ -200,13 +210,9 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
     Api.has_reviews, Api.lacking = True, set()
     Api.has_argo, Api.logged_in, Api.is_anonymous, Api.has_gateway = True, True, False, False
     Api.refusal = 400, "the name is taken"
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    config = write_kubeconfig(tmp_path / "kubeconfig", server.server_port)
-    monkeypatch.setenv("KUBECONFIG", str(config))
-    yield Api
-    server.shutdown()
-    server.server_close()
+    with served(Api) as port:
+        monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", port)))
+        yield Api
 
 
 @pytest.fixture(scope="session", autouse=True)

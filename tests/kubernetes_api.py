@@ -23,6 +23,7 @@ class Api(BaseHTTPRequestHandler):
     refusal = 400, "the name is taken"  # their status and message
     lost: set[str] = set()  # those that are written, and whose answer does not arrive
     has_gateway = False  # which answers then, with an error of its own
+    account = "ann@example.com"
     has_argo = True
     has_reviews = True  # of its user's rights
     logged_in = True
@@ -74,7 +75,7 @@ class Api(BaseHTTPRequestHandler):
         elif self.is_anonymous:
             self.answer(403, {"message": 'User "system:anonymous" cannot create resource'})
         elif self.url.path.endswith("/selfsubjectreviews"):
-            self.answer(201, {"status": {"userInfo": {"username": "ann@example.com"}}})
+            self.answer(201, {"status": {"userInfo": {"username": self.account}}})
         elif self.url.path.endswith("/selfsubjectaccessreviews"):
             self.review()
         else:

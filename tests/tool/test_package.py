@@ -97,6 +97,51 @@ def test_a_planted_import_is_found(tmp_path: Path) -> None:
     assert "No cycles are allowed in mf_k8s.show." in done.stdout
 
 
+WRITES = {"clear", "pop", "popitem", "putenv", "setdefault", "unsetenv", "update"}
+
+
+def writes_variables(node: ast.AST) -> bool:
+    """Return whether a node of code changes os.environ, or gives it another name to do so by."""
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "os" and any(alias.name != "PathLike" for alias in node.names)
+    targets = getattr(node, "targets", [getattr(node, "target", None)])
+    if isinstance(node, ast.Call):
+        targets = [node.func] if getattr(node.func, "attr", "") in WRITES else []
+    return any(
+        ast.unparse(target).startswith(("os.environ", "os.putenv", "os.unsetenv"))
+        for target in targets
+        if target
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "writes"),
+    [
+        ("os.environ['A'] = '1'", True),
+        ("os.environ |= {}", True),
+        ("del os.environ['A']", True),
+        ("os.environ.pop('A', None)", True),
+        ("os.putenv('A', '1')", True),
+        ("from os import environ", True),
+        ("a = os.environ.get('A')", False),
+        ("run(env={**os.environ})", False),
+    ],
+)
+def test_what_writes_variables(line: str, writes: bool) -> None:
+    assert any(map(writes_variables, ast.walk(ast.parse(line)))) == writes
+
+
+def test_variables_are_for_child_processes() -> None:
+    """One function lends them to this process; else a command could work with one place only."""
+    found = [
+        (name, getattr(statement, "name", ""))
+        for name, file in MODULES.items()
+        for statement in ast.parse(file.read_text()).body
+        if any(map(writes_variables, ast.walk(statement)))
+    ]
+    assert found == [("mf_k8s.programs.run", "lent_variables")]
+
+
 def test_each_command_has_its_file() -> None:
     """Typer's help lists the commands; each is a file of its name."""
     commands = run(Path(sys.executable).with_name("k8s"), "--help", cwd=ROOT)

@@ -28,7 +28,7 @@ from mf_k8s.deploy.deployed import foreign_templates
 from mf_k8s.errors import CommandError, raise_if
 from mf_k8s.metaflow import ask_datastore
 from mf_k8s.metaflow.compile_flows import CompiledFile, compile_flows
-from mf_k8s.metaflow.record_requests import without_replaced_deletes
+from mf_k8s.metaflow.record_requests import Job, without_replaced_deletes
 from mf_k8s.pods.argo_releases import release_problems
 from mf_k8s.pods.configure_template import configure_template
 from mf_k8s.pods.project_labels import is_own, marks
@@ -765,10 +765,11 @@ def test_waiting_for_metaflow_has_an_end(
     )
     target = own_target(PYTHONPATH=str(tmp_path))
     monkeypatch.setattr(create, "CREATE_TIMEOUT_S", 1)
+    job = Job({}, {}, {}, ())
     flow: Any = {"name": "HelloFlow"}
     compiled = CompiledFile(Path("hello.py"), [], None, "", flow, {})
     with pytest.raises(CommandError) as stopped:
-        create.create_flow(Project(example, "churn_model"), compiled, {}, target, ["slow"])
+        create.create_flow(Project(example, "churn_model"), compiled, job, target, "slow")
     assert str(stopped.value) == (
         "hello.py: Metaflow's create did not end within 1 seconds: S3 operation failed, retrying"
     )

@@ -7,11 +7,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import own_target
-from kubernetes_api import Api
-from mf_k8s.cluster.target import Target, argo_findings, context_findings
 from mf_k8s.deploy.branch import branch_of, split_branch_options
-from mf_k8s.errors import CommandError, raise_if
+from mf_k8s.errors import CommandError
 from mf_k8s.metaflow.configuration import Configuration, lay_over, overridden
 from mf_k8s.project.environments import AWS_KEYS, SCHEMA, Environment, read_environment
 from mf_k8s.project.project import Project
@@ -241,82 +238,3 @@ def test_options_of_project(options: list[str], others: list[str], branch: str) 
     """Metaflow takes them before `argo-workflows`, or as variables."""
     variables, found = split_branch_options(options)
     assert (found, branch_of(variables)) == (others, branch)
-
-
-def test_the_place_and_the_account(api: type[Api]) -> None:
-    target = own_target(METAFLOW_KUBERNETES_NAMESPACE="team-a")
-    assert str(target) == (
-        f"{target.cluster} (context fake), namespace team-a, account ann@example.com"
-    )
-
-
-def stopped_by(api: type[Api]) -> str:
-    with pytest.raises(CommandError) as stopped:
-        raise_if(argo_findings(own_target()))
-    assert api.objects == {} and api.tried == []
-    return str(stopped.value)
-
-
-@pytest.mark.parametrize("anonymous", [False, True])
-def test_expired_credentials(api: type[Api], anonymous: bool) -> None:
-    api.logged_in, api.is_anonymous = anonymous, anonymous
-    assert stopped_by(api) == (
-        "cannot ask the cluster who you are: the cluster does not accept your credentials, which"
-        " may have expired; log in to it again, until `kubectl auth whoami` names you"
-    )
-
-
-def test_a_cluster_without_argo(api: type[Api]) -> None:
-    api.has_argo = False
-    assert "has no Argo Workflows: install it there, or choose another context" in stopped_by(api)
-
-
-def test_no_cluster(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A port that nobody listens on, and then no kubeconfig at all."""
-    config = json.loads((tmp_path / "kubeconfig").read_text())
-    config["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:9"
-    (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    assert stopped_by(api).startswith(
-        "cannot ask the cluster who you are: the cluster cannot be reached: "
-    )
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    assert stopped_by(api).endswith("not behind that proxy, add its host to NO_PROXY")
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    assert stopped_by(api).startswith("kubectl's configuration has no context that can be used (")
-
-
-def test_context(api: type[Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of kubectl: the current one, another, one that is not there, and none in a pod."""
-    config = json.loads((tmp_path / "kubeconfig").read_text())
-    config["contexts"].append({"name": "acme", "context": {"cluster": "fake", "user": "fake"}})
-
-    def target(context: str) -> Target:
-        return Target(Environment("prod", context), own_target().configuration)
-
-    (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    raise_if(context_findings(target("")))
-    raise_if(context_findings(target("fake")))
-    with pytest.raises(CommandError) as stopped:
-        raise_if(context_findings(target("acme")))
-    assert str(stopped.value) == (
-        "environments/prod.json requires the kubectl context acme, but the current one is fake:"
-        " run `kubectl config use-context acme`"
-    )
-    with pytest.raises(CommandError) as stopped:
-        raise_if(context_findings(target("nowhere")))
-    assert str(stopped.value) == (
-        f"environments/prod.json requires the kubectl context nowhere, which"
-        f" {tmp_path / 'kubeconfig'} does not have; it has: acme, fake"
-    )
-    (tmp_path / "kubeconfig").write_text(json.dumps({**config, "current-context": ""}))
-    with pytest.raises(CommandError) as stopped:  # the context is there, and none is chosen
-        raise_if(context_findings(target("acme")))
-    assert str(stopped.value) == (
-        f"environments/prod.json requires the kubectl context acme, but {tmp_path / 'kubeconfig'}"
-        " is missing or has no current context: run `kubectl config use-context acme`, or set"
-        " KUBECONFIG to the file that has it"
-    )
-    monkeypatch.delenv("KUBECONFIG")
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    with pytest.raises(CommandError, match="in a pod its own cluster is used: set KUBECONFIG"):
-        raise_if(context_findings(target("fake")))

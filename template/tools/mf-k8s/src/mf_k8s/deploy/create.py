@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..cluster.write import write_all
 from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import USE_SCHEDULES, CompiledFile, compile_flows
 from ..metaflow.defaults import read_metaflow_defaults
-from ..metaflow.record_requests import Request, workflow_templates
+from ..metaflow.record_requests import Job, Request, workflow_templates
 from ..pods.metaflow_defaults import with_defaults
 from ..pods.project_labels import marks
 from ..pods.read_pods import Manifest
@@ -32,6 +33,7 @@ from .branch import branch_findings, same_name_findings
 from .datastore import datastore_findings
 from .deployed import foreign_templates
 
+SCRIPT = "mf_k8s.metaflow.create_on_server"
 FOR_CREATE = {
     **USE_SCHEDULES,
     "PYTHONHASHSEED": "0",  # Metaflow puts parameters of events into sets
@@ -54,8 +56,7 @@ def deploy_flows(
     succeeds and the server accepts all of it in a dry run. With `dry_run` that is all, except that
     Metaflow uploads the code packages. Raise CommandError with the reason.
     """
-    script = ["mf_k8s.metaflow.create_on_server", *([] if dry_run else ["keep-token"])]
-    requests = create_requests(project, compiled, target, script)
+    requests = create_requests(project, compiled, target, SCRIPT, keep_token=not dry_run)
     templates = workflow_templates(requests)
     raise_if(foreign_templates(project, target, templates))
     check_templates(project, compiled, target, templates)
@@ -101,12 +102,14 @@ def create_requests(
     project: Project,
     compiled: Sequence[CompiledFile],
     target: Target,
-    script: Sequence[str],
+    script: str,
+    keep_token: bool = False,
+    upload: bool = True,
 ) -> list[Request]:
     """Return the requests by which Metaflow would write all flows, once all pass the check.
 
-    Their objects are completed. `script` is a module and its arguments after the job: it runs
-    Metaflow's create for one flow, by record_requests.
+    Their objects are completed. `script` is a module that runs Metaflow's create for one flow, by
+    record_requests, whose Job explains the other arguments.
     """
     # helper pods get what the company sets for all in Metaflow's configuration, too
     config = read_config(project.config_file)
@@ -119,12 +122,8 @@ def create_requests(
         ]
     )
     defaults = read_metaflow_defaults(target.configuration, on_argo=True)
-    job = {
-        "labels": marks(project),
-        "shared": with_defaults(shared_settings(config), defaults),
-        "workflow": workflow,
-        "create_options": options,
-    }
+    shared = with_defaults(shared_settings(config), defaults)
+    job = Job(marks(project), shared, workflow, options, keep_token, upload)
     return [
         request for flow in compiled for request in create_flow(project, flow, job, target, script)
     ]
@@ -145,22 +144,23 @@ def limit_findings(
 def create_flow(
     project: Project,
     flow: CompiledFile,
-    job: dict[str, Any],
+    job: Job,
     target: Target,
-    script: Sequence[str],
+    script: str,
 ) -> list[Request]:
     """Return what Metaflow would write of a flow.
 
-    `job` has the parts of record_requests.Job that all flows have in common.
+    `job` has the parts that all flows have in common.
     """
     file = shown_path(flow.file)
     if not flow.flow:
         raise CommandError(no_flow_started(file))
     with tempfile.TemporaryDirectory() as folder:
         requests_file = Path(folder, "requests.json")
-        own = {"file": str(flow.file), "requests_file": str(requests_file), "options": flow.options}
-        module, *more = script
-        command = [sys.executable, "-P", "-m", module, json.dumps(job | own), *more]
+        job = replace(
+            job, file=str(flow.file), requests_file=str(requests_file), options=flow.options
+        )
+        command = [sys.executable, "-P", "-m", script, json.dumps(asdict(job))]
         resolves = any("--environment" in option for option in flow.options)
         limit = CREATE_TIMEOUT_S * 6 if resolves else CREATE_TIMEOUT_S
         try:

@@ -23,6 +23,7 @@ from ..show.progress import stage
 from .manifests import HEADER, KUSTOMIZATION, rendered_files
 from .secret_values import not_secret, notify_findings, secret_findings, without_notify
 
+SCRIPT = "mf_k8s.metaflow.create_offline"
 PROGRAM = ["k8s", "render"]
 
 
@@ -115,8 +116,7 @@ def render_flows(
                 pass
         compiled = compile_to_deploy(project, files, target)
         with stage("render") as rendered:
-            script = ["mf_k8s.metaflow.create_offline", "upload" if upload else "no-upload"]
-            requests = create_requests(project, compiled, target, script)
+            requests = create_requests(project, compiled, target, SCRIPT, upload=upload)
             check_templates(project, compiled, target, workflow_templates(requests))
             texts = rendered_files(project, compiled, requests, environment.name, str(rendering))
             raise_if(secret_findings(texts, target.variables, not_secret(project)))

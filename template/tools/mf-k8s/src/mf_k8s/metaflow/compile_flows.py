@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..programs.run import UTF_8, process_variables
 from ..project.flow_files import starts_flow
 from ..project.kind_toml import flow_options, read_flow_settings, variables_of_tests
 from ..project.project import Project
+from .compile_job import CompileJob
 from .compile_remedies import with_remedy
 
 WORKER = Path(__file__).with_name("compile_worker.py")
@@ -107,20 +108,16 @@ def run_worker(
     kept |= project.variables
     settings = read_flow_settings(project)
     options = {str(file): flow_options(settings, file) for file in files}
-    path = os.pathsep.join(filter(None, (str(project.source), kept.get("PYTHONPATH"))))
+    path = filter(None, (str(project.source), kept.get("PYTHONPATH")))
+    kept["PYTHONPATH"] = os.pathsep.join(path)
     with tempfile.TemporaryDirectory() as folder:
         # Metaflow looks for .metaflow/config.json from the working directory upwards
         # (init_local_config in metaflow_config_funcs.py). Imported here, it finds an empty folder.
         Path(folder, ".metaflow").mkdir()
-        job = {
-            "package": project.package,
-            "folder": folder,
-            "options": options,
-            "batch": batch,
-        }
-        env = {**kept, **ENVIRONMENT, **dict.fromkeys(WRITTEN_TO, folder), "PYTHONPATH": path}
+        job = CompileJob(project.package, folder, options, with_batch=batch is not None)
+        env = {**kept, **ENVIRONMENT, **dict.fromkeys(WRITTEN_TO, folder), **(batch or {})}
         with subprocess.Popen(
-            [*python, "-P", str(WORKER), json.dumps(job)],
+            [*python, "-P", str(WORKER), json.dumps(asdict(job))],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=project.root,

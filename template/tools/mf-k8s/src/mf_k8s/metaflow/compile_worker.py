@@ -2,8 +2,8 @@
 
 Metaflow reads its configuration once, when it is imported, and compile_flows replaces the user's.
 `k8s plan` runs this in the environment of another revision, perhaps with another interpreter,
-which may lack this package. So this does not import it, nor do flow_facts, batch_facts and
-no_upload, which are loaded from their files.
+which may lack this package. So this does not import it, nor do compile_job, read_flow_facts,
+batch_facts and no_upload, which are loaded from their files.
 """
 
 import gc
@@ -20,35 +20,38 @@ from collections.abc import Iterator
 from functools import cache
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .compile_job import CompileJob
 
 COMPILE_TIMEOUT_S = 300  # for one flow: its imports may be slow, but not this slow
 CAN_FORK = sys.platform != "darwin"  # whose libraries do not survive a fork
 FLOWS_AT_ONCE = 2
 OPTIONS = "--with in options of tests/kind.toml"
 
-Job = dict[str, Any]  # what compile_flows sends: package, folder, and the options of each file
 Result = dict[str, Any]  # a CompiledFile, without its file
 
 
-def compile_files(job: Job) -> Iterator[Result]:
-    """Yield the result of each file, in their order.
+def compile_files(text: str) -> Iterator[Result]:
+    """Yield the result of each file of a job, which is given as JSON, in their order.
 
     Each is compiled in a process of its own, because metaflow.cli binds the options of the first
     flow's Configs when it is imported. What all of them import is loaded before: a fork then costs
     a sixth of a new process.
     """
     context: Any = multiprocessing.get_context("fork" if CAN_FORK else "spawn")
+    job = read_job(text)
     if CAN_FORK:
-        prepare(job)
-    waiting: list[str] = list(job["options"])
+        prepare(job.folder)
+    waiting = list(job.options)
     results: dict[str, Result] = {}
     running: dict[str, tuple[Any, Connection, float]] = {}
-    for file in job["options"]:
+    for file in job.options:
         while file not in results:
             while waiting and len(running) < FLOWS_AT_ONCE:
                 receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=compile_one, args=(waiting[0], job, sender))
+                process = context.Process(target=compile_one, args=(waiting[0], text, sender))
                 process.start()
                 sender.close()
                 running[waiting.pop(0)] = process, receiver, time.monotonic()
@@ -80,15 +83,20 @@ def failure(error: str, log: str = "") -> Result:
     return {"error": error, "log": log, "flow": None, "template": None}
 
 
-def prepare(job: Job) -> None:
+def read_job(text: str) -> "CompileJob":
+    """Return a job from JSON: as such it reaches a process that is not forked, too."""
+    job: CompileJob = load_module("compile_job").CompileJob(**json.loads(text))
+    return job
+
+
+def prepare(folder: str) -> None:
     """Import Metaflow without anybody's configuration, and let it upload nothing."""
-    os.environ.update(job["batch"] or {})
     gc.disable()  # a tenth of the time that the imports take
     # Metaflow reads these names for each flow, a third of the time
     importlib.metadata.packages_distributions = cache(importlib.metadata.packages_distributions)
     importlib.metadata.packages_distributions()
     project = os.getcwd()
-    os.chdir(job["folder"])  # which has an empty .metaflow
+    os.chdir(folder)  # which has an empty .metaflow
     import kubernetes.client  # noqa: F401  # so that the forks have it
     import metaflow.plugins  # noqa: F401
 
@@ -98,22 +106,23 @@ def prepare(job: Job) -> None:
     gc.enable()
 
 
-def compile_one(file: str, job: Job, sender: Connection) -> None:
+def compile_one(file: str, text: str, sender: Connection) -> None:
     """Compile a file, once in a process, and send the result."""
-    log, manifest = (Path(job["folder"], f"{os.getpid()}.{kind}") for kind in ("log", "json"))
+    job = read_job(text)
+    log, manifest = (Path(job.folder, f"{os.getpid()}.{kind}") for kind in ("log", "json"))
     output = os.open(log, os.O_RDWR | os.O_CREAT)
     os.dup2(output, 1)  # a flow may print, and so may what it starts
     os.dup2(output, 2)
     if not CAN_FORK:
-        prepare(job)
-    batch = load_module("batch_facts") if job["batch"] is not None else None
+        prepare(job.folder)
+    batch = load_module("batch_facts") if job.with_batch else None
     steps = batch.watch_steps() if batch else {}
     create = ["argo-workflows", "create", "--only-json", "--deployer-attribute-file", str(manifest)]
-    sys.argv = [file, "--quiet", "--no-pylint", *job["options"][file], *create]
+    sys.argv = [file, "--quiet", "--no-pylint", *job.options[file], *create]
     sys.path.insert(0, str(Path(file).resolve().parent))
     result = failure("")
     try:
-        result["flow"] = run_file(file, job["package"])
+        result["flow"] = run_file(file, job.package)
         if result["flow"]:
             result["template"] = read_manifest(manifest)
             result["flow"]["sent_modules"] = sent_modules()
@@ -184,7 +193,7 @@ def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
     written = flow_facts.watch_overrides(flow)
     by_others = flow_facts.watch_other_decorators()
     if any(argument.startswith("--environment") for argument in sys.argv):
-        resolve_offline()
+        load_module("no_upload").without_packages()
     with parameters.flow_context(type(flow)):
         from metaflow import cli  # only now: it binds the options of this flow's Configs
 
@@ -231,14 +240,6 @@ def load_module(name: str) -> Any:
     return module
 
 
-def resolve_offline() -> None:
-    """Let @pypi and @conda compile: packages change what a pod runs, not the pod's fields."""
-    from metaflow.plugins.pypi import conda_environment, micromamba
-
-    micromamba.Micromamba.__init__ = lambda *_: None
-    conda_environment.CondaEnvironment.init_environment = lambda *_, **__: None
-
-
 if __name__ == "__main__":
-    for compiled in compile_files(json.loads(sys.argv[1])):
+    for compiled in compile_files(sys.argv[1]):
         print(json.dumps(compiled), flush=True)

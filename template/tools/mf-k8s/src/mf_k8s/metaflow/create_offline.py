@@ -1,6 +1,6 @@
 """Creates a flow without a cluster, with the same result everywhere. A script.
 
-Its arguments are the job of record_requests, and `upload` or `no-upload`.
+Its argument is the job of record_requests.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .no_upload import without_upload
-from .record_requests import record_requests
+from .record_requests import Job, record_requests
 from .reproducible import fix_what_varies
 
 
@@ -52,11 +52,11 @@ def answer(_method: Any, _client: Any, **arguments: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    job = json.loads(sys.argv[1])
+    job = Job(**json.loads(sys.argv[1]))
     with tempfile.TemporaryDirectory() as folder:
         import_metaflow(folder)
         without_cluster()
-        if sys.argv[2] == "no-upload":
+        if not job.upload:
             without_upload()
-        fix_what_varies(Path(job["file"]).name)
+        fix_what_varies(Path(job.file).name)
         record_requests(job, answer)

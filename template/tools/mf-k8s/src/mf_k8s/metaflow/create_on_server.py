@@ -1,6 +1,6 @@
 """Creates a flow as a dry run: the server tries each request, and keeps nothing. A script.
 
-Its arguments are the job of record_requests, and `keep-token` if the flow is then deployed.
+Its argument is the job of record_requests.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-from .record_requests import record_requests
+from .record_requests import Job, record_requests
 
 TIMEOUTS_S = (5, 60)  # to connect and to read
 
@@ -53,5 +53,6 @@ if __name__ == "__main__":
     from kubernetes import client
 
     bound_requests(client.rest.RESTClientObject)
-    store_token_where_possible("keep-token" in sys.argv[2:])
-    record_requests(json.loads(sys.argv[1]), try_on_server)
+    job = Job(**json.loads(sys.argv[1]))
+    store_token_where_possible(job.keep_token)
+    record_requests(job, try_on_server)

@@ -1,4 +1,4 @@
-"""Lets Metaflow create a flow without a datastore that answers.
+"""Lets Metaflow create a flow without a datastore or an index of packages that answers.
 
 Loaded by compile_worker, whose interpreter may be another revision's: it imports Metaflow only.
 """
@@ -30,3 +30,11 @@ def without_upload() -> None:
         datastore.is_file = lambda self, paths: [True for _ in paths]
         datastore.save_bytes = consume
     S3.put = lambda self, key, *_, **__: key  # files of IncludeFile
+
+
+def without_packages() -> None:
+    """Let @pypi and @conda compile: packages change what a pod runs, not the pod's fields."""
+    from metaflow.plugins.pypi import conda_environment, micromamba
+
+    micromamba.Micromamba.__init__ = lambda *_: None
+    conda_environment.CondaEnvironment.init_environment = lambda *_, **__: None

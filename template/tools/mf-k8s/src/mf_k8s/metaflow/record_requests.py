@@ -7,8 +7,9 @@ import json
 import runpy
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from ..pods.configure_template import configure_template
 from ..pods.project_labels import mark
@@ -19,16 +20,19 @@ Send = Callable[..., Any]  # is given a method, the client that has it, and its 
 VERBS = ("create", "replace", "delete")
 
 
-class Job(TypedDict):
-    """What the script is given, as JSON."""
+@dataclass(frozen=True)
+class Job:
+    """What a script that creates a flow is given, as JSON."""
 
-    file: str  # of the flow
-    requests_file: str  # where the result goes
-    labels: dict[str, str]  # that all is marked with
-    shared: dict[str, Any]  # the settings that all pods have in common
-    workflow: dict[str, Any]  # [workflow] of k8s.toml
-    options: list[str]  # before Metaflow's command
-    create_options: list[str]  # behind it
+    labels: Mapping[str, str]  # that all is marked with
+    shared: Mapping[str, Any]  # the settings that all pods have in common
+    workflow: Mapping[str, Any]  # [workflow] of k8s.toml
+    create_options: Sequence[str]  # behind Metaflow's command
+    keep_token: bool = False  # Metaflow's production token, on this machine: the flow is deployed
+    upload: bool = True  # the code package
+    file: str = ""  # of the flow
+    requests_file: str = ""  # where the result goes
+    options: Sequence[str] = ()  # before Metaflow's command
 
 
 def record_requests(job: Job, send: Send) -> None:
@@ -49,9 +53,9 @@ def record_requests(job: Job, send: Send) -> None:
             if "body" in arguments:
                 if arguments["plural"] == "workflowtemplates":
                     arguments["body"] = configure_template(
-                        arguments["body"], job["shared"], job["workflow"]
+                        arguments["body"], job.shared, job.workflow
                     )
-                mark(arguments["body"], job["labels"])
+                mark(arguments["body"], job.labels)
             answer = send(method, this, **arguments)
             requests.append((f"{verb}_namespaced_custom_object", arguments))
             return answer
@@ -61,16 +65,16 @@ def record_requests(job: Job, send: Send) -> None:
     for verb in VERBS:
         name = f"{verb}_namespaced_custom_object"
         setattr(api, name, instead_of(verb, getattr(api, name)))
-    create = ["argo-workflows", "create", *job["create_options"]]
-    sys.argv = [job["file"], "--no-pylint", *job["options"], *create]
-    sys.path.insert(0, str(Path(job["file"]).parent))
+    create = ["argo-workflows", "create", *job.create_options]
+    sys.argv = [job.file, "--no-pylint", *job.options, *create]
+    sys.path.insert(0, str(Path(job.file).parent))
     try:
-        runpy.run_path(job["file"], run_name="__main__")
+        runpy.run_path(job.file, run_name="__main__")
     except SystemExit as end:
         if end.code:
             raise
     content = json.dumps(without_replaced_deletes(requests))
-    Path(job["requests_file"]).write_text(content, encoding="utf-8")
+    Path(job.requests_file).write_text(content, encoding="utf-8")
 
 
 def without_replaced_deletes(requests: Sequence[Request]) -> list[Request]:
