@@ -78,11 +78,11 @@ def name_clashes(project: Project, flows: Iterable[CompiledFile | Report]) -> di
     }
 
 
-def start_report(project: Project, result: CompiledFile, of: str = "compiled") -> Report:
+def start_report(project: Project, result: CompiledFile) -> Report:
     """Return the report on a flow whose pods are not yet compared."""
     flow = result.flow
     error = not_compiled(shown_path(result.file), result.error) if result.error else None
-    report = Report(file=result.file, of=of, error=error, log=result.log)
+    report = Report(file=result.file, error=error, log=result.log)
     if not flow:
         return report
     following = {name: step["next"] for name, step in flow["steps"].items()}

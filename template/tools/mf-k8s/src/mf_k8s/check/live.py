@@ -56,7 +56,9 @@ def check_live(
     does not answer, or refuses.
     """
     config = read_config(project.config_file)
-    cluster = read_cluster(target, run, templates)
+    if templates is None:
+        templates = target.list(f"{ARGO}/{target.namespace}/workflowtemplates")
+    cluster = OnCluster(templates, [] if run is None else list_pods(target))
     configuration = target.configuration
     run_defaults, argo_defaults = (
         read_metaflow_defaults(configuration, on_argo) for on_argo in (False, True)
@@ -115,15 +117,6 @@ def not_deployed(
         remedy = "deploy it, or name another --env or --namespace"
         what = f"no WorkflowTemplate and no pod {where}"
         yield Finding("flow-not-deployed", what, file, remedy)
-
-
-def read_cluster(
-    target: Target, run: str | None, templates: Sequence[Manifest] | None
-) -> OnCluster:
-    """Return what a namespace has of flows; see check_live for the arguments."""
-    if templates is None:
-        templates = target.list(f"{ARGO}/{target.namespace}/workflowtemplates")
-    return OnCluster(templates, [] if run is None else list_pods(target))
 
 
 def expectation(

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..cluster.pod_states import count_phases, last_warnings, reason_not_started
 from ..cluster.target import Target
@@ -50,7 +50,7 @@ def older_deployment(run: str, pods: Sequence[Manifest], templates: Sequence[Man
         if template["metadata"]["name"] == name and run.startswith("argo-"):
             before, now = (
                 {
-                    "code package": next(filter(None, map(code_package, manifests)), "")[:7],
+                    "code package": next(code_packages(manifests), "")[:7],
                     "deployed at": annotation(manifests[0], "deployment_timestamp")[:19],
                 }
                 for manifests in (pods, [template])
@@ -63,14 +63,10 @@ def older_deployment(run: str, pods: Sequence[Manifest], templates: Sequence[Man
     return ""
 
 
-def code_package(manifest: Manifest) -> str:
-    """Return the hash of the code package that a pod has, or that those of a template have."""
-    return next(code_packages(manifest["spec"]), "")
-
-
-def code_packages(spec: Manifest) -> Iterator[str]:
-    """Yield the hash of the code package of each container, JobSets included."""
-    for part in (spec, *spec.get("templates", ())):
+def code_packages(manifests: Iterable[Manifest]) -> Iterator[str]:
+    """Yield the hash of the code package of each container of pods or templates, JobSets too."""
+    specs = [manifest["spec"] for manifest in manifests]
+    for part in (part for spec in specs for part in (spec, *spec.get("templates", ()))):
         for container in (*part.get("containers", ()), part.get("container") or {}):
             for variable in container.get("env") or ():
                 if variable["name"] == "METAFLOW_CODE_SHA":
