@@ -241,3 +241,21 @@ def test_work_is_shown_on_a_terminal(
     with pytest.raises(ZeroDivisionError), progress.working("Dividing", shown):
         _ = 1 / 0
     assert "Dividing took" not in file.getvalue()
+
+
+def test_lent_variables_take_none_from_other_threads() -> None:
+    """Which may start a program in that moment; and afterwards all is as it was."""
+    before, seen, done = dict(os.environ), [], threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.append("PATH" in os.environ)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for _ in range(2000):
+        with programs.lent_variables({"PATH": before["PATH"], "AWS_PROFILE": "acme"}):
+            assert os.environ["AWS_PROFILE"] == "acme" and len(os.environ) == 2
+    done.set()
+    thread.join()
+    assert all(seen) and dict(os.environ) == before

@@ -253,6 +253,21 @@ def test_every_listed_command_is_run(project):
     assert "\n42\n" in done.stdout and "failed" not in done.stdout
 
 
+PRINT_VARIABLES = (
+    """python -c 'import os; print(os.environ["K8S_CONFIG"], "GIT_DIR" in os.environ)'"""
+)
+
+
+def test_listed_commands_find_the_configuration_and_the_repository(project, monkeypatch):
+    """Those of a relative path in another folder, and of a git hook."""
+    monkeypatch.setenv("K8S_CONFIG", "../other.toml")
+    monkeypatch.setenv("GIT_DIR", "/elsewhere/.git")
+    monkeypatch.chdir(project / "flows")
+    (project / "pyproject.toml").write_text(f"{PYPROJECT}test = {json.dumps([PRINT_VARIABLES])}\n")
+    done = subprocess.run([K8S, "test"], capture_output=True, text=True, timeout=60)
+    assert f"\n{project / 'other.toml'} False\n" in done.stdout
+
+
 def test_conflicts_in_files_are_named(project):
     """Not markers that a text shows: they are indented, or have no name."""
     for command in (["init", "-q"], ["add", "-A"]):

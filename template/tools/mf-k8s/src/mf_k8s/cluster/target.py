@@ -17,7 +17,7 @@ REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
 ARGO_GROUP = "/apis/argoproj.io/v1alpha1"
 EMPTY: Mapping[str, str] = {}
 
-Objects = list[Any]
+Listed = list[Any]  # which `list` cannot name below
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Target:
         return connect(self.variables)
 
     @cached_property
-    def contexts(self) -> tuple[Objects, dict[str, Any]]:
+    def contexts(self) -> tuple[Listed, dict[str, Any]]:
         """Return all contexts of kubectl's configuration, and the current one.
 
         Both are empty in a pod, without such a file, and where no context is chosen.
@@ -116,14 +116,14 @@ class Target:
         )
         return json.loads(answer.data)
 
-    def list(self, path: str, **query: str) -> Objects:
+    def list(self, path: str, **query: str) -> Listed:
         """Return what the cluster lists at a path of its API, like /api/v1/namespaces/default/pods.
 
         Raise CommandError if it does not answer, or refuses.
         """
         *_, namespace, plural = path.split("/")
         with explain_errors(f"list {plural} in namespace {namespace}"):
-            items: Objects = self.ask("GET", path, query=query)["items"]
+            items: Listed = self.ask("GET", path, query=query)["items"]
             return items
 
 

@@ -26,10 +26,10 @@ class Configuration:
 
         Raise CommandError for a file that cannot be read.
         """
-        return str(self.everything.get(f"METAFLOW_{name}") or "")
+        return str(self.settings.get(f"METAFLOW_{name}") or "")
 
     @functools.cached_property
-    def everything(self) -> Mapping[str, Any]:
+    def settings(self) -> Mapping[str, Any]:
         """Return the settings of the user's file, of .metaflow/config.json, and the variables.
 
         This is from_conf of metaflow/metaflow_config_funcs.py, written here a second time: Metaflow
@@ -58,7 +58,7 @@ def lay_over(own: Configuration, environment: Environment) -> Configuration:
 def overridden(own: Configuration, environment: Environment) -> list[str]:
     """Return the keys of a user's own configuration whose values an environment changes."""
     given = environment.variables
-    changed = [key for key, value in given if own.everything.get(key, value) != value]
+    changed = [key for key, value in given if own.settings.get(key, value) != value]
     return changed + [key for key in own_branch(own, environment) if own.variables[key]]
 
 

@@ -62,24 +62,30 @@ def process_variables() -> dict[str, str]:
     Without those of a git hook that has started it: git is to find the repository from the folder
     it works in. In a hook, `git worktree add` would else replace what the user has staged.
     """
-    return {name: value for name, value in os.environ.items() if name not in OF_A_HOOK}
+    with _lending:
+        return {name: value for name, value in os.environ.items() if name not in OF_A_HOOK}
 
 
 @contextlib.contextmanager
 def lent_variables(variables: Mapping[str, str]) -> Iterator[None]:
     """Let this process have other variables for a moment: a library starts a program with them.
 
-    It is the one place that writes os.environ.
+    It is the one place that writes os.environ. Other threads see what is the same in both at all
+    times, like PATH.
     """
+
+    def become(others: Mapping[str, str]) -> None:
+        for name in os.environ.keys() - others.keys():
+            del os.environ[name]
+        os.environ.update(others)
+
     with _lending:
-        own, others = dict(os.environ), dict(variables)
+        own = dict(os.environ)
         try:
-            os.environ.clear()
-            os.environ.update(others)
+            become(variables)
             yield
         finally:
-            os.environ.clear()
-            os.environ.update(own)
+            become(own)
 
 
 def run_program(
