@@ -18,7 +18,7 @@ from mf_k8s.adopt.adoption import propose_change
 from mf_k8s.adopt.from_batch import convert_batch
 from mf_k8s.adopt.prove import prove
 from mf_k8s.adopt.read_flows import FlowClass, hidden_flows, read_flows
-from mf_k8s.adopt.working_copy import Copy
+from mf_k8s.adopt.trial import Trial
 from mf_k8s.adopt.write_config import write_config
 from mf_k8s.errors import CommandError
 from mf_k8s.metaflow.compile_flows import CompiledFile, run_worker
@@ -250,10 +250,9 @@ def project(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def compiled(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CompiledFile]:
     """Return each flow as it is, compiled; all at once."""
-    copy = compiling_copy(project, tmp_path_factory.mktemp("before"))
-    copy.batch = {}
-    files = [copy.file(project.root / f"flows/{name}.py") for name in SHAPES]
-    return dict(zip(SHAPES, copy.compile(files, CONFIG), strict=True))
+    trial = Trial(project, tmp_path_factory.mktemp("before"), batch={})
+    files = [project.root / f"flows/{name}.py" for name in SHAPES]
+    return dict(zip(SHAPES, trial.compile(files, CONFIG), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -267,25 +266,25 @@ def changes(project: Project, compiled: dict[str, CompiledFile]) -> dict[str, An
     return changes
 
 
-def compiling_copy(project: Project, folder: Path) -> Copy:
-    shutil.copytree(project.root, folder / "project")
-    return Copy(project, folder)
+def copied(project: Project, folder: Path) -> Project:
+    root = Path(shutil.copytree(project.root, folder / "project"))
+    return dataclasses.replace(project, root=root)
 
 
 @pytest.fixture(scope="module")
 def pods(project: Project, changes: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return the pods of each flow by step, as Metaflow compiles the files written by hand."""
     folder = tmp_path_factory.mktemp("after")
-    copy = compiling_copy(project, folder)
+    copy = copied(project, folder)
     for name in SHAPES:
         text = (BEFORE / f"{name}.adopted.py").read_text()
         config = changes[name].config_text
         code = with_config(without_future(text), config, folder)
-        copy.file(project.root / f"flows/{name}.py").write_text(code)
+        (copy.root / f"flows/{name}.py").write_text(code)
     text = (BEFORE / "team_base.adopted.py").read_text()
-    copy.file(project.root / "flows/team_base.py").write_text(text)
-    files = [copy.file(project.root / f"flows/{name}.py") for name in SHAPES]
-    results = run_worker(copy.project, files, os.environ)
+    (copy.root / "flows/team_base.py").write_text(text)
+    files = [copy.root / f"flows/{name}.py" for name in SHAPES]
+    results = run_worker(copy, files, os.environ)
     return dict(zip(SHAPES, results, strict=True))
 
 
@@ -466,10 +465,11 @@ LOST: list[tuple[str, str, Any]] = [
 
 def adopted(project: Project, folder: Path, changes: Any) -> Project:
     """Return a copy of the project whose flows are adopted."""
-    copy = compiling_copy(project, folder)
+    copy = copied(project, folder)
     for change in changes.values():
-        copy.write(change.contents)
-    return copy.project
+        for file, content in change.contents.items():
+            (copy.root / file.relative_to(project.root)).write_bytes(content)
+    return copy
 
 
 def test_a_second_time_nothing_changes(project: Project, changes: Any, tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ from mf_k8s.adopt.batch_parameters import DROPPED
 from mf_k8s.adopt.from_batch import convert_batch
 from mf_k8s.adopt.prove import Proof
 from mf_k8s.adopt.read_flows import read_flows
-from mf_k8s.adopt.working_copy import Copy, copied
+from mf_k8s.adopt.trial import Trial
 from mf_k8s.cli import app
 from mf_k8s.commands.adopt import answers
 from mf_k8s.errors import CommandError
 from mf_k8s.plan.differences import Change
 from mf_k8s.project.project import Project
+from pods import by_step
 from teams import commit, git
 from typer.testing import CliRunner
 
@@ -436,13 +437,14 @@ def test_a_flow_of_aws_batch(project: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert change["old"] == "8196Mi of Memory at /dev/shm" and change["new"] is None
 
 
-def test_a_flow_that_does_not_compile(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flow_that_does_not_compile(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As it is: what is missing is said."""
     add(project, **{name: text for name, (text, _) in BROKEN.items()})
     monkeypatch.chdir(project)
-    with copied(Project(project, "churn_model")) as copy:
-        files = [copy.file(project / f"flows/{name}.py") for name in BROKEN]
-        results = copy.compile(files, CONFIG)
+    files = [project / f"flows/{name}.py" for name in BROKEN]
+    results = Trial(Project(project, "churn_model"), tmp_path).compile(files, CONFIG)
     for (name, (_, reason)), result in zip(BROKEN.items(), results, strict=True):
         with pytest.raises(CommandError) as stopped:
             must_compile([result], "before")
@@ -467,7 +469,6 @@ def named(name: str, decorator: str = "@kubernetes(memory=9000)", head: str = ""
     return plain(decorator, head).replace("PlainFlow", name)
 
 
-ALLOWED = ("-c", "protocol.file.allow=always")  # a submodule from this machine
 ASKS_GIT = """import json, pathlib, subprocess
 
 
@@ -533,42 +534,38 @@ def test_only_apply_writes(project: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert entries(project, library, outside) == before
 
 
-@pytest.mark.parametrize("kind", ["worktree", "submodule", "folder", "new"])
-def test_git_in_a_copy(kind: str, tmp_path: Path) -> None:
-    """It answers as in the original, and what it writes stays in the copy."""
-    repository, other = tmp_path / "repository", tmp_path / "other"
-    root = repository
-    repository.mkdir()
-    git("init", "-q", "-b", "main", cwd=repository)
-    for name in ("teams/churn/flows/train.py", "shared.py"):
-        (repository / name).parent.mkdir(parents=True, exist_ok=True)
-        (repository / name).write_text("x = 1\n")
-    if kind != "new":
-        commit(repository)
-        git("tag", "v1", cwd=repository)
-    if kind == "worktree":
-        git("worktree", "add", "-q", "-b", "side", str(other), cwd=repository)
-        root = other
-    elif kind == "submodule":
-        git("init", "-q", "-b", "main", cwd=Path(shutil.copytree(ROOT / "hooks", other)))
-        git(*ALLOWED, "submodule", "--quiet", "add", str(repository), "sub", cwd=other)
-        root = other / "sub"
-    elif kind == "folder":
-        root = repository / "teams/churn"
-    before = entries(tmp_path)
-    with copied(Project(root, "churn")) as copy:
-        for command in ("status --porcelain", "branch --show-current", "rev-parse --show-prefix"):
-            if kind != "folder" or command != "status --porcelain":  # which lacks its neighbours
-                arguments = command.split()
-                assert git(*arguments, cwd=copy.project.root) == git(*arguments, cwd=root)
-        top = git("rev-parse", "--show-toplevel", cwd=copy.project.root)
-        assert top.strip() == str(copy.folder / "project")
-        assert (copy.folder / "project/shared.py").read_text() == "x = 1\n"
-        if kind != "new":
-            assert git("describe", "--tags", cwd=copy.project.root) == "v1\n"
-        copy.write({root / "flows/train.py": b"y = 2\n"})
-        git("add", "-A", cwd=copy.project.root)
-    assert entries(tmp_path) == before
+SIZED = """from metaflow import kubernetes
+
+MEMORY = 5000
+
+
+def sized(step):
+    return kubernetes(memory=MEMORY)(step)
+"""
+
+
+def test_a_file_that_is_replaced(project: Path, tmp_path: Path) -> None:
+    """Its new content is imported and inspected, through a link too; the file itself stays."""
+    (project / "src/churn_model/sizes.py").write_text(SIZED)
+    (project / "flows/linked.py").symlink_to("../src/churn_model/sizes.py")
+    (project / "flows/plain.py").write_text(plain("@sized", "from linked import sized"))
+    imports = (sys.executable, "-c", "import linked")
+    run(*imports, cwd=project / "flows", PYTHONDONTWRITEBYTECODE="")
+    assert [*(project / "flows/__pycache__").iterdir()]
+    before = entries(project)
+    trial = Trial(Project(project, "churn_model"), tmp_path)
+    results = trial.compile([project / "flows/plain.py"], CONFIG)
+    new = plain("@sized", "from linked import sized\n" + "# one more line\n" * 20)
+    trial.replace(
+        {
+            project / "flows/plain.py": new.encode(),
+            project / "src/churn_model/sizes.py": SIZED.replace("5000", "6000").encode(),
+        }
+    )
+    results += trial.compile([project / "flows/plain.py"], CONFIG)
+    pods = [by_step(json.dumps(result.template)) for result in results]
+    assert [each["start"]["memory"] for each in pods] == [5000, 6000]
+    assert entries(project) == before
 
 
 def test_uncommitted_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -895,14 +892,14 @@ def test_only_flows_that_may_change_are_compiled(project: Path) -> None:
     }
     for name, text in files.items():
         (project / name).write_text(text)
-    copy = Copy(Project(project, "churn_model", ("*.py",)), project.parent / "copy")
+    trial = Trial(Project(project, "churn_model", ("*.py",)), project.parent)
     named = [project / "adopted.py", project / "team.py"]
-    flows = read_flows(copy.original, named)
-    own = which_flows.own_files(copy, flows, named)
-    assert own == [copy.file(project / "adopted.py")]
+    flows = read_flows(trial.project, named)
+    own = which_flows.own_files(trial, flows, named)
+    assert own == [project / "adopted.py"]
     for changes, expected in {
         False: ["of_team.py"],
         True: ["broken.py", "of_team.py", "runner.py", "shared.py"],
     }.items():
-        others = which_flows.other_files(copy, own, named, named, changes)
+        others = which_flows.other_files(trial.project, own, named, named, changes)
         assert [file.name for file in others] == expected

@@ -1,6 +1,7 @@
 """Adopts flows: reads them, compiles them, proposes, rewrites, and compiles them again."""
 
 import json
+import tempfile
 import tomllib
 from codecs import BOM_UTF8
 from collections.abc import Sequence
@@ -17,8 +18,8 @@ from .prove import Proof, prove
 from .read_decorators import Decorator
 from .read_flows import FlowClass, hidden_flows, read_flows
 from .rewrite import rewritten
+from .trial import Trial
 from .which_flows import other_files, own_files
-from .working_copy import copied
 from .write_config import write_config
 
 
@@ -57,19 +58,18 @@ def adopt_flows(
     config = read_toml(config_file)
     content = config_file.read_bytes()
     text = content.decode("utf-8-sig")
-    with copied(project) as copy:
-        copy.batch = conversion.settings
-        own = own_files(copy, flows, files)
-        before = copy.compile(own, text)
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Trial(project, Path(folder).resolve(), conversion.settings)
+        own = own_files(trial, flows, files)
+        before = trial.compile(own, text)
         must_compile(before, "before")
         change = propose_change(project, flows, before, text, ask)
         contents = conversion.contents(project, flows, change.contents)
-        others = other_files(copy, own, files, contents.keys(), change.config_text != text)
-        compiled, problems = comparable(copy.compile(others, text))
-        copy.write(contents)
-        compiling = [*own, *(copy.file(result.file) for result in compiled)]
+        others = other_files(project, own, files, contents.keys(), change.config_text != text)
+        compiled, problems = comparable(trial.compile(others, text))
+        trial.replace(contents)
         before += compiled
-        after = copy.compile(compiling, change.config_text)
+        after = trial.compile([*own, *(result.file for result in compiled)], change.config_text)
         must_compile(after, "after")
         must_derive(flows, after)
         proof = prove(before, after, config, tomllib.loads(change.config_text))

@@ -5,33 +5,34 @@ from pathlib import Path
 
 from ..errors import CommandError
 from ..project.flow_files import starts_flow
+from ..project.project import Project
 from .read_flows import FlowClass, FlowReader
-from .working_copy import Copy
+from .trial import Trial
 
 
-def own_files(copy: Copy, flows: Sequence[FlowClass], named: Sequence[Path]) -> list[Path]:
-    """Return the files of the copy that start flows to be adopted, some of them made for it.
+def own_files(trial: Trial, flows: Sequence[FlowClass], named: Sequence[Path]) -> list[Path]:
+    """Return the files that start flows to be adopted, some of them made for it.
 
     A file that is named and has no flow may start one of another file.
     """
-    reader = FlowReader(copy.original)
+    reader = FlowReader(trial.project)
     files = {flow.file for flow in flows} | {file for file in named if not reader.flows_of(file)}
-    own = [copy.file(file) for file in sorted(files) if starts_flow(file)]
-    return [*own, *files_that_start(copy, flows, own)]
+    own = [file for file in sorted(files) if starts_flow(file)]
+    return [*own, *files_that_start(trial, flows, own)]
 
 
-def files_that_start(copy: Copy, flows: Sequence[FlowClass], own: Sequence[Path]) -> list[Path]:
+def files_that_start(trial: Trial, flows: Sequence[FlowClass], own: Sequence[Path]) -> list[Path]:
     """Return files that start the flows that their own file does not start.
 
     Not those that others derive from: they may be no whole flows.
     """
-    parents = {id(parent) for flow in flows for parent in flow.parents}
+    parents = [parent for flow in flows for parent in flow.parents]
+    last = [flow for flow in flows if flow not in parents]
     found = []
-    for flow in flows:
-        alone = sum(each.file == flow.file for each in flows if id(each) not in parents) == 1
-        started = copy.file(flow.file) in own and alone
-        if id(flow) not in parents and not started and has_steps(flow):
-            found.append(copy.starter(flow))
+    for flow in last:
+        alone = sum(each.file == flow.file for each in last) == 1
+        if not (flow.file in own and alone) and has_steps(flow):
+            found.append(trial.starter(flow))
     return found
 
 
@@ -40,24 +41,23 @@ def has_steps(flow: FlowClass) -> bool:
 
 
 def other_files(
-    copy: Copy,
+    project: Project,
     own: Collection[Path],
     named: Sequence[Path],
     changed: Collection[Path],
     config_changes: bool,
 ) -> list[Path]:
-    """Return the other files of the copy that start a flow whose pods may change.
+    """Return the other files that start a flow whose pods may change.
 
     They import a file that changes; or k8s.toml changes, and they do not surely do without it.
     """
-    project = copy.original
     real = {file: file.resolve() for file in [*named, *project.flow_files()]}
     found = (to if to.is_relative_to(project.root) else file for file, to in real.items())
     reader = FlowReader(project)
     return [
-        copy.file(file)
+        file
         for file in dict.fromkeys(found)
-        if copy.file(file) not in own
+        if file not in own
         and starts_flow(file)
         and may_change(reader, file, changed, config_changes)
     ]

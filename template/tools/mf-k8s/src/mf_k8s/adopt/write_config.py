@@ -1,5 +1,6 @@
 """k8s.toml with new values: its comments, its order and all else stay as they are."""
 
+import contextlib
 import json
 import re
 import tomllib
@@ -24,78 +25,62 @@ def write_config(text: str, config: Config) -> str:
     old = tomllib.loads(text)
     if old == config:
         return text
+    if text.count("\r\n") == text.count("\n") > 0:
+        return write_config(text.replace("\r\n", "\n"), config).replace("\n", "\r\n")
     for inside_tables in (False, True):
         document: Any = tomlkit.parse(text)
-        added: Added = []
-        change(document, old, config, [], added, inside_tables)
+        added = [*change(document, old, config, [], inside_tables)]
         for candidate in candidates(tomlkit.dumps(document), added):
-            if holds(candidate, config):
-                return candidate
+            with contextlib.suppress(tomllib.TOMLDecodeError):
+                if tomllib.loads(candidate) == config:
+                    return candidate
     lines = "; ".join(toml_lines(added))
     raise CommandError(f"k8s.toml has no place for {lines}: write this there yourself")
 
 
-def holds(text: str, config: Config) -> bool:
-    try:
-        return tomllib.loads(text) == config
-    except tomllib.TOMLDecodeError:
-        return False
-
-
 def change(
-    document: Any,
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    path: list[str],
-    added: Added,
-    inside_tables: bool,
-) -> None:
-    """Set what differs in `document`; append to `added` the keys that it does not have.
+    document: Any, old: Mapping[str, Any], new: Config, path: list[str], inside_tables: bool
+) -> Iterator[tuple[list[str], Any]]:
+    """Set what differs in `document`, and yield the keys that it does not have.
 
     With `inside_tables`, only those that belong to none of its tables.
     """
     for key, value in new.items():
-        if key in old and old[key] == value:
+        present = old.get(key)
+        if key in old and present == value:
             continue
-        if isinstance(value, dict) and isinstance(old.get(key), dict):
-            change(document[key], old[key], value, [*path, key], added, inside_tables)
-        elif isinstance(value, list) and key in old and value[: len(old[key])] == old[key]:
-            for item in value[len(old[key]) :]:
-                document[key].append(item)
+        if isinstance(value, dict) and isinstance(present, dict):
+            yield from change(document[key], present, value, [*path, key], inside_tables)
+        elif isinstance(value, list) and isinstance(present, list):
+            for item in value:
+                if item not in present:
+                    document[key].append(item)
         elif key in old or (inside_tables and path and path[0] != POOLS):
             document[key] = value
         else:
-            added.append(([*path, key], value))
+            yield [*path, key], value
 
 
 def candidates(text: str, added: Added) -> Iterator[str]:
     """Yield texts with the new keys: before a table or at the end, pools perhaps with a heading."""
+    yield from placed(text, added)
+    pools = "".join(headed_pools([(path, value) for path, value in added if path[0] == POOLS]))
+    for inner in placed(text, [(path, value) for path, value in added if path[0] != POOLS]):
+        yield inner.rstrip("\n") + "\n" + pools
+
+
+def placed(text: str, added: Added) -> Iterator[str]:
+    """Yield texts with new keys before each of its tables, and at its end."""
     if not added:
         yield text
         return
-    yield from placed(text, list(toml_lines(added)))
-    pools = [(path, value) for path, value in added if path[0] == POOLS]
-    others = [(path, value) for path, value in added if path[0] != POOLS]
-    line_break = line_break_of(text)
-    headed = "".join(headed_lines(pools, line_break))
-    for inner in placed(text, list(toml_lines(others))) if others else [text]:
-        yield inner.rstrip("\r\n") + line_break + headed
-
-
-def placed(text: str, lines: list[str]) -> Iterator[str]:
-    """Yield texts with lines before each of its tables, and at its end."""
-    line_break = line_break_of(text)
-    block = line_break.join(f"{line}{line_break}" for line in lines)
+    block = "\n".join(f"{line}\n" for line in toml_lines(added))
     for end in [*(match.start() for match in TABLE.finditer(text)), len(text)]:
         head, tail = text[:end], text[end:]
         if head and not head.endswith("\n"):
-            head += line_break
-        apart = line_break if head and not head.endswith(line_break * 2) else ""
-        yield head + apart + block + (line_break + tail if tail else "")
-
-
-def line_break_of(text: str) -> str:
-    return "\r\n" if "\r\n" in text else "\n"
+            head += "\n"
+        apart = "\n" if head and not head.endswith("\n\n") else ""
+        yield head + apart + block + ("\n" + tail if tail else "")
 
 
 def toml_lines(added: Added) -> Iterator[str]:
@@ -108,15 +93,13 @@ def toml_lines(added: Added) -> Iterator[str]:
             yield f"{'.'.join(map(toml_key, path))} = {toml_value(value)}"
 
 
-def headed_lines(added: Added, line_break: str) -> Iterator[str]:
+def headed_pools(added: Added) -> Iterator[str]:
     """Yield new pools, each below a heading of its own."""
     for path, value in added:
-        tables = {"": value} if len(path) > 1 else value
-        for table, items in tables.items():
-            name = ".".join(map(toml_key, filter(None, [*path, table])))
-            yield f"{line_break}[{name}]{line_break}"
-            for key, item in items.items():
-                yield f"{toml_key(key)} = {toml_value(item)}{line_break}"
+        for name, settings in (value if len(path) == 1 else {path[1]: value}).items():
+            yield f"\n[{POOLS}.{toml_key(name)}]\n"
+            for key, item in settings.items():
+                yield f"{toml_key(key)} = {toml_value(item)}\n"
 
 
 def toml_key(name: str) -> str:

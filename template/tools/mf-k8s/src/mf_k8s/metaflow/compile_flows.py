@@ -98,11 +98,12 @@ def run_worker(
     variables: Mapping[str, str],
     python: Sequence[str] = (sys.executable,),
     batch: Mapping[str, str] | None = None,
+    replaced: Mapping[Path, Path] | None = None,
 ) -> Iterator[CompiledFile]:
     """Yield what came of each file that starts a flow.
 
     See compile_flows for the arguments. With `batch`, which has Metaflow's settings for it, flows
-    with @batch compile too.
+    with @batch compile too. `replaced` says in the place of which files others are read.
     """
     kept = {name: text for name, text in variables.items() if not name.startswith(OF_THE_USER)}
     kept |= project.variables
@@ -114,7 +115,8 @@ def run_worker(
         # Metaflow looks for .metaflow/config.json from the working directory upwards
         # (init_local_config in metaflow_config_funcs.py). Imported here, it finds an empty folder.
         Path(folder, ".metaflow").mkdir()
-        job = CompileJob(project.package, folder, options, with_batch=batch is not None)
+        others = {str(file): str(other) for file, other in (replaced or {}).items()}
+        job = CompileJob(project.package, folder, options, batch is not None, others)
         env = {**kept, **ENVIRONMENT, **dict.fromkeys(WRITTEN_TO, folder), **(batch or {})}
         with subprocess.Popen(
             [*python, "-P", str(WORKER), json.dumps(asdict(job))],

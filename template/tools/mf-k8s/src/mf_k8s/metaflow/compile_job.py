@@ -12,3 +12,4 @@ class CompileJob:
     folder: str  # for temporary files; it has an empty .metaflow
     options: Mapping[str, Sequence[str]]  # of Metaflow, by the flow's file
     with_batch: bool  # flows with @batch compile too
+    replaced: Mapping[str, str]  # the files of code in whose place others are read

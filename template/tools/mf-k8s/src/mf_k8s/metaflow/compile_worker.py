@@ -3,7 +3,7 @@
 Metaflow reads its configuration once, when it is imported, and compile_flows replaces the user's.
 `k8s plan` runs this in the environment of another revision, perhaps with another interpreter,
 which may lack this package. So this does not import it, nor do compile_job, read_flow_facts,
-batch_facts and no_upload, which are loaded from their files.
+batch_facts, no_upload and replaced_files, which are loaded from their files.
 """
 
 import gc
@@ -115,6 +115,8 @@ def compile_one(file: str, text: str, sender: Connection) -> None:
     os.dup2(output, 2)
     if not CAN_FORK:
         prepare(job.folder)
+    if job.replaced:
+        load_module("replaced_files").replace_files(job.replaced)
     batch = load_module("batch_facts") if job.with_batch else None
     steps = batch.watch_steps() if batch else {}
     create = ["argo-workflows", "create", "--only-json", "--deployer-attribute-file", str(manifest)]
