@@ -442,9 +442,7 @@ READS = "\n\nimport os\n\nURL = os.environ['API_URL']"
 VALUES = '[variables]\nAPI_URL = "test-url"\n[secrets.db]\npassword = { from = "DB_PASSWORD" }\n'
 
 
-def test_a_flow_that_reads_variables(
-    k8s: Run, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_flow_that_reads_variables(k8s: Run, project: Path) -> None:
     """It compiles where nobody has set them, and runs here with those of a Secret besides.
 
     Not for a deploy, in which Metaflow's create has no values of tests either.
@@ -458,10 +456,11 @@ def test_a_flow_that_reads_variables(
     env = os.environ | {"DB_PASSWORD": "test-only", "PYTHONPATH": str(project / "src")}
     here = subprocess.run(run_here, cwd=project, env=env, timeout=120, stdout=subprocess.PIPE)
     assert here.returncode == 0, here.stdout.decode()
-    monkeypatch.setenv("METAFLOW_DEFAULT_DATASTORE", "s3")
-    monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_S3", "s3://bucket/metaflow")
-    file, kind = project / "flows/one.py", Environment("kind")
-    (deployed,) = compile_to_deploy(Project(project, "churn_model"), [file], kind)
+    root = "s3://bucket/metaflow"
+    own = own_target(METAFLOW_DEFAULT_DATASTORE="s3", METAFLOW_DATASTORE_SYSROOT_S3=root)
+    kind = Target(Environment("kind"), own.configuration)
+    files = [project / "flows/one.py"]
+    (deployed,) = compile_to_deploy(Project(project, "churn_model"), files, kind)
     assert "API_URL" in str(deployed.error)
 
 
