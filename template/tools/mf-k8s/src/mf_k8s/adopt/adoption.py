@@ -1,6 +1,5 @@
 """Adopts flows: reads them, compiles them, proposes, rewrites, and compiles them again."""
 
-import json
 import tempfile
 import tomllib
 from codecs import BOM_UTF8
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from ..errors import CommandError, raise_if
 from ..metaflow.compile_flows import CompiledFile
-from ..project.k8s_toml import read_toml, schema_findings
+from ..project.k8s_toml import read_schema, read_toml, schema_findings
 from ..project.project import Project, shown_path
 from .from_batch import Conversion, convert_batch
 from .propose import Ask, normal_values, propose
@@ -195,8 +194,7 @@ def derives(flow: FlowClass, base: FlowClass) -> bool:
 
 def must_be_valid(project: Project, decorators: Sequence[Decorator]) -> None:
     """Raise CommandError, with file and line, for a value that k8s.toml could not have."""
-    file = project.settings_file.with_name("k8s.schema.json")
-    schema = json.loads(file.read_text(encoding="utf-8"))
+    schema = read_schema(project)
     for decorator in decorators:
         name = f"step {decorator.step}" if decorator.source.lines else "@kubernetes"
         values = normal_values(decorator.values)

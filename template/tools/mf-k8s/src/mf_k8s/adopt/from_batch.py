@@ -1,7 +1,6 @@
 """Reads flows with @batch as if they had @kubernetes, for `adopt --from-batch`."""
 
 import ast
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from ..errors import CommandError, raise_if
 from ..metaflow.configuration import own_configuration
 from ..metaflow.defaults import first_that_is_set
-from ..project.k8s_toml import schema_findings
+from ..project.k8s_toml import read_schema, schema_findings
 from ..project.project import Project, shown_path
 from .convert_call import IMAGE, REGISTRY, CallConverter
 from .names import called
@@ -86,11 +85,9 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
         converter.convert_file()
         conversion.notes += converter.notes
         if converter.uses_default_image:
-            file = project.settings_file.with_name("k8s.schema.json")
-            schema = json.loads(file.read_text(encoding="utf-8"))
             variable = first_that_is_set(own, IMAGE)[0]
             where = f"{variable}, for steps without an image"
-            raise_if(schema_findings({"image": converter.image}, schema, where))
+            raise_if(schema_findings({"image": converter.image}, read_schema(project), where))
         if converter.edits.edits:
             content, lines = converter.edits.result()
             new = Source(source.file, content, lines, source.tree)

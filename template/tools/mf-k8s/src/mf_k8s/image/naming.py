@@ -1,6 +1,5 @@
 """The image's name in k8s.toml: its tag, and the digest that its registry has under it."""
 
-import json
 import os
 import re
 from codecs import BOM_UTF8
@@ -8,7 +7,7 @@ from collections.abc import Iterator
 
 from ..errors import CommandError, Finding, raise_if
 from ..programs.run import git
-from ..project.k8s_toml import schema_findings
+from ..project.k8s_toml import read_schema, schema_findings
 from ..project.project import Project, shown_path
 from ..project.repository import commit_of
 
@@ -37,8 +36,7 @@ def with_tag(project: Project, image: str, tag: str) -> str:
         finding = Finding("image-has-digest", what, project.config_file.name, remedy)
         raise CommandError(finding)
     new = f"{without_tag(image)}:{commit_tag(project) if tag == 'git' else tag}"
-    schema = json.loads((project.settings_file.parent / "k8s.schema.json").read_text("utf-8"))
-    raise_if(schema_findings(new, schema["properties"]["image"], "--tag"))
+    raise_if(schema_findings(new, read_schema(project)["properties"]["image"], "--tag"))
     return new
 
 

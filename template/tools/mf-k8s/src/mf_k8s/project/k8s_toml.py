@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import CommandError, Finding
 from .conflicts import conflict_in
+from .project import Project
 
 NOT_OF_STEPS = ("pools", "workflow")  # tables of k8s.toml
 
@@ -47,6 +48,13 @@ def read_config(file: Path) -> Config:
     """
     config = read_toml(file, or_json=True)
     return {key: value for key, value in config.items() if value is not None}
+
+
+def read_schema(project: Project) -> dict[str, Any]:
+    """Return the schema of a project's k8s.toml."""
+    file = project.settings_file.with_name("k8s.schema.json")
+    schema: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return schema
 
 
 def schema_findings(value: Any, schema: dict[str, Any], where: str) -> Iterator[Finding]:
