@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from .options import Debug
 
 Preference = Literal["ask", "flows", "config"]
@@ -77,7 +77,8 @@ def answers(prefer: Preference, config_name: str) -> Callable[[str, Any, Any], b
             return prefer == "flows"
         question = f"{config_name} has {key} = {old}, most of the steps {new}. Take {new}?"
         if not sys.stdin.isatty():
-            raise CommandError(f"{question} Answer with --prefer=flows or --prefer=config")
+            what = f"{question} Answer with --prefer=flows or --prefer=config"
+            raise CommandError(Finding("answer-needed", what, config_name))
         return typer.confirm(question)
 
     return prefers_flows

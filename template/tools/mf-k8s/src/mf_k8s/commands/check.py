@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import CommandError
-from .options import Debug, Env, Flows, OutputFormat, errors_in_json
+from .options import Debug, Env, Flows, OutputFormat, errors_in_json, wrong_options
 
 
 def check(
@@ -46,9 +45,9 @@ def check(
 
     with errors_in_json(format, equal=False, flows=[]):
         if (namespace or run or env) and not live:
-            raise CommandError("--env, --namespace and --run need --live")
+            raise wrong_options("--env, --namespace and --run need --live")
         if rendered and (flows or live or format != "table"):
-            raise CommandError("--rendered takes no flow and no other option")
+            raise wrong_options("--rendered takes no flow and no other option")
         project = find_project()
         if rendered:
             raise typer.Exit(check_rendered(project, rendered))

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import CommandError, raise_if
-from .options import Debug, Env, Flows
+from ..errors import raise_if
+from .options import Debug, Env, Flows, wrong_options
 
 
 def deploy(
@@ -50,9 +50,9 @@ def deploy(
     from ..show.progress import stage
 
     if prune and flows:
-        raise CommandError("--prune compares the cluster with all flows: name none")
+        raise wrong_options("--prune compares the cluster with all flows: name none")
     if yes and not prune:
-        raise CommandError("--yes needs --prune")
+        raise wrong_options("--yes needs --prune")
     project = find_project()
     target = find_target(project, env)
     files = files_to_deploy(project, flows or ())

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ..errors import CommandError, Finding, raise_if
+from .options import wrong_options
 
 
 def image(
@@ -37,7 +38,7 @@ def image(
     from ..show.progress import stage
 
     if bump and tag:
-        raise CommandError("--bump and --tag both choose the tag: give one of them")
+        raise wrong_options("--bump and --tag both choose the tag: give one of them")
     project = find_project()
     require_programs(["docker"])
     read = read_toml if bump or tag else read_config  # only TOML is written

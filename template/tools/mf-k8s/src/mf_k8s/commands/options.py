@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..errors import findings_of
+from ..errors import CommandError, Finding, findings_of
 
 Flows = Annotated[
     list[str] | None,
@@ -35,3 +35,8 @@ def errors_in_json(format: Format, **nothing_found: Any) -> Iterator[None]:
             errors = [asdict(finding) for finding in findings_of(error)]
             print(json.dumps({"version": 1, **nothing_found, "errors": errors}, indent=2))
         raise
+
+
+def wrong_options(what: str) -> CommandError:
+    """Return the error of options that cannot be used together."""
+    return CommandError(Finding("wrong-options", what))

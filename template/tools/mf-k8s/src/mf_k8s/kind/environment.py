@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from ..cluster.target import Target, context_findings
-from ..errors import CommandError, raise_if
+from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import EVENTS, USE_SCHEDULES
 from ..metaflow.configuration import Configuration, lay_over, overridden, own_configuration
 from ..programs.run import run_program
@@ -30,9 +30,9 @@ def cluster_variables(project: Project, cluster: Cluster) -> dict[str, str]:
     try:
         address, *_ = run_program("docker", "port", cluster.control_plane, str(S3_PORT)).split()
     except CommandError as error:
-        raise CommandError(
-            f"the cluster is not running ({error}): `uv run k8s kind up` starts or makes it"
-        ) from error
+        what = f"the cluster is not running ({error})"
+        remedy = "`uv run k8s kind up` starts or makes it"
+        raise CommandError(Finding("kind-not-running", what, remedy=remedy)) from error
     return {
         **{f"METAFLOW_ARGO_EVENTS_{name}": "default" for name in EVENTS},
         **USE_SCHEDULES,

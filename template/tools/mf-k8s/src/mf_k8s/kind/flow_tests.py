@@ -7,7 +7,7 @@ from pathlib import Path
 from ..check.live import check_live
 from ..cluster.target import Target
 from ..deploy.create import report_findings
-from ..errors import CommandError, raise_if
+from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import CompiledFile, compile_flows
 from ..project.kind_toml import (
     HOW_TO_RUN,
@@ -46,7 +46,8 @@ def test_flows(
     results = [result for result in compiled if result.flow or result.error]
     results.sort(key=number_of_steps, reverse=True)  # or a long one would end alone
     if not results:
-        raise CommandError("no flow to test: tests/kind.toml skips all, or these files start none")
+        what = "no flow to test: tests/kind.toml skips all, or these files start none"
+        raise CommandError(Finding("no-flow-to-test", what))
 
     def passes(result: CompiledFile) -> bool:
         own = parameters or settings.get(result.file.stem, {}).get("parameters", ())

@@ -16,7 +16,7 @@ from ..cluster.api import ARGO
 from ..cluster.pod_states import list_pods
 from ..cluster.target import Target
 from ..deploy.create import deploy_flows
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..metaflow.compile_flows import CompiledFile
 from ..pods.read_pods import Manifest
 from ..project.project import Project
@@ -191,10 +191,10 @@ class WorkflowEnd:
         found = self.target.list(self.path, fieldSelector=f"metadata.name={self.name}")
         status = found[0].get("status", {}) if found else {}
         if not status and time.monotonic() - self.started > TAKE_UP_TIMEOUT_S:
-            raise CommandError(
-                f"Argo has not taken up the workflow {self.name} in {TAKE_UP_TIMEOUT_S} s: its"
-                f" controller may be down, or may not watch namespace {self.target.namespace}"
-            )
+            namespace = self.target.namespace
+            what = f"Argo has not taken up the workflow {self.name} in {TAKE_UP_TIMEOUT_S} s"
+            remedy = f"its controller may be down, or may not watch namespace {namespace}"
+            raise CommandError(Finding("workflow-not-taken-up", what, self.name, remedy))
         return status if status.get("finishedAt") else None
 
 

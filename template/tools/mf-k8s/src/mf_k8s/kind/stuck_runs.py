@@ -14,7 +14,7 @@ from ..cluster.pod_states import (
     reason_not_started,
 )
 from ..cluster.target import Target
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..pods.project_labels import annotation
 from ..pods.read_pods import Manifest
 from ..show.progress import print_line
@@ -84,17 +84,18 @@ class RunWatch:
         for name, since in self.waiting_since.items():
             in_queue = busy and "Insufficient" in reasons[name]
             if now - since > (QUEUE_TIMEOUT_S if in_queue else START_TIMEOUT_S):
-                raise CommandError(f"{name} cannot start: {reasons[name]}")
+                what = f"{name} cannot start: {reasons[name]}"
+                raise CommandError(Finding("pod-cannot-start", what, name))
 
     def give_up_when_idle(self, own: Objects) -> None:
         now = time.monotonic()
         if any(is_at_work(pod_or_job) for pod_or_job in own.values()):
             self.active_at = now
         if now - self.active_at > IDLE_TIMEOUT_S:
-            raise CommandError(
-                f"{self.flow}: no pod of this run has been at work for {IDLE_TIMEOUT_S} s, and it"
-                " has not ended: `uv run k8s kind logs FOLDER` collects what the cluster knows"
-            )
+            idle = f"no pod of this run has been at work for {IDLE_TIMEOUT_S} s"
+            remedy = "`uv run k8s kind logs FOLDER` collects what the cluster knows"
+            finding = Finding("run-is-idle", f"{idle}, and it has not ended", self.flow, remedy)
+            raise CommandError(finding)
 
     def print_progress(self, own: Objects, reasons: Mapping[str, str]) -> None:
         now = time.monotonic()
