@@ -21,7 +21,7 @@ from mf_k8s.adopt.read_flows import read_flows
 from mf_k8s.adopt.trial import Trial
 from mf_k8s.cli import app
 from mf_k8s.commands.adopt import answers
-from mf_k8s.errors import CommandError
+from mf_k8s.errors import CommandError, raise_if
 from mf_k8s.plan.differences import Change
 from mf_k8s.project.project import Project
 from pods import by_step
@@ -572,7 +572,7 @@ def test_uncommitted_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     """`git checkout` could not bring it back: it is changed, unknown, ignored or of elsewhere."""
     add(project, plain=plain())
     monkeypatch.chdir(project)
-    write_files.must_be_committed(project, [project / "flows/plain.py"])
+    raise_if(write_files.uncommitted(project, [project / "flows/plain.py"]))
     (project / "flows/new.py").write_text(plain())
     (project / "flows/plain.py").write_text(plain() + "# mine\n")
     (project / ".gitignore").write_text("ignored.py\n")
@@ -589,7 +589,7 @@ def test_uncommitted_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         "sub/own": f"is not in the repository {project}: put the file itself there, and commit it",
     }.items():
         with pytest.raises(CommandError) as stopped:
-            write_files.must_be_committed(project, [project / f"flows/{name}.py"])
+            raise_if(write_files.uncommitted(project, [project / f"flows/{name}.py"]))
         assert str(stopped.value) == f"flows/{name}.py {reason}{end}"
 
 

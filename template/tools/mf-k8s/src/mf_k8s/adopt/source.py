@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..project.flow_files import has_step
 from ..project.project import shown_path
 from .names import (
@@ -213,9 +213,13 @@ def parsed(file: Path, content: bytes) -> ast.Module:
         return ast.parse(content, str(file))
     except SyntaxError as error:
         where = f"{shown_path(file)}:{error.lineno}" if error.lineno else shown_path(file)
-        raise CommandError(f"{where}: not valid Python: {error.msg}") from error
+        raise CommandError(not_python(where, error.msg)) from error
     except (ValueError, RecursionError) as error:  # a null byte; thousands of parts
-        raise CommandError(f"{shown_path(file)}: not valid Python: {error}") from error
+        raise CommandError(not_python(shown_path(file), error)) from error
+
+
+def not_python(where: str, reason: object) -> Finding:
+    return Finding("not-python", f"not valid Python: {reason}", where)
 
 
 source_of = functools.cache(Source)  # a command reads a project's files more than once
@@ -226,4 +230,6 @@ def read_source(file: Path) -> Source:
     try:
         return source_of(file, file.read_bytes())
     except OSError as error:
-        raise CommandError(f"{shown_path(file)} cannot be read: {error.strerror}") from error
+        where = shown_path(file)
+        what = f"{where} cannot be read: {error.strerror}"
+        raise CommandError(Finding("flow-unreadable", what, where)) from error

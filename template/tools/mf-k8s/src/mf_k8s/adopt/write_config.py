@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..project.k8s_toml import Config
 
 Added = list[tuple[list[str], Any]]  # paths of keys, and their values
@@ -35,7 +35,8 @@ def write_config(text: str, config: Config) -> str:
                 if tomllib.loads(candidate) == config:
                     return candidate
     lines = "; ".join(toml_lines(added))
-    raise CommandError(f"k8s.toml has no place for {lines}: write this there yourself")
+    what = f"k8s.toml has no place for {lines}"
+    raise CommandError(Finding("no-place-in-config", what, "k8s.toml", "write this there yourself"))
 
 
 def change(

@@ -4,37 +4,41 @@ import contextlib
 import os
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..programs.run import git, git_or_nothing
 from ..project.project import shown_path
 
 
-def must_be_committed(root: Path, files: Sequence[Path]) -> None:
-    """Raise CommandError for a file that `git checkout` at `root` could not bring back."""
+def uncommitted(root: Path, files: Sequence[Path]) -> Iterator[Finding]:
+    """Yield the files that `git checkout` at `root` could not bring back."""
     repository = git(root, "rev-parse", "--show-toplevel")
     for file in files:
-        if reason := reason_against(repository, file):
-            raise CommandError(
-                f"{shown_path(file)} {reason}, so that `git checkout` can bring it back; nothing is"
-                " written"
+        reason, remedy = reason_against(repository, file)
+        if reason:
+            where, why = shown_path(file), "so that `git checkout` can bring it back"
+            yield Finding(
+                "flow-not-committed",
+                f"{where} {reason}",
+                where,
+                f"{remedy}, {why}; nothing is written",
             )
 
 
-def reason_against(repository: str, file: Path) -> str:
-    """Return why git could not bring a file back, and what to do; an empty text if it could."""
+def reason_against(repository: str, file: Path) -> tuple[str, str]:
+    """Return why git could not bring a file back, and what to do; empty texts if it could."""
     name = shown_path(file)
     if git_or_nothing(file.parent, "rev-parse", "--show-toplevel") != repository:
-        return f"is not in the repository {repository}: put the file itself there, and commit it"
+        return f"is not in the repository {repository}", "put the file itself there, and commit it"
     if not git_or_nothing(file.parent, "ls-files", "--", file.name):
         if git_or_nothing(file.parent, "check-ignore", "--", file.name):
-            return "is ignored by git: take it out of .gitignore, and commit it"
-        return f"is unknown to git: commit it first (`git add {name} && git commit`)"
+            return "is ignored by git", "take it out of .gitignore, and commit it"
+        return "is unknown to git", f"commit it first (`git add {name} && git commit`)"
     if git(file.parent, "status", "--porcelain", "--", file.name):
-        return f"has changes: commit them first (`git commit {name}`)"
-    return ""
+        return "has changes", f"commit them first (`git commit {name}`)"
+    return "", ""
 
 
 def write_all(contents: Mapping[Path, bytes]) -> None:
@@ -59,9 +63,10 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
         state = undo if stuck else "no file is changed"
         if isinstance(error, OSError):
             name = shown_path(error.filename or "a file")
-            raise CommandError(f"{name} cannot be written ({error.strerror}); {state}") from error
+            what = f"{name} cannot be written ({error.strerror}); {state}"
+            raise CommandError(Finding("flow-not-writable", what, name)) from error
         if stuck:
-            raise CommandError(f"interrupted; {state}") from error
+            raise CommandError(Finding("adoption-interrupted", f"interrupted; {state}")) from error
         raise
     finally:
         for file in [*new.values(), *old.values()]:

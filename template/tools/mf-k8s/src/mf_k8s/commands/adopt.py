@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..errors import CommandError, Finding
+from ..errors import CommandError, Finding, raise_if
 from .options import Debug
 
 Preference = Literal["ask", "flows", "config"]
@@ -36,7 +36,7 @@ def adopt(
     """
     from ..adopt.adoption import adopt_flows
     from ..adopt.report import show_adoption
-    from ..adopt.write_files import must_be_committed, write_all
+    from ..adopt.write_files import uncommitted, write_all
     from ..project.project import find_project, shown_path
     from ..show.progress import print_error, working
 
@@ -49,7 +49,7 @@ def adopt(
     with working("Compiling", shown=not asks):
         adoption = adopt_flows(project, files, config_file, ask, from_batch)
     if apply:
-        must_be_committed(project.root, [*adoption.contents])
+        raise_if(uncommitted(project.root, [*adoption.contents]))
     show_adoption(adoption)
     if adoption.proof.changed and not yes:
         if not apply:

@@ -197,11 +197,13 @@ def await_deployments(cluster: Cluster) -> None:
         cluster.kubectl("wait", "deployment", "-A", "--all", *ready)
     except CommandError as error:
         reasons = {
-            f"{pod['metadata']['name']}: {reason}"
+            pod["metadata"]["name"]: reason_not_started(pod, {})
             for pod in cluster.get("pods", "-A")
-            if (reason := reason_not_started(pod, {}))
         }
-        raise CommandError("; ".join(sorted(reasons)) or str(error)) from error
+        findings = [
+            Finding("install-not-ready", reason, name) for name, reason in reasons.items() if reason
+        ]
+        raise CommandError(*findings or error.findings) from error
     # While Argo is replaced by another release, the old controller stays available.
     controller = ("deployment/workflow-controller", "--namespace", INSTALLS["ARGO"][1])
     cluster.kubectl("rollout", "status", *controller, "--timeout=3m")
