@@ -114,7 +114,9 @@ def answer(connection: socket.socket) -> None:
     connection.sendall(f"{os.getpid()}\n".encode())
     code = 1
     try:
-        code = run_program(request["command"], request["folder"], request["env"])
+        command, env = map(as_here, request["command"]), request["env"].items()
+        named = {as_here(name): as_here(value) for name, value in env}
+        code = run_program([*command], as_here(request["folder"]), named)
     except BaseException:
         traceback.print_exc()
     threading._shutdown()  # type: ignore[attr-defined]
@@ -124,6 +126,11 @@ def answer(connection: socket.socket) -> None:
             stream.flush()
     connection.sendall(f"{code}\n".encode())
     os._exit(0)
+
+
+def as_here(text: str) -> str:
+    """Return a text of the client, which decodes UTF-8, as the locale of this process has it."""
+    return os.fsdecode(text.encode(errors="surrogateescape"))
 
 
 def opened_anew(stream: Any) -> Any:
