@@ -3,6 +3,7 @@
 The figures are printed at the end. DRAWS=500 draws as many configurations.
 """
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -118,6 +119,7 @@ ALSO_ON_HOOKS = {"image", "service_account", "secrets", "node_selector", "tolera
     *("image_pull_secrets", "cpu", "memory", "disk", "qos", "timeout")
 }
 TEMPDIR = "METAFLOW_TEMPDIR"
+COUNT = "{{=asInt(inputs.parameters.workerCount)}}"  # of a JobSet's workers, as Metaflow writes it
 EMPTY = {"name": "dhsm", "emptyDir": {"medium": "Memory"}}  # Metaflow's, where none is asked for
 BAD = {"equal": False, "override": False}
 SIZES_OF_HOOKS = {"cpu", "memory", "disk", "qos", "timeout"}  # Metaflow's own, so not compared
@@ -161,7 +163,7 @@ class Pod:
         self.name, self.manifest, self.template, self.job = name, manifest, template, job
         if job is not None:
             text = template["resource"]["manifest"]
-            text = text.replace("{{=asInt(inputs.parameters.workerCount)}}", "7")
+            text = text.replace(COUNT, "7")
             self.jobset = yaml.load(text, yaml.CSafeLoader)
             pod = self.jobset["spec"]["replicatedJobs"][job]["template"]["spec"]["template"]
             self.parts = {**pod, "container": pod["spec"]["containers"][0]}
@@ -175,7 +177,7 @@ class Pod:
     def write(self) -> None:
         if self.job is not None:
             text = yaml.dump(self.jobset, Dumper=yaml.CSafeDumper).replace(
-                "replicas: 7", "replicas: {{=asInt(x)}}"
+                "replicas: 7", f"replicas: {COUNT}"
             )
             self.template["resource"]["manifest"] = text
         elif "imagePullSecrets" in self.template:
@@ -211,12 +213,16 @@ class Pod:
 
 def pods(manifest: Any) -> Iterator[Pod]:
     for template in manifest["spec"]["templates"]:
-        if "container" in template:
-            annotations = template.get("metadata", {}).get("annotations", {})
-            yield Pod(annotations.get("metaflow/step_name", template["name"]), manifest, template)
-        elif "resource" in template:
-            for job, kind in enumerate(("control", "worker")):
-                yield Pod(f"train/{kind}", manifest, template, job)
+        yield from pods_of(template, manifest)
+
+
+def pods_of(template: Any, manifest: Any) -> Iterator[Pod]:
+    if "container" in template:
+        annotations = template.get("metadata", {}).get("annotations", {})
+        yield Pod(annotations.get("metaflow/step_name", template["name"]), manifest, template)
+    elif "resource" in template:
+        for job, kind in enumerate(("control", "worker")):
+            yield Pod(f"train/{kind}", manifest, template, job)
 
 
 def changes(at: Any, key: Any, inside: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -241,22 +247,49 @@ def changed(value: Any) -> Any:
     )
 
 
-def mutations(whole: str) -> Iterator[tuple[str, list[tuple[str, str]], Any]]:
-    """Yield each damaged manifest, what was done, and the pods and settings it was done to."""
+def leave_out_code(manifest: Any) -> None:
+    """Take out what is long and not compared: commands, and most variables."""
+    for template in manifest["spec"]["templates"]:
+        for number in range(len(list(pods_of(copy.deepcopy(template), manifest)))):
+            pod = [*pods_of(template, manifest)][number]  # anew: each has all jobs of a JobSet
+            container = pod.parts["container"]
+            del container["command"]
+            container["env"] = [item for item in container["env"] if item["name"] == TEMPDIR]
+            pod.write()
+
+
+def alone(manifest: Any, pod: str) -> Any:
+    """Return a manifest with nothing but the template of a pod, and that of a hook."""
+    kept = [
+        template
+        for template in manifest["spec"]["templates"]
+        if {pod, HOOKS[0]} & {item.name for item in pods_of(copy.deepcopy(template), manifest)}
+    ]
+    return {**manifest, "spec": {**manifest["spec"], "templates": kept}}
+
+
+def mutations(whole: Any) -> Iterator[tuple[str, list[tuple[str, str]], Any]]:
+    """Yield each damaged manifest, what was done, and the pods and settings it was done to.
+
+    Of the manifest there is left what is damaged: to read all of it each time takes five times
+    as long.
+    """
 
     def copied() -> tuple[Any, list[Pod], Pod, Any, Any]:
-        manifest = json.loads(whole)
+        manifest = json.loads(text)  # noqa: B023
         all_pods = list(pods(manifest))
-        return manifest, all_pods, all_pods[number], *all_pods[number].find(path)  # noqa: B023
+        (pod,) = (item for item in all_pods if item.name == name)  # noqa: B023
+        return manifest, all_pods, pod, *pod.find(path)  # noqa: B023
 
     def written(manifest: Any, all_pods: list[Pod]) -> Any:
         for pod in all_pods:
-            if pod.job is None or pod is all_pods[number]:
+            if pod.job is None or pod.name == name:  # noqa: B023
                 pod.write()
         return manifest
 
     places = [(setting, path) for setting, paths in PLACES.items() for path in paths]
-    for number, name in enumerate([pod.name for pod in pods(json.loads(whole))]):  # noqa: B007
+    for name in [pod.name for pod in pods(copy.deepcopy(whole))]:
+        text = json.dumps(alone(whole, name))
         for setting, path in places:
             manifest, all_pods, pod, at, key = copied()
             if key is None or (name in HOOKS and setting in SIZES_OF_HOOKS):
@@ -288,16 +321,13 @@ def test_every_lost_field_is_found(rich: tuple[Config, list[CompiledFile]]) -> N
     for result in flows:
         assert result.flow and result.template
         whole = configure_template(result.template, shared_settings(config), {})
-        for template in whole["spec"]["templates"]:
-            if "container" in template:  # without what is long and not compared
-                container = template["container"]
-                del container["command"]
-                container["env"] = [item for item in container["env"] if item["name"] == TEMPDIR]
+        leave_out_code(whole)
         expected = expected_pods(config, result.flow)
         sound = compare.compare_pods(expected, workflow_pods(whole), config)
         assert all(setting["equal"] for pod in sound.values() for setting in pod.values())
-        for what, where, manifest in mutations(json.dumps(whole)):
-            found = compare.compare_pods(expected, workflow_pods(manifest), config)
+        for what, where, manifest in mutations(whole):
+            read = workflow_pods(manifest)
+            found = compare.compare_pods({pod: expected[pod] for pod in read}, read, config)
             for pod, setting in where:
                 done += 1
                 settings_seen.add(setting)
