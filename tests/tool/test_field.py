@@ -16,7 +16,6 @@ import pytest
 from conftest import K8S, ROOT, run
 from kubernetes_api import Api
 from mf_k8s.errors import CommandError
-from mf_k8s.metaflow.configuration import Configuration
 from mf_k8s.metaflow.create_on_server import store_token_where_possible
 from mf_k8s.programs.run import OF_A_HOOK, run_program
 from mf_k8s.project.repository import branching_point, commit_of
@@ -206,28 +205,6 @@ def test_output_in_any_encoding(variables: dict[str, str], printed: bytes | None
 def test_what_a_program_prints_in_another_encoding() -> None:
     with pytest.raises(CommandError, match="error: gr��e$"):
         run_program("sh", "-c", r"printf 'error: gr\366\337e' >&2; exit 1")
-
-
-def test_a_broken_configuration_of_metaflow_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("METAFLOW_HOME", str(tmp_path))
-    monkeypatch.delenv("METAFLOW_PROFILE", raising=False)
-    for name in ("config.json", ".metaflow/config.json"):
-        file = tmp_path / name
-        file.parent.mkdir(exist_ok=True)
-        for text, reason in (
-            ('{"A": 1,}', "Illegal trailing comma|Expecting property name"),
-            ("[]", "no {"),
-        ):
-            file.write_text(text)
-            with pytest.raises(CommandError, match=f"^{file}, Metaflow's .*({reason}).*correct it"):
-                Configuration(os.environ).setting("USER")
-        file.unlink()
-    monkeypatch.setenv("METAFLOW_PROFILE", "gone")
-    with pytest.raises(CommandError, match=rf"^METAFLOW_PROFILE is gone, .* {tmp_path}/config_gon"):
-        Configuration(os.environ).setting("USER")
 
 
 @pytest.mark.parametrize(

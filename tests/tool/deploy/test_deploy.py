@@ -22,6 +22,7 @@ from mf_k8s.cluster import write as cluster_write
 from mf_k8s.cluster.rights import missing_rights, missing_rights_to_start
 from mf_k8s.cluster.write import Write, if_unchanged
 from mf_k8s.deploy import create
+from mf_k8s.deploy.branch import branch_of, split_branch_options
 from mf_k8s.deploy.create import reason_not_created
 from mf_k8s.deploy.datastore import datastore_asked
 from mf_k8s.deploy.deployed import foreign_templates
@@ -850,3 +851,18 @@ def test_two_flows_of_one_name_are_refused(project: Path, api: type[Api], deploy
         " one name on Argo Workflows: rename all but one\n" in output
     )
     assert api.objects == {} and api.tried == []
+
+
+@pytest.mark.parametrize(
+    ("options", "others", "branch"),
+    [
+        (["--tag", "a"], ["--tag", "a"], ""),
+        (["--production", "--tag=a"], ["--tag=a"], "prod"),
+        (["--branch", "new", "--tag=a"], ["--tag=a"], "test.new"),
+        (["--branch=new", "--production"], [], "prod.new"),
+    ],
+)
+def test_options_of_project(options: list[str], others: list[str], branch: str) -> None:
+    """Metaflow takes them before `argo-workflows`, or as variables."""
+    variables, found = split_branch_options(options)
+    assert (found, branch_of(variables)) == (others, branch)

@@ -1,4 +1,4 @@
-"""environments/NAME.json: what may be in it, what it gives, and the place that it stands for."""
+"""environments/NAME.json: what may be in it, and what it gives."""
 
 import json
 from collections.abc import Callable
@@ -7,9 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from mf_k8s.deploy.branch import branch_of, split_branch_options
 from mf_k8s.errors import CommandError
-from mf_k8s.metaflow.configuration import Configuration, lay_over, overridden
 from mf_k8s.project.environments import AWS_KEYS, SCHEMA, Environment, read_environment
 from mf_k8s.project.project import Project
 from mf_k8s.project.secret_forms import METAFLOW_SECRETS
@@ -142,28 +140,6 @@ def test_names_that_look_random_and_no_values_are_no_secrets(written: Written) -
     written({"AWS_PROFILE": role, "AWS_ACCESS_KEY_ID": "", "METAFLOW_SERVICE_AUTH_KEY": ""})
 
 
-def test_a_home_of_another_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As in a container whose HOME is root's: Metaflow finds no configuration, and goes on."""
-
-    def denied(self: Path, **_: Any) -> Any:
-        raise PermissionError(13, "Permission denied", str(self))
-
-    own = {"METAFLOW_HOME": str(tmp_path / "none")}
-    (tmp_path / ".metaflow").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Path, "stat", denied)
-    assert Configuration(own).setting("SERVICE_URL") == ""
-    with pytest.raises(CommandError, match="there is no .*/none/config_acme.json: unset it"):
-        Configuration(own | {"METAFLOW_PROFILE": "acme"}).setting("SERVICE_URL")
-    (tmp_path / ".metaflow/config.json").mkdir()
-    with pytest.raises(CommandError) as stopped:
-        Configuration(own).setting("SERVICE_URL")
-    assert str(stopped.value) == (
-        f"{tmp_path}/.metaflow/config.json, Metaflow's configuration, cannot be read:"
-        " Is a directory"
-    )
-
-
 def test_unknown_environment(project: Project) -> None:
     """A schema that lies there for editors is none."""
     for name in ("dev.json", "prod.json", "environment.schema.json"):
@@ -184,57 +160,3 @@ def test_schema_is_one_and_new_projects_fit_it(example: Path) -> None:
     jsonschema.Draft7Validator(schema).validate(settings)
     for name in ("kind", "prod"):
         read_environment(Project(example, "churn_model"), name)
-
-
-def test_environment_says_what_it_overrides(written: Written, tmp_path: Path) -> None:
-    """The user's own configuration is laid under, not replaced."""
-    settings = {"METAFLOW_DEFAULT_DATASTORE": "azure", "METAFLOW_SERVICE_URL": "https://hers"}
-    (tmp_path / "config.json").write_text(json.dumps(settings))
-    own = Configuration({"METAFLOW_HOME": str(tmp_path)})
-    environment = written({"METAFLOW_DEFAULT_DATASTORE": "s3", "user": "ci"})
-    assert overridden(own, environment) == ["METAFLOW_DEFAULT_DATASTORE"]
-    configuration = lay_over(own, environment)
-    assert configuration.setting("SERVICE_URL") == "https://hers"
-    assert configuration.setting("DEFAULT_DATASTORE") == "s3"
-    assert configuration.variables["METAFLOW_USER"] == "ci"
-
-
-@pytest.mark.parametrize(
-    ("settings", "own", "branch", "dropped"),
-    [
-        ({"production": True}, {"METAFLOW_BRANCH": "ann"}, "prod", ["METAFLOW_BRANCH"]),
-        ({"METAFLOW_PRODUCTION": "true"}, {"METAFLOW_BRANCH": "ann"}, "prod", ["METAFLOW_BRANCH"]),
-        ({"branch": "next"}, {"METAFLOW_PRODUCTION": "1"}, "test.next", ["METAFLOW_PRODUCTION"]),
-        ({"production": True, "branch": "next"}, {}, "prod.next", []),
-        ({"production": False}, {"METAFLOW_BRANCH": "ann"}, "test.ann", []),
-        ({}, {"METAFLOW_BRANCH": "ann"}, "test.ann", []),
-    ],
-)
-def test_own_branch_is_not_joined(
-    settings: Any,
-    own: dict[str, str],
-    branch: str,
-    dropped: list[str],
-    written: Written,
-    tmp_path: Path,
-) -> None:
-    """Metaflow would make prod.ann of production here and a branch in the user's shell."""
-    configuration = Configuration({"METAFLOW_HOME": str(tmp_path), **own})
-    environment = written(settings)
-    assert overridden(configuration, environment) == dropped
-    assert branch_of(lay_over(configuration, environment).variables) == branch
-
-
-@pytest.mark.parametrize(
-    ("options", "others", "branch"),
-    [
-        (["--tag", "a"], ["--tag", "a"], ""),
-        (["--production", "--tag=a"], ["--tag=a"], "prod"),
-        (["--branch", "new", "--tag=a"], ["--tag=a"], "test.new"),
-        (["--branch=new", "--production"], [], "prod.new"),
-    ],
-)
-def test_options_of_project(options: list[str], others: list[str], branch: str) -> None:
-    """Metaflow takes them before `argo-workflows`, or as variables."""
-    variables, found = split_branch_options(options)
-    assert (found, branch_of(variables)) == (others, branch)

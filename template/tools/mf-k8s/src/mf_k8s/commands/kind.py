@@ -63,17 +63,19 @@ def env() -> None:
 
     from ..kind.cluster import find_running_cluster
     from ..kind.environment import (
+        CONFIGURING,
         cluster_variables,
-        metaflow_and_aws_variables,
         say_what_passes_the_proxy,
     )
+    from ..programs.run import process_variables
     from ..project.project import find_project
 
     project = find_project()
     variables = cluster_variables(project, find_running_cluster(project))
     say_what_passes_the_proxy(variables)
-    for name in metaflow_and_aws_variables() - variables.keys():
-        print(f"unset {name}")
+    for name in process_variables().keys() - variables.keys():
+        if name.startswith(CONFIGURING):
+            print(f"unset {name}")
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
 

@@ -62,11 +62,6 @@ def past_the_proxy() -> dict[str, str]:
     return dict.fromkeys(("NO_PROXY", "no_proxy"), value)
 
 
-def metaflow_and_aws_variables() -> set[str]:
-    """Return the names of the variables that configure Metaflow and AWS in this process."""
-    return {name for name in os.environ if name.startswith(CONFIGURING)}
-
-
 def say_what_passes_the_proxy(variables: Mapping[str, str]) -> None:
     """Print that NO_PROXY gets more than the user has set, where it does."""
     no_proxy = variables.get("NO_PROXY")
