@@ -381,6 +381,24 @@ SPELT = {
         "GIB = 50\n    @batch(ephemeral_storage=GIB)",
         "GIB = 50\n    @kubernetes(disk=53688)",
     ),
+    "names of the class that a method does not see": (
+        f"{HEAD}GIB = 20\n",
+        f"{READ}GIB = 20\n",
+        "GIB = 50\n\n    def job(self):\n        return batch(ephemeral_storage=GIB)\n",
+        "GIB = 50\n\n    def job(self):\n        return kubernetes(disk=21475)\n",
+    ),
+    "lines that a backslash joins": (
+        "from metaflow import FlowSpec, kubernetes, step, \\\n    batch\n",
+        "from metaflow import FlowSpec, kubernetes, step\n",
+        "@batch(cpu=1)",
+        "@kubernetes(cpu=1)",
+    ),
+    "the last argument is below a comment": (
+        HEAD,
+        READ,
+        '@batch(cpu=1,  # cores\n        queue="a",)',
+        "@kubernetes(cpu=1,  # cores\n        )",
+    ),
     "only a run knows what is larger": (
         HEAD,
         READ,

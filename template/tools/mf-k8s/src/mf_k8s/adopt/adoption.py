@@ -15,7 +15,7 @@ from .from_batch import Conversion, convert_batch
 from .propose import Ask, normal_values, propose
 from .prove import Proof, prove
 from .read_decorators import Decorator
-from .read_flows import FlowClass, hidden_flows, read_flows
+from .read_flows import FlowClass, hidden_flows, read_flows, steps_on_batch
 from .rewrite import rewritten
 from .trial import Trial
 from .which_flows import other_files, own_files
@@ -122,12 +122,7 @@ def propose_change(
 
 def must_be_adoptable(flows: Sequence[FlowClass]) -> None:
     """Raise CommandError for steps with @batch, and for a base class of elsewhere."""
-    places = [
-        f"{flow.source.place(step.batch)} (step {step.name})"
-        for flow in flows
-        for step in flow.steps
-        if step.batch
-    ]
+    places = [place for flow in flows for _, place in steps_on_batch(flow)]
     if places:
         raise CommandError(
             f"Argo Workflows runs no step with @batch: {', '.join(places)}; add --from-batch, which"
@@ -198,8 +193,8 @@ def must_be_valid(project: Project, decorators: Sequence[Decorator]) -> None:
     for decorator in decorators:
         name = f"step {decorator.step}" if decorator.source.lines else "@kubernetes"
         values = normal_values(decorator.values)
-        given = {key: value for key, value in values.items() if value is not None}
-        raise_if(schema_findings(given, schema, f"{decorator.place}: {name}"))
+        values = {key: value for key, value in values.items() if value is not None}
+        raise_if(schema_findings(values, schema, f"{decorator.place}: {name}"))
 
 
 def unreadable_notes(decorators: Sequence[Decorator]) -> list[str]:

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 from ..errors import CommandError
 from ..pods.metaflow_defaults import names_registry
 from .batch_parameters import CONVERTED, DROPPED, SAME, SIZES, converted, larger
-from .calls import literal
 from .names import dotted, last_part
 from .read_decorators import Argument
 from .read_flows import FlowReader
 from .source import METAFLOW, Source
-from .text_edits import TextEdits
+from .text_edits import TextEdits, literal
 from .values import UNKNOWN, Unreadable
 
 BATCH, KUBERNETES = "batch", "kubernetes"
@@ -52,10 +51,10 @@ class CallConverter:
         """Change each use of batch. It is another's where a function binds that name."""
         for node in self.source.nodes_of(ast.Name, ast.Attribute):
             if self.reader.is_metaflows(self.source, node, BATCH):
-                hidden, owner = self.source.surroundings(node)
+                bound, owner = self.source.surroundings(node)
                 scope = self.reader.values.scope(self.source, owner) if owner else {}
-                if dotted(node)[0] not in hidden:
-                    self.convert(self.use(node, scope | dict.fromkeys(hidden, UNKNOWN)))
+                if dotted(node)[0] not in bound:
+                    self.convert(self.use(node, scope | dict.fromkeys(bound, UNKNOWN)))
         self.convert_imports()
 
     def use(self, node: ast.expr, local: Mapping[str, Any]) -> Use:
@@ -72,13 +71,13 @@ class CallConverter:
         keywords = use.call.keywords if use.call else []
         read = [self.reader.argument(self.source, each, use.local) for each in keywords]
         values = [self.converted(use, *pair) for pair in zip(keywords, read, strict=True)]
-        given = {name: value for each in values for name, value in each.items()}
-        sizes = self.fold_resources(use, given)
-        if self.image and not given.keys() & {"image", TABLE}:
+        parameters = {name: value for each in values for name, value in each.items()}
+        sizes = self.fold_resources(use, parameters)
+        if self.image and not parameters.keys() & {"image", TABLE}:
             sizes["image"] = literal(self.image)
             self.uses_default_image = True
         texts = [self.texts(*each, sizes) for each in zip(keywords, read, values, strict=True)]
-        added = [f"{name}={text}" for name, text in sizes.items() if name not in given]
+        added = [f"{name}={text}" for name, text in sizes.items() if name not in parameters]
         self.write(use, texts, added)
 
     def rename(self, node: ast.expr) -> None:
@@ -130,7 +129,7 @@ class CallConverter:
             return image
         return f"{self.registry}/{image}"
 
-    def fold_resources(self, use: Use, given: Mapping[str, Any]) -> dict[str, str]:
+    def fold_resources(self, use: Use, parameters: Mapping[str, Any]) -> dict[str, str]:
         """Take a step's @resources off it; return the source of what is larger there.
 
         It stays where a value cannot be read.
@@ -141,9 +140,9 @@ class CallConverter:
             if isinstance(each, ast.Call)
             and self.reader.is_metaflows(self.source, each, "resources")
         ]
-        if len(found) != 1 or TABLE in given:
+        if len(found) != 1 or TABLE in parameters:
             return {}
-        if any(given.get(key) is UNREADABLE for key in SIZES):
+        if any(parameters.get(key) is UNREADABLE for key in SIZES):
             return {}
         try:
             own = self.reader.values.keywords(self.source, found[0], use.local)
@@ -151,7 +150,7 @@ class CallConverter:
             return {}
         own = {key: value for key, value in own.items() if value is not None}
         try:
-            sizes = larger(given, own)
+            sizes = larger(parameters, own)
         except (TypeError, ValueError):
             place = self.source.place(found[0].lineno)
             raise CommandError(

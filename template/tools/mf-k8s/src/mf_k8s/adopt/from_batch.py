@@ -12,7 +12,7 @@ from ..project.k8s_toml import read_schema, schema_findings
 from ..project.project import Project, shown_path
 from .convert_call import IMAGE, REGISTRY, CallConverter
 from .names import called
-from .read_flows import FlowClass, FlowReader, flows_and_parents
+from .read_flows import FlowClass, FlowReader, flows_and_parents, steps_on_batch
 from .source import Source, source_of
 from .sources import Defined, Sources
 
@@ -99,12 +99,7 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
 
 def must_compile_as_they_are(flows: Iterable[FlowClass]) -> None:
     """Raise CommandError for steps with @batch that Metaflow or BaseFlow refuses."""
-    on_batch = [
-        (flow, step, f"{flow.source.place(step.batch)} (step {step.name})")
-        for flow in flows
-        for step in flow.steps
-        if step.batch
-    ]
+    on_batch = [(flow, *found) for flow in flows for found in steps_on_batch(flow)]
     if both := [place for _, step, place in on_batch if step.kubernetes]:
         remedy = "Metaflow refuses a step with @batch and @kubernetes: delete one of them at"
         raise CommandError(f"{remedy} {', '.join(both)}")

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Mapping, Sequence
 
 from ..project.project import Project
+from .names import imports
 from .source import Source, read_source
 from .text_edits import TextEdits
 
@@ -63,24 +64,17 @@ def add_imports(
     for row in rows:
         is_docstring = place == 1 and isinstance(row[0], ast.Expr)
         if not is_docstring and not all(
-            isinstance(item, ast.Import | ast.ImportFrom) for item in row
+            isinstance(each, ast.Import | ast.ImportFrom) for each in row
         ):
             break
-        origins = {module for item in row for module in imported_modules(item)}
-        if origins & {project.package, ""}:
-            blank = "" if project.package in origins else edits.line_end
+        found = [origin for _, origin, _ in imports(ast.Module([*row], []))]
+        packages = {"" if each.level else each.module.split(".")[0] for each in found}
+        if packages & {project.package, ""}:
+            blank = "" if project.package in packages else edits.line_end
             edits.insert(edits.line_start(row[0].lineno), text + blank)
             return
         place, blank_above = (row[-1].end_lineno or 0) + 1, edits.line_end
     edits.insert(edits.line_start(place), blank_above + text)
-
-
-def imported_modules(statement: ast.stmt) -> list[str]:
-    """Return the first parts of the modules that a statement imports; "" for a neighbour."""
-    if isinstance(statement, ast.ImportFrom):
-        return ["" if statement.level else (statement.module or "").split(".")[0]]
-    names = statement.names if isinstance(statement, ast.Import) else []
-    return [alias.name.split(".")[0] for alias in names]
 
 
 def drop_imports(edits: TextEdits, row: Sequence[ast.stmt], unused: set[str]) -> None:

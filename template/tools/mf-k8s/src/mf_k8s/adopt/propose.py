@@ -18,7 +18,7 @@ Leaf = tuple[str, ...]
 Leaves = dict[Leaf, Any]
 # Where a step runs, and on what: shared only if every decorated step has it, so that no step asks
 # for a GPU, or for a node of GPUs, because most of the others do.
-PLACEMENT = ("gpu", "gpu_vendor", "extended_resources", "node_selector", "tolerations")
+NODE_SETTINGS = ("gpu", "gpu_vendor", "extended_resources", "node_selector", "tolerations")
 CLAIMS = "persistent_volume_claims"
 VENDORS = re.compile(r"^(nvidia|amd|tesla|geforce|instinct|gpu)$")
 
@@ -90,7 +90,7 @@ def settings_of(leaves: Leaves) -> Config:
 
 
 def common_leaves(steps: Sequence[Leaves]) -> Leaves:
-    """Return what most steps share; of their placement, what all of them share."""
+    """Return what most steps share; of where they run, what all of them share."""
     counts = Counter((leaf, json.dumps(item)) for leaves in steps for leaf, item in leaves.items())
     order = {leaf: item for leaves in steps for leaf, item in leaves.items()}
     common: Leaves = {}
@@ -98,7 +98,7 @@ def common_leaves(steps: Sequence[Leaves]) -> Leaves:
         for leaves in steps:
             if leaf in leaves and leaves[leaf] is not None:
                 times = counts[leaf, json.dumps(leaves[leaf])]
-                if times == len(steps) or (2 * times > len(steps) and leaf[0] not in PLACEMENT):
+                if times == len(steps) or (2 * times > len(steps) and leaf[0] not in NODE_SETTINGS):
                     common[leaf] = leaves[leaf]
     return common
 
@@ -117,7 +117,7 @@ def make_pools(rewrites: Sequence[Rewrite], present: Mapping[str, Any]) -> dict[
     """Set the pool of each rewrite that shares one, and return all pools of k8s.toml.
 
     A pool holds two or more values that several steps have beyond the shared ones: all of such a
-    step's values, or only those of PLACEMENT.
+    step's values, or only those of NODE_SETTINGS.
     """
     pools = dict(present)
     able = [rewrite for rewrite in rewrites if not rewrite.decorator.unreadable]
@@ -138,7 +138,7 @@ def make_pools(rewrites: Sequence[Rewrite], present: Mapping[str, Any]) -> dict[
 
 
 def node_leaves(leaves: Leaves) -> Leaves:
-    return {leaf: item for leaf, item in leaves.items() if leaf[0] in PLACEMENT}
+    return {leaf: item for leaf, item in leaves.items() if leaf[0] in NODE_SETTINGS}
 
 
 def pool_name(settings: Mapping[str, Any], taken: Mapping[str, Any]) -> str:

@@ -13,7 +13,12 @@ from ..pods.metaflow_defaults import PYTHON_IMAGE
 from ..pods.read_pods import WORKFLOW, normalized
 from ..project.k8s_toml import Config, shared_settings
 from ..project.project import shown_path
-from .batch_pods import with_batch
+
+# Settings of which AWS Batch has the same; the others are as of a step without a decorator.
+OF_BATCH = (
+    *("image", "cpu", "memory", "gpu", "extended_resources", "shared_memory", "use_tmpfs"),
+    *("tmpfs_tempdir", "security_context"),
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,21 @@ def pods_of(result: CompiledFile, config: Config) -> dict[str, Any]:
         workflow = config.get("workflow", {})
         template = configure_template(template, shared_settings(config), workflow)
     return with_batch(planned_settings(template, result.flow["steps"]), result.flow)
+
+
+def with_batch(pods: dict[str, Any], flow: FlowFacts) -> dict[str, Any]:
+    """Return a flow's pods as if Kubernetes gave its steps what AWS Batch does."""
+    changed = dict(pods)
+    for name, pod in pods.items():
+        step, _, job = name.partition(", ")[0].partition("/")
+        values = flow.get("batch", {}).get(step)
+        if values is None or job == "creator":
+            continue
+        batch = step_pod(values, {**flow["steps"][step], "resources": {}})
+        settings = (*OF_BATCH, "disk") if "disk" in values else OF_BATCH
+        rest = {key: value for key, value in pod.items() if key not in settings}
+        changed[name] = rest | {key: batch[key] for key in settings if key in batch}
+    return changed
 
 
 def prove(

@@ -192,3 +192,9 @@ def lineage(flow: FlowClass) -> Iterator[FlowClass]:
     for parent in flow.parents:
         yield from lineage(parent)
     yield flow
+
+
+def steps_on_batch(flow: FlowClass) -> list[tuple[Step, str]]:
+    """Return the steps of a flow that have @batch, and where they have it."""
+    steps = [step for step in flow.steps if step.batch]
+    return [(step, f"{flow.source.place(step.batch)} (step {step.name})") for step in steps]

@@ -5,34 +5,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..project.project import Project
-from .calls import argument_texts, literal, new_call
 from .imports import with_new_imports
 from .names import bindings
-from .propose import Rewrite
+from .propose import Leaves, Rewrite, leaves_of, normal_values, settings_of
+from .read_decorators import Argument
 from .read_flows import FlowClass
 from .source import Source
-from .text_edits import TextEdits
+from .text_edits import TextEdits, literal
+
+WIDTH = 100
 
 
 def rewritten(
     project: Project, flows: Sequence[FlowClass], rewrites: Sequence[Rewrite]
 ) -> dict[Path, bytes]:
     """Return the new content of each file that changes."""
-    files: dict[Path, RewrittenFile] = {}
-
-    def rewritten_file(source: Source) -> RewrittenFile:
-        if source.file not in files:
-            files[source.file] = RewrittenFile(source)
-        return files[source.file]
-
+    files = {flow.file: RewrittenFile(flow.source) for flow in flows}
     for flow in flows:
-        if flow.plain_bases and not flow.derives:
-            file = rewritten_file(flow.source)
-            for base in flow.plain_bases:
-                file.edits.replace(base, file.name("BaseFlow"))
+        for base in () if flow.derives else flow.plain_bases:
+            files[flow.file].edits.replace(base, files[flow.file].name("BaseFlow"))
     for rewrite in rewrites:
-        rewritten_file(rewrite.decorator.source).rewrite(rewrite)
-    return {name: file.content(project) for name, file in sorted(files.items())}
+        files[rewrite.decorator.source.file].rewrite(rewrite)
+    changed = {name: file for name, file in sorted(files.items()) if file.edits.edits}
+    return {name: file.content(project) for name, file in changed.items()}
 
 
 class RewrittenFile:
@@ -56,33 +51,59 @@ class RewrittenFile:
 
     def rewrite(self, rewrite: Rewrite) -> None:
         """Change a @kubernetes, or take it off. Comments stay."""
-        decorator = rewrite.decorator
-        node, done = decorator.node, len(self.edits.edits)
+        decorator, edits = rewrite.decorator, self.edits
+        node, done = decorator.node, len(edits.edits)
         if decorator.stays:
             return
         if not rewrite.own and not rewrite.pool and not decorator.unreadable:
-            self.edits.remove_decorator(node)
+            edits.remove_decorator(node)
             return
         texts: list[list[str]] = []
         if decorator.written_here and isinstance(node, ast.Call):
             pairs = zip(node.keywords, decorator.arguments, strict=True)
-            texts = [argument_texts(self.edits, *pair, rewrite.own) for pair in pairs]
-        if isinstance(node, ast.Call) and any(texts):
-            self.change_call(node, texts, rewrite)
+            texts = [argument_texts(edits, *pair, rewrite.own) for pair in pairs]
+        staying = [text for text in texts if text]
+        if not isinstance(node, ast.Call) or not staying:
+            call = new_call(self.name("k8s"), rewrite, edits.indentation(node), edits.line_end)
+            edits.replace(node, call)
         else:
-            indent = self.edits.indentation(node)
-            new = new_call(self.name("k8s"), rewrite, indent, self.edits.line_end)
-            self.edits.replace(node, new)
-        self.edits.keep_comments(node, self.edits.edits[done:])
+            if not decorator.unreadable:
+                edits.replace(node.func, self.name("k8s"))
+            if rewrite.pool:
+                staying[0].insert(0, literal(rewrite.pool))
+            edits.write_arguments(node, texts)
+        edits.keep_comments(node, edits.edits[done:])
 
-    def change_call(self, call: ast.Call, texts: list[list[str]], rewrite: Rewrite) -> None:
-        """Change a call of which arguments stay."""
-        if not rewrite.decorator.unreadable:
-            self.edits.replace(call.func, self.name("k8s"))
-        if rewrite.pool:
-            first = next(text for text in texts if text)
-            first.insert(0, literal(rewrite.pool))
-        self.edits.write_arguments(call, texts)
+
+def argument_texts(
+    edits: TextEdits, keyword: ast.keyword, argument: Argument, own: Leaves
+) -> list[str]:
+    """Return what takes an argument's place: itself if all of it stays, or new arguments."""
+    leaves = leaves_of(normal_values(argument.values))
+    # with what takes a shared value away from the table that it gives
+    staying = {
+        leaf: item
+        for leaf, item in own.items()
+        if leaf in leaves or (len(leaf) > 1 and leaf[0] in argument.values)
+    }
+    if not argument.readable or (leaves and staying.keys() == leaves.keys()):
+        return [edits.source(keyword)]
+    return arguments_of(staying)
+
+
+def arguments_of(own: Leaves) -> list[str]:
+    return [f"{key}={literal(value)}" for key, value in settings_of(own).items()]
+
+
+def new_call(name: str, rewrite: Rewrite, indent: str, line_end: str) -> str:
+    """Return `k8s("pool", key=value)`, on several lines if it is long."""
+    pool = [literal(rewrite.pool)] if rewrite.pool else []
+    parts = [*pool, *arguments_of(rewrite.own)]
+    line = f"{name}({', '.join(parts)})"
+    if len(f"{indent}@{line}") <= WIDTH:
+        return line
+    lines = (f"{indent}    {part},{line_end}" for part in parts)
+    return f"{name}({line_end}{''.join(lines)}{indent})"
 
 
 def free_names(source: Source) -> dict[str, str]:

@@ -161,18 +161,19 @@ class Source:
             elif of_metaflow:
                 for decorator in DECORATORS:
                     found[decorator].add(f"{METAFLOW}.{decorator}")
-        top = [*statements(self.tree)]
-        classes = [each for each in top if isinstance(each, ast.ClassDef)]
-        flows = [each for each in classes if has_step(each)]  # which are no part of a decorator
-        inner = [each for node in classes for each in statements(node)]
-        for statement in [*(each for each in top if each not in flows), *inner]:
-            for name in bindings([statement]):
-                found[name] |= named_in(statement)
+        for statement in statements(self.tree):
+            found_here = [statement]
+            if isinstance(statement, ast.ClassDef):
+                outer = [] if has_step(statement) else [statement]  # a flow is no decorator's part
+                found_here = [*outer, *statements(statement)]
+            for each in found_here:
+                for name in bindings([each]):
+                    found[name] |= named_in(each)
         return found
 
     def surroundings(self, node: ast.AST) -> tuple[set[str], ast.ClassDef | None]:
         """Return the names that functions around a node bind, and the class whose names it sees."""
-        hidden: set[str] = set()
+        bound: set[str] = set()
         owner, in_function = None, False  # which sees no names of a class around it
         for around in self.ancestors(node):
             if isinstance(around, ast.FunctionDef | ast.ClassDef) and node not in around.body:
@@ -180,10 +181,10 @@ class Source:
             elif isinstance(around, ast.ClassDef):
                 owner = owner or (None if in_function else around)
             elif isinstance(around, SCOPES):
-                hidden |= bound_in(around)
+                bound |= bound_in(around)
                 in_function = in_function or isinstance(around, ast.FunctionDef)
             node = around
-        return hidden, owner
+        return bound, owner
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """Yield what a node stands in, from the inside to the module."""

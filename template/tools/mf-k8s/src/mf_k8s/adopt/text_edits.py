@@ -4,10 +4,11 @@ import ast
 import bisect
 import functools
 import io
+import json
 import re
 import tokenize
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -121,14 +122,14 @@ class TextEdits:
         for item in removed:
             start, end = self.span(item)
             index = items.index(item)
-            kept = [other for other in items[:index] if other not in removed]
-            after_kept = self.span(kept[-1])[1] if kept else 0
+            staying = [other for other in items[:index] if other not in removed]
+            staying_end = self.span(staying[-1])[1] if staying else 0
             if self.fills_lines(item):
                 self.remove_lines(item.lineno, item.end_lineno or item.lineno)
             elif index + 1 < len(items):
                 self.change(start, self.span(items[index + 1])[0], "")
-            elif "#" not in self.text[after_kept:start]:
-                self.change(after_kept, end, "")
+            elif "#" not in self.text[staying_end:start]:
+                self.change(staying_end, end, "")
             else:
                 comma = re.match(r"\s*,|", self.text[end:])
                 self.change(start, end + (comma.end() if comma else 0), "")
@@ -159,3 +160,13 @@ class TextEdits:
     def line(self, offset: int) -> int:
         """Return the number of the line in which a place of the text is."""
         return bisect.bisect_right(self.starts, offset)
+
+
+def literal(value: Any) -> str:
+    """Return a value as Python's source, with double quotes."""
+    if isinstance(value, dict):
+        items = (f"{literal(name)}: {literal(item)}" for name, item in value.items())
+        return f"{{{', '.join(items)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -19,7 +19,6 @@ OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.BitOr: operator.or_,
 }
-DEEPEST = 50  # names that refer to names
 UNKNOWN: Any = object()  # the value of a local name that only a run can tell
 
 
@@ -32,7 +31,6 @@ class Values:
 
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
-        self.depth = 0
 
     def evaluate(
         self, source: Source, node: ast.expr, local: Mapping[str, Any] | None = None
@@ -41,15 +39,10 @@ class Values:
 
         Raise Unreadable if it is not made of literals and names that are bound once.
         """
-        self.depth += 1
         try:
-            if self.depth > DEEPEST:
-                raise Unreadable
             return self._evaluate(source, node, local or {})
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise Unreadable from error
-        finally:
-            self.depth -= 1
 
     def _evaluate(self, source: Source, node: ast.expr, local: Mapping[str, Any]) -> Any:
         def value(part: ast.expr) -> Any:

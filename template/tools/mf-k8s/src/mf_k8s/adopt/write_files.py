@@ -29,16 +29,15 @@ def uncommitted(root: Path, files: Sequence[Path]) -> Iterator[Finding]:
 
 def reason_against(repository: str, file: Path) -> tuple[str, str]:
     """Return why git could not bring a file back, and what to do; empty texts if it could."""
-    name = shown_path(file)
-    if git_or_nothing(file.parent, "rev-parse", "--show-toplevel") != repository:
+    name, folder = shown_path(file), file.parent
+    if git_or_nothing(folder, "rev-parse", "--show-toplevel") != repository:
         return f"is not in the repository {repository}", "put the file itself there, and commit it"
-    if not git_or_nothing(file.parent, "ls-files", "--", file.name):
-        if git_or_nothing(file.parent, "check-ignore", "--", file.name):
-            return "is ignored by git", "take it out of .gitignore, and commit it"
-        return "is unknown to git", f"commit it first (`git add {name} && git commit`)"
-    if git(file.parent, "status", "--porcelain", "--", file.name):
-        return "has changes", f"commit them first (`git commit {name}`)"
-    return "", ""
+    state = git(folder, "status", "--porcelain", "--ignored", "--", file.name)[:2]
+    return {
+        "": ("", ""),
+        "!!": ("is ignored by git", "take it out of .gitignore, and commit it"),
+        "??": ("is unknown to git", f"commit it first (`git add {name} && git commit`)"),
+    }.get(state, ("has changes", f"commit them first (`git commit {name}`)"))
 
 
 def write_all(contents: Mapping[Path, bytes]) -> None:
@@ -59,8 +58,9 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
     except BaseException as error:
         stuck = [file for file in replaced if not put_back(old[file], file)]
         names = shlex.join(map(shown_path, stuck))
-        undo = f"part is written: `git checkout -- {names}` undoes it"
-        state = undo if stuck else "no file is changed"
+        state = "no file is changed"
+        if stuck:
+            state = f"part is written: `git checkout -- {names}` undoes it"
         if isinstance(error, OSError):
             name = shown_path(error.filename or "a file")
             what = f"{name} cannot be written ({error.strerror}); {state}"
