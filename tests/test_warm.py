@@ -85,3 +85,14 @@ def test_a_configuration_file_of_metaflow_counts(script: Path) -> None:
     (script.parent / ".metaflow").mkdir()
     (script.parent / ".metaflow/config.json").write_text("{}")
     assert warm.warm(command, env, script.parent) == command
+
+
+@pytest.mark.parametrize("name", ["metaflow_extensions", "sitecustomize.py"])
+def test_what_is_imported_at_the_start_counts(script: Path, name: str) -> None:
+    command = [sys.executable, str(script)]
+    env = {"HOME": str(script.parent), "PYTHONPATH": f"/nowhere:{script.parent}"}
+    for _ in range(2):
+        warm.warm(command, env, script.parent)
+    assert warm.warm(command, env, script.parent) != command
+    (script.parent / name).touch()
+    assert warm.warm(command, env, script.parent) == command

@@ -6,8 +6,8 @@ of its own as before, with its own command line, environment, folder, outputs an
 
 Metaflow reads its configuration when it is imported. So a server runs only programs for which every
 variable that was read then has the same value. The second program with the same variables starts
-a server for them. Programs start as usual where Metaflow has a configuration file, and where
-coverage is measured.
+a server for them. Programs start as usual where Metaflow has a configuration file or an extension
+on PYTHONPATH, and where coverage is measured.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ SERVER = Path(__file__).with_name("warm_server.py")
 OF_LIBRARIES = ("METAFLOW_", "AWS_")  # the variables that Metaflow and boto3 read
 OF_PYTHON = ("LANG", "LC_ALL", "LC_CTYPE", "PYTHONUTF8", "PYTHONIOENCODING", "PYTHONHASHSEED")
 LOCAL_ROOT = "METAFLOW_DATASTORE_SYSROOT_LOCAL"
+AT_THE_START = ("sitecustomize.py", "usercustomize.py", "metaflow_extensions")
 
 start_as_usual = subprocess.Popen
 Key = dict[str, str | None]  # the values of variables, and which Python and program it is
@@ -63,7 +64,7 @@ def warm(
     python, program = split(command)
     if not servers or not program or any(name.startswith("COVERAGE_") for name in env):
         return command
-    if not is_k8s(program) and is_configured(env, Path(folder or "")):
+    if changes_the_start(env) or not is_k8s(program) and is_configured(env, Path(folder or "")):
         return command
     key = variables(env, program) | {"python": python, "k8s": str(is_k8s(program))}
     server = find_server(key)
@@ -86,6 +87,12 @@ def split(command: list[str]) -> tuple[str, list[str]]:
 
 def is_k8s(program: Sequence[str]) -> bool:
     return Path(program[0]).name == "k8s"
+
+
+def changes_the_start(env: Mapping[str, str]) -> bool:
+    """Return whether folders of PYTHONPATH have what Python or Metaflow import by themselves."""
+    folders = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
+    return any(Path(folder, name).exists() for folder in folders for name in AT_THE_START)
 
 
 def is_configured(env: Mapping[str, str], folder: Path) -> bool:
