@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import BIN, K8S, ROOT, run
 from mf_k8s.adopt import adoption, which_flows, write_files
-from mf_k8s.adopt.adoption import Adoption, must_be_adoptable, must_compile, propose_change
+from mf_k8s.adopt.adoption import Adoption, propose_change, unadoptable, uncompiled
 from mf_k8s.adopt.batch_parameters import DROPPED
 from mf_k8s.adopt.from_batch import convert_batch
 from mf_k8s.adopt.prove import Proof
@@ -210,7 +210,7 @@ def test_bad_flow(name: str, project: Path, monkeypatch: pytest.MonkeyPatch) -> 
     found = Project(project, "churn_model")
     with pytest.raises(CommandError) as stopped:
         flows = read_flows(found, [project / "flows/bad.py"])
-        must_be_adoptable(flows)
+        raise_if(unadoptable(flows))
         propose_change(found, flows, [], CONFIG, lambda *_: True)
     assert str(stopped.value).startswith(message)
     assert "\n" not in str(stopped.value)
@@ -284,7 +284,7 @@ def test_what_batch_cannot_become(
     found = Project(project, "churn_model")
     with pytest.raises(CommandError) as stopped:
         flows = read_flows(found, [file], convert_batch(found, [file]).sources)
-        must_be_adoptable(flows)
+        raise_if(unadoptable(flows))
         propose_change(found, flows, [], CONFIG, lambda *_: True)
     assert str(stopped.value) == message
 
@@ -334,7 +334,7 @@ def test_a_helper_that_only_a_run_can_read(
     file = project / "flows/team.py"
     conversion = convert_batch(found, [file])
     flows = read_flows(found, [file], conversion.sources)
-    must_be_adoptable(flows)
+    raise_if(unadoptable(flows))
     change = propose_change(found, flows, [], CONFIG, lambda *_: True)
     contents = conversion.contents(found, flows, change.contents)
     assert contents.keys() == {file, project / "src/churn_model/jobs.py"}
@@ -447,7 +447,7 @@ def test_a_flow_that_does_not_compile(
     results = Trial(Project(project, "churn_model"), tmp_path).compile(files, CONFIG)
     for (name, (_, reason)), result in zip(BROKEN.items(), results, strict=True):
         with pytest.raises(CommandError) as stopped:
-            must_compile([result], "before")
+            raise_if(uncompiled([result], "before"))
         assert str(stopped.value) == (
             f"flows/{name}.py does not compile before its adoption: {reason}; nothing is written"
         )

@@ -1,7 +1,7 @@
 """What is wrong: findings, and what stops a command."""
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 # Ctrl-C, the end of a CI job, and a closed terminal, for which Windows has no signal.
@@ -32,14 +32,15 @@ class Finding:
 class CommandError(Exception):
     """Why a command could not be carried out: a line for each finding, without a traceback."""
 
-    def __init__(self, *causes: Finding | str) -> None:
-        super().__init__(*causes)
-        self.findings = [
-            cause if isinstance(cause, Finding) else Finding("error", cause) for cause in causes
-        ]
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__(*findings)
+        self.findings = findings
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.findings))
+
+
+INTERRUPTED = Finding("interrupted", "interrupted")  # in another thread
 
 
 def raise_if(findings: Iterable[Finding]) -> None:
@@ -48,9 +49,9 @@ def raise_if(findings: Iterable[Finding]) -> None:
         raise CommandError(*found)
 
 
-def findings_of(error: Exception) -> list[Finding]:
+def findings_of(error: Exception) -> Sequence[Finding]:
     """Return what an error says, also one that no rule has found."""
-    if not isinstance(error, CommandError):
-        message = getattr(error, "format_message", error.__str__)()  # the first is of typer's own
-        error = CommandError(message or type(error).__name__)
-    return error.findings
+    if isinstance(error, CommandError):
+        return error.findings
+    message = getattr(error, "format_message", error.__str__)()  # the first is of typer's own
+    return [Finding("error", message or type(error).__name__)]

@@ -3,11 +3,11 @@
 import tempfile
 import tomllib
 from codecs import BOM_UTF8
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import CommandError, raise_if
+from ..errors import Finding, raise_if
 from ..metaflow.compile_flows import CompiledFile
 from ..project.k8s_toml import read_schema, read_toml, schema_findings
 from ..project.project import Project, shown_path
@@ -53,7 +53,7 @@ def adopt_flows(
     notes += [note for of_file in hidden.values() for note in of_file]
     if not flows:
         return Adoption({}, Proof([], [], {}), notes)
-    must_be_adoptable(flows)
+    raise_if(unadoptable(flows))
     config = read_toml(config_file)
     content = config_file.read_bytes()
     text = content.decode("utf-8-sig")
@@ -61,7 +61,7 @@ def adopt_flows(
         trial = Trial(project, Path(folder).resolve(), conversion.settings)
         own = own_files(trial, flows, files)
         before = trial.compile(own, text)
-        must_compile(before, "before")
+        raise_if(uncompiled(before, "before"))
         change = propose_change(project, flows, before, text, ask)
         contents = conversion.contents(project, flows, change.contents)
         others = other_files(project, own, files, contents.keys(), change.config_text != text)
@@ -69,8 +69,8 @@ def adopt_flows(
         trial.replace(contents)
         before += compiled
         after = trial.compile([*own, *(result.file for result in compiled)], change.config_text)
-        must_compile(after, "after")
-        must_derive(flows, after)
+        raise_if(uncompiled(after, "after"))
+        raise_if(underived(flows, after))
         proof = prove(before, after, config, tomllib.loads(change.config_text))
     if change.config_text != text:
         bom = BOM_UTF8 if content.startswith(BOM_UTF8) else b""
@@ -111,7 +111,7 @@ def propose_change(
     decorators = [each for flow in flows for step in flow.steps for each in step.kubernetes]
     for flow in flows:
         believe_metaflow(flow, flows, compiled)
-    must_be_valid(project, decorators)
+    raise_if(invalid_values(project, decorators))
     proposal = propose(decorators, tomllib.loads(config_text), ask)
     return Change(
         write_config(config_text, proposal.config),
@@ -120,43 +120,42 @@ def propose_change(
     )
 
 
-def must_be_adoptable(flows: Sequence[FlowClass]) -> None:
-    """Raise CommandError for steps with @batch, and for a base class of elsewhere."""
+def unadoptable(flows: Sequence[FlowClass]) -> Iterator[Finding]:
+    """Yield steps with @batch, and base classes of elsewhere."""
     places = [place for flow in flows for _, place in steps_on_batch(flow)]
     if places:
-        raise CommandError(
-            f"Argo Workflows runs no step with @batch: {', '.join(places)}; add --from-batch, which"
-            " turns @batch into @k8s, or delete these lines"
-        )
+        what = f"Argo Workflows runs no step with @batch: {', '.join(places)}"
+        remedy = "add --from-batch, which turns @batch into @k8s, or delete these lines"
+        yield Finding("batch-on-argo", what, remedy=remedy)
     for flow in flows:
         if flow.foreign_base:
-            raise CommandError(
-                f"{flow.source.place(flow.line)}: {flow.name} derives from {flow.foreign_base},"
-                " which is no class at the top of a file of this project: let it derive from"
-                f" BaseFlow, or write class {flow.name}(BaseFlow, {flow.foreign_base})"
+            yield Finding(
+                "base-class-of-elsewhere",
+                f"{flow.name} derives from {flow.foreign_base}, which is no class at the top of a"
+                " file of this project",
+                flow.source.place(flow.line),
+                "let it derive from BaseFlow, or write class"
+                f" {flow.name}(BaseFlow, {flow.foreign_base})",
             )
 
 
-def must_compile(results: Sequence[CompiledFile], when: str) -> None:
-    """Raise CommandError for a flow that does not compile `before` or `after` the adoption."""
+def uncompiled(results: Sequence[CompiledFile], when: str) -> Iterator[Finding]:
+    """Yield the flows that do not compile `before` or `after` the adoption."""
     for result in results:
         if result.error:
-            raise CommandError(
-                f"{shown_path(result.file)} does not compile {when} its adoption:"
-                f" {result.error}; nothing is written"
-            )
+            where = shown_path(result.file)
+            what = f"{where} does not compile {when} its adoption: {result.error}"
+            yield Finding("adoption-not-compiled", what, where, "nothing is written")
 
 
-def must_derive(flows: Sequence[FlowClass], results: Sequence[CompiledFile]) -> None:
-    """Raise CommandError for an adopted flow that does not derive from BaseFlow afterwards."""
+def underived(flows: Sequence[FlowClass], results: Sequence[CompiledFile]) -> Iterator[Finding]:
+    """Yield the adopted flows that do not derive from BaseFlow afterwards."""
     adopted = {(flow.file, flow.name) for flow in flows}
     for result in results:
         flow = result.flow
         if flow and (result.file, flow["name"]) in adopted and not flow["derives"]:
-            raise CommandError(
-                f"{shown_path(result.file)}: {flow['name']} would still not derive from BaseFlow;"
-                " nothing is written"
-            )
+            what = f"{flow['name']} would still not derive from BaseFlow; nothing is written"
+            yield Finding("adoption-not-derived", what, shown_path(result.file))
 
 
 def believe_metaflow(
@@ -187,14 +186,14 @@ def derives(flow: FlowClass, base: FlowClass) -> bool:
     return any(parent is base or derives(parent, base) for parent in flow.parents)
 
 
-def must_be_valid(project: Project, decorators: Sequence[Decorator]) -> None:
-    """Raise CommandError, with file and line, for a value that k8s.toml could not have."""
+def invalid_values(project: Project, decorators: Sequence[Decorator]) -> Iterator[Finding]:
+    """Yield, with file and line, the values that k8s.toml could not have."""
     schema = read_schema(project)
     for decorator in decorators:
         name = f"step {decorator.step}" if decorator.source.lines else "@kubernetes"
         values = normal_values(decorator.values)
         values = {key: value for key, value in values.items() if value is not None}
-        raise_if(schema_findings(values, schema, f"{decorator.place}: {name}"))
+        yield from schema_findings(values, schema, f"{decorator.place}: {name}")
 
 
 def unreadable_notes(decorators: Sequence[Decorator]) -> list[str]:

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding
 from ..pods.metaflow_defaults import names_registry
 from .batch_parameters import CONVERTED, DROPPED, SAME, SIZES, converted, larger
 from .names import dotted, last_part
@@ -89,10 +89,11 @@ class CallConverter:
         name = last_part(node)
         imported = self.source.imported.get(name)
         if imported and imported.module.split(".")[0] != METAFLOW:
-            raise CommandError(
-                f"{self.source.place(node.lineno)}: {name} is Metaflow's batch, imported from"
-                f" {'.' * imported.level}{imported.module}: import it from metaflow in this file"
-            )
+            place = self.source.place(node.lineno)
+            module = "." * imported.level + imported.module
+            what = f"{name} is Metaflow's batch, imported from {module}"
+            remedy = "import it from metaflow in this file"
+            raise CommandError(Finding("batch-imported-elsewhere", what, place, remedy))
         if name == BATCH:  # or else convert_imports keeps the name
             self.edits.replace(node, self.name)
 
@@ -112,10 +113,11 @@ class CallConverter:
                     self.notes.append(f"{place}: {step}{name}={text} is dropped: {DROPPED[name]}")
             elif name in CONVERTED:
                 if value is UNREADABLE:
-                    raise CommandError(
-                        f"{place}: only a run knows {name}={text}, and @kubernetes has another"
-                        " parameter for it: write its value"
+                    what = (
+                        f"only a run knows {name}={text}, and @kubernetes has another parameter"
+                        " for it"
                     )
+                    raise CommandError(Finding("value-unknown", what, place, "write its value"))
                 found |= converted(name, value)
             elif name == "image" and isinstance(value, str):
                 found[name] = self.in_registry(value)
@@ -153,9 +155,8 @@ class CallConverter:
             sizes = larger(parameters, own)
         except (TypeError, ValueError):
             place = self.source.place(found[0].lineno)
-            raise CommandError(
-                f"{place}: a size of @resources, or of @batch beside it, is no number: correct it"
-            ) from None
+            what = "a size of @resources, or of @batch beside it, is no number"
+            raise CommandError(Finding("size-not-a-number", what, place, "correct it")) from None
         self.edits.remove_decorator(found[0])
         texts = {each.arg: self.edits.source(each.value) for each in found[0].keywords}
         return {

@@ -1,11 +1,11 @@
 """Reads flows with @batch as if they had @kubernetes, for `adopt --from-batch`."""
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import CommandError, raise_if
+from ..errors import Finding, raise_if
 from ..metaflow.configuration import own_configuration
 from ..metaflow.defaults import first_that_is_set
 from ..project.k8s_toml import read_schema, schema_findings
@@ -73,7 +73,7 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
     Raise CommandError where a step has both decorators, or for a value that cannot be converted.
     """
     reader = FlowReader(project)
-    must_compile_as_they_are(flows_and_parents(reader, files))
+    raise_if(batch_findings(flows_and_parents(reader, files)))
     own = own_configuration(project)
     settings = {
         f"METAFLOW_{names[0]}": first_that_is_set(own, names)[1] for names in (IMAGE, REGISTRY)
@@ -97,14 +97,14 @@ def convert_batch(project: Project, files: Sequence[Path]) -> Conversion:
     return conversion
 
 
-def must_compile_as_they_are(flows: Iterable[FlowClass]) -> None:
-    """Raise CommandError for steps with @batch that Metaflow or BaseFlow refuses."""
+def batch_findings(flows: Iterable[FlowClass]) -> Iterator[Finding]:
+    """Yield the steps with @batch that Metaflow or BaseFlow refuses."""
     on_batch = [(flow, *found) for flow in flows for found in steps_on_batch(flow)]
     if both := [place for _, step, place in on_batch if step.kubernetes]:
-        remedy = "Metaflow refuses a step with @batch and @kubernetes: delete one of them at"
-        raise CommandError(f"{remedy} {', '.join(both)}")
+        what, places = "Metaflow refuses a step with @batch and @kubernetes", ", ".join(both)
+        yield Finding("batch-beside-kubernetes", what, remedy=f"delete one of them at {places}")
     if refused := [place for flow, _, place in on_batch if flow.derives]:
-        raise CommandError(
-            f"BaseFlow refuses @batch: {', '.join(refused)}; let the class derive from FlowSpec"
-            " again, and `uv run k8s adopt --from-batch` does the rest"
-        )
+        what = f"BaseFlow refuses @batch: {', '.join(refused)}"
+        again = "let the class derive from FlowSpec again"
+        remedy = f"{again}, and `uv run k8s adopt --from-batch` does the rest"
+        yield Finding("batch-in-baseflow", what, remedy=remedy)

@@ -2,12 +2,12 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import CommandError
+from ..errors import CommandError, Finding, raise_if
 from ..project.project import Project, shown_path
 from .names import FUNCTIONS, bindings, called, dotted, statements
 from .read_decorators import Decorator, DecoratorReader
@@ -165,20 +165,24 @@ def read_flows(
     """
     reader = FlowReader(project)
     reader.sources.read |= sources or {}
-    for file in files:
-        if not file.is_relative_to(project.root):
-            raise CommandError(
-                f"{shown_path(file)} is outside the project {project.root}, whose git could not"
-                " undo a change of it: move it there first"
-            )
+    raise_if(outside(project, files))
     flows = flows_and_parents(reader, files)
     if not flows:
         names = ", ".join(map(shown_path, files))
         hidden = [note for of_file in hidden_flows(project, files).values() for note in of_file]
-        raise CommandError(
-            "; ".join(hidden) or f"no flow in {names}: no class there derives from FlowSpec"
-        )
+        raise_if(Finding("flow-hidden", note) for note in hidden)
+        what = f"no flow in {names}: no class there derives from FlowSpec"
+        raise CommandError(Finding("no-flow-to-adopt", what, names))
     return [flow for flow in flows if flow.file != reader.base_file]
+
+
+def outside(project: Project, files: Iterable[Path]) -> Iterator[Finding]:
+    """Yield the files that are not in the project, whose git could not undo a change of them."""
+    for file in files:
+        if not file.is_relative_to(project.root):
+            where, root = shown_path(file), project.root
+            what = f"{where} is outside the project {root}, whose git could not undo a change of it"
+            yield Finding("flow-outside-project", what, where, "move it there first")
 
 
 def flows_and_parents(reader: FlowReader, files: Sequence[Path]) -> list[FlowClass]:

@@ -18,13 +18,9 @@ def uncommitted(root: Path, files: Sequence[Path]) -> Iterator[Finding]:
     for file in files:
         reason, remedy = reason_against(repository, file)
         if reason:
-            where, why = shown_path(file), "so that `git checkout` can bring it back"
-            yield Finding(
-                "flow-not-committed",
-                f"{where} {reason}",
-                where,
-                f"{remedy}, {why}; nothing is written",
-            )
+            where = shown_path(file)
+            remedy += ", so that `git checkout` can bring it back; nothing is written"
+            yield Finding("flow-not-committed", f"{where} {reason}", where, remedy)
 
 
 def reason_against(repository: str, file: Path) -> tuple[str, str]:

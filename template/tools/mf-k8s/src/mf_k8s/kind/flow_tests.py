@@ -7,15 +7,15 @@ from pathlib import Path
 from ..check.live import check_live
 from ..cluster.target import Target
 from ..deploy.create import report_findings
-from ..errors import CommandError, Finding, raise_if
-from ..metaflow.compile_flows import CompiledFile, compile_flows
+from ..errors import INTERRUPTED, CommandError, Finding, raise_if
+from ..metaflow.compile_flows import CompiledFile, compile_flows, not_compiled
 from ..project.kind_toml import (
     HOW_TO_RUN,
     FlowSettings,
     print_tables_without_flow,
     read_flow_settings,
 )
-from ..project.project import Project
+from ..project.project import Project, shown_path
 from ..show.progress import print_line, stage
 from .cluster import Cluster
 from .run_flows import FlowRun, run_on_argo, run_with_kubernetes
@@ -89,8 +89,10 @@ def passes_by(way: str, run: FlowRun) -> bool:
     """Run a flow one way, print what came of it, and return whether all is right."""
     with stage(f"{run.name.removesuffix(f'-{way}')} {way}") as testing:
         try:
-            if run.compiled.error or interrupted.is_set():
-                raise CommandError(run.compiled.error or "interrupted")
+            if run.compiled.error:
+                raise CommandError(not_compiled(shown_path(run.compiled.file), run.compiled.error))
+            if interrupted.is_set():
+                raise CommandError(INTERRUPTED)
             run_id = RUNNERS[way](run)
             compiled = [run.compiled]
             live = check_live(run.project, compiled, run.target, run_id, templates=())

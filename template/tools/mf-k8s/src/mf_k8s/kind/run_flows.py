@@ -105,8 +105,12 @@ def run_with_kubernetes(run: FlowRun) -> str:
     if exit_code:
         own = watch.own_objects(pods_and_jobs(run.target)).values()
         failed = explain_failed_pods(run.cluster, run.target.namespace, own)
-        raise CommandError(failed or run.last_lines())
+        raise run_failed(failed or run.last_lines())
     return run.id_file.read_text(encoding="utf-8")
+
+
+def run_failed(printed: str) -> CommandError:
+    return CommandError(Finding("run-failed", printed))
 
 
 def end_with_tasks(process: "subprocess.Popen[bytes]") -> None:
@@ -150,7 +154,7 @@ def run_on_argo(run: FlowRun) -> str:
             break
         time.sleep(2)
     if status["phase"] != "Succeeded":
-        raise CommandError(workflow_failure(run, name, status))
+        raise run_failed(workflow_failure(run, name, status))
     return f"argo-{name}"
 
 
@@ -172,7 +176,7 @@ def trigger(run: FlowRun) -> str:
     done = run.start(*options)
     run.log.write_bytes(done.stdout + done.stderr)
     if done.returncode:
-        raise CommandError(run.last_lines())
+        raise run_failed(run.last_lines())
     return run.id_file.read_text(encoding="utf-8").removeprefix("argo-")
 
 

@@ -14,7 +14,7 @@ from ..cluster.pod_states import (
     reason_not_started,
 )
 from ..cluster.target import Target
-from ..errors import CommandError, Finding
+from ..errors import INTERRUPTED, CommandError, Finding
 from ..pods.project_labels import annotation
 from ..pods.read_pods import Manifest
 from ..show.progress import print_line
@@ -56,7 +56,7 @@ class RunWatch:
         """
         while (result := end()) is None:
             if interrupted.is_set():
-                raise CommandError("interrupted")
+                raise CommandError(INTERRUPTED)
             everything, warnings = pods_and_jobs(self.target), last_warnings(self.target)
             own = self.own_objects(everything)
             reasons = {

@@ -50,7 +50,7 @@ def older_settings(older: Project, python: Sequence[str]) -> tuple[dict[str, Any
             return {}, [Finding("revision-without-flows", reason)]
         return planned_flows(older, compile_flows(older, files, python=python))
     except CommandError as error:
-        return {}, error.findings
+        return {}, [*error.findings]
 
 
 def planned_flows(

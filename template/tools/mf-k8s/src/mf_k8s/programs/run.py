@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ..errors import CommandError, Finding, raise_if
+from ..errors import INTERRUPTED, CommandError, Finding, raise_if
 from .remedies import reason_of_failure
 
 UV = os.environ.get("UV", "uv")  # which `uv run` sets to itself
@@ -99,7 +99,7 @@ def run_program(
     `env` is added to the environment.
     """
     if _stopped.is_set():
-        raise CommandError("interrupted")
+        raise CommandError(INTERRUPTED)
     pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(
@@ -145,7 +145,7 @@ def communicate(process: "subprocess.Popen[str]", stdin: str | None) -> tuple[st
             return process.communicate(stdin, timeout=None if stdin else 1)
         except subprocess.TimeoutExpired:
             if _stopped.is_set() and process.poll() is not None:
-                raise CommandError("interrupted") from None
+                raise CommandError(INTERRUPTED) from None
 
 
 def succeeds(*command: str) -> bool:
