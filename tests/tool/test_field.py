@@ -202,6 +202,17 @@ def test_output_in_any_encoding(variables: dict[str, str], printed: bytes | None
     assert (done.stdout, done.stderr) == (expected + b"\n",) * 2
 
 
+def test_a_file_that_git_names_is_found_in_the_locale_c(tmp_path: Path) -> None:
+    root = tmp_path / "Größe"
+    git("init", "-q", str(root), cwd=tmp_path)
+    script = (
+        "from pathlib import Path; from mf_k8s.programs.run import git;"
+        "print(Path(git(Path.cwd(), 'rev-parse', '--show-toplevel')).exists())"
+    )
+    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert run(sys.executable, "-c", script, cwd=root, **os.environ | variables) == "True\n"
+
+
 def test_what_a_program_prints_in_another_encoding() -> None:
     with pytest.raises(CommandError, match="error: gr��e$"):
         run_program("sh", "-c", r"printf 'error: gr\366\337e' >&2; exit 1")
