@@ -40,17 +40,8 @@ def adopt_flows(
     """
     conversion = convert_batch(project, files) if from_batch else Conversion()
     flows = read_flows(project, files, conversion.sources)
-    adopted = [flow for flow in flows if flow.derives]
+    notes = notes_on(project, files, flows)
     flows = [flow for flow in flows if not flow.derives]
-    notes = [
-        f"{shown_path(flow.file)}: {flow.name} derives from BaseFlow already" for flow in adopted
-    ]
-    hidden = hidden_flows(project, files)
-    with_flows = {flow.file for flow in [*flows, *adopted]} | hidden.keys()
-    notes += [
-        f"{shown_path(file)} has no flow, so it stays" for file in files if file not in with_flows
-    ]
-    notes += [note for of_file in hidden.values() for note in of_file]
     if not flows:
         return Adoption({}, Proof([], [], {}), notes)
     raise_if(unadoptable(flows))
@@ -76,6 +67,25 @@ def adopt_flows(
         bom = BOM_UTF8 if content.startswith(BOM_UTF8) else b""
         contents = {config_file: bom + change.config_text.encode(), **contents}
     return Adoption(contents, proof, [*notes, *problems, *conversion.notes, *change.notes])
+
+
+def notes_on(project: Project, files: Sequence[Path], flows: Sequence[FlowClass]) -> list[str]:
+    """Return a line for each flow that derives already, for each file without one, and the like."""
+    hidden = hidden_flows(project, files)
+    with_flows = {flow.file for flow in flows} | hidden.keys()
+    return [
+        *(
+            f"{shown_path(flow.file)}: {flow.name} derives from BaseFlow already"
+            for flow in flows
+            if flow.derives
+        ),
+        *(
+            f"{shown_path(each)} has no flow, so it stays"
+            for each in files
+            if each not in with_flows
+        ),
+        *(note for of_file in hidden.values() for note in of_file),
+    ]
 
 
 def comparable(results: Sequence[CompiledFile]) -> tuple[list[CompiledFile], list[str]]:

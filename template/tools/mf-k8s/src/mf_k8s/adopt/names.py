@@ -18,30 +18,29 @@ class Imported(NamedTuple):
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, Imported, int]]:
     """Yield each imported name, or `*`, with its origin and line."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                module = alias.name if alias.asname else alias.name.split(".")[0]
-                yield alias.asname or module, Imported(module, None, 0), node.lineno
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                name = None if alias.name == "*" else alias.name
-                origin = Imported(node.module or "", name, node.level)
-                yield alias.asname or alias.name, origin, node.lineno
+    for node, alias in aliases(tree):
+        if isinstance(node, ast.ImportFrom):
+            name = None if alias.name == "*" else alias.name
+            origin = Imported(node.module or "", name, node.level)
+            yield alias.asname or alias.name, origin, node.lineno
+        else:
+            module = alias.name if alias.asname else alias.name.split(".")[0]
+            yield alias.asname or module, Imported(module, None, 0), node.lineno
 
 
 def modules(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """Yield each module that is imported, or may be, with the number of dots before it."""
+    for node, alias in aliases(tree):
+        package, level = getattr(node, "module", None) or "", getattr(node, "level", 0)
+        parts = f"{package}.{alias.name}".strip(".").split(".")
+        for end in range(len(parts) + 1):
+            yield ".".join(parts[:end]), level
+
+
+def aliases(tree: ast.Module) -> Iterator[tuple[ast.Import | ast.ImportFrom, ast.alias]]:
     for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module or ''}.{alias.name}".strip(".") for alias in node.names]
-        for name in names:
-            parts = name.split(".")
-            for end in range(len(parts) + 1):
-                yield ".".join(parts[:end]), getattr(node, "level", 0)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((node, alias) for alias in node.names)
 
 
 def statements(tree: ast.AST) -> Iterator[ast.stmt]:

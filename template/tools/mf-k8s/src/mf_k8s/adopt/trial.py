@@ -36,8 +36,8 @@ class Trial:
 
     def replace(self, contents: Mapping[Path, bytes]) -> None:
         """Let files of the project have other contents from now on."""
-        for number, (file, content) in enumerate(contents.items()):
-            self.replaced[file] = self.folder / f"{number}.py"
+        for file, content in contents.items():
+            self.replaced[file] = self.folder / f"{len(self.replaced)}.py"
             self.replaced[file].write_bytes(content)
 
     def starter(self, flow: FlowClass) -> Path:
