@@ -196,9 +196,10 @@ def test_a_bug_of_base_flow_is_a_difference(
     assert done.returncode == 1
     assert ("train", setting) in differences(done)
     assert {key for _, key in differences(done)} == {setting}
-    shown = k8s("check", "train").stdout
-    assert "TrainFlow (compiled): does not match k8s.toml" in shown
-    assert "expected" in shown and "found" in shown
+    if setting == "gpu":  # a table says so of each alike
+        shown = k8s("check", "train").stdout
+        assert "TrainFlow (compiled): does not match k8s.toml" in shown
+        assert "expected" in shown and "found" in shown
 
 
 def test_a_flow_without_base_flow_names_the_fix(k8s: Run, project: Path) -> None:
@@ -634,8 +635,9 @@ def test_plan_shows_one_step_alone(k8s: Run, project: Path, history: Callable[..
     assert plan["changes"] == [change]
     assert (plan["added"], plan["removed"]) == ([], [])
     assert plan["unchanged"]["TrainFlow"] == ["start", "choose", "end", "error-msg-capture-hook"]
-    assert k8s("plan", "--exit-code").returncode == 1  # and not 2, as for an error
-    assert "nvidia.com/gpu: 1 | nvidia.com/gpu: 2" in k8s("plan", "--format=markdown").stdout
+    done = k8s("plan", "--exit-code", "--format=markdown")
+    assert done.returncode == 1  # and not 2, as for an error
+    assert "nvidia.com/gpu: 1 | nvidia.com/gpu: 2" in done.stdout
     assert len(history("worktree", "list").splitlines()) == 1
 
 
