@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from conftest import EXAMPLE, FIGURES, ROOT, UV, delete_cluster, own_target, run
-from mf_k8s.cluster.write import write_all
+from mf_k8s.cluster.write_or_undo import write_all
 from mf_k8s.errors import CommandError
 from teams import commit, git
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import UV, run
 from mf_k8s.check.compare import check_flows
 from mf_k8s.metaflow.compile_flows import CompiledFile, compile_flows
-from mf_k8s.project.k8s_toml import step_settings
+from mf_k8s.project.merge_settings import step_settings
 from mf_k8s.project.project import Project
 from pods import variables
 from test_base import SHARED, Api, Metaflow, compiled, metaflow, posted, project

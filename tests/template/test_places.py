@@ -7,7 +7,7 @@ import copier
 import pytest
 import yaml
 from conftest import Compare
-from mf_k8s.project.conflicts import conflicts_in_files
+from mf_k8s.project.merge_conflicts import conflicts_in_files
 from teams import commit, copier_ends_with, git
 
 NextSteps = Callable[..., str]

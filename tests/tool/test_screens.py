@@ -17,7 +17,7 @@ import pyte
 import pytest
 from conftest import BIN, QUESTIONS, Compare
 from mf_k8s.check.compare import check_flows
-from mf_k8s.check.show import show_reports
+from mf_k8s.check.print_reports import show_reports
 from mf_k8s.cli import main
 from mf_k8s.cluster.target import Target
 from mf_k8s.metaflow.compile_flows import compile_flows
@@ -312,7 +312,7 @@ def test_errors_of_the_command(
             if "KUBECONFIG" not in variables:
                 patch.setattr("mf_k8s.cluster.target.argo_findings", lambda _: ())
                 patch.setattr(Target, "__str__", lambda _: "")
-                patch.setattr("mf_k8s.cluster.rights.missing_rights", lambda *_: ())
+                patch.setattr("mf_k8s.cluster.user_rights.missing_rights", lambda *_: ())
             with pytest.raises(SystemExit) as end:
                 main()
         assert end.value.code == 2

@@ -16,9 +16,9 @@ import pytest
 from conftest import ROOT
 from mf_k8s.adopt.adoption import propose_change
 from mf_k8s.adopt.from_batch import convert_batch
-from mf_k8s.adopt.prove import prove
+from mf_k8s.adopt.prove_same_pods import prove
 from mf_k8s.adopt.read_flows import FlowClass, hidden_flows, read_flows
-from mf_k8s.adopt.trial import Trial
+from mf_k8s.adopt.trial_compilation import Trial
 from mf_k8s.adopt.write_config import write_config
 from mf_k8s.errors import CommandError
 from mf_k8s.metaflow.compile_flows import CompiledFile, run_worker

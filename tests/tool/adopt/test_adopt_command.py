@@ -16,9 +16,9 @@ from mf_k8s.adopt import adoption, which_flows, write_files
 from mf_k8s.adopt.adoption import Adoption, propose_change, unadoptable, uncompiled
 from mf_k8s.adopt.batch_parameters import DROPPED
 from mf_k8s.adopt.from_batch import convert_batch
-from mf_k8s.adopt.prove import Proof
+from mf_k8s.adopt.prove_same_pods import Proof
 from mf_k8s.adopt.read_flows import read_flows
-from mf_k8s.adopt.trial import Trial
+from mf_k8s.adopt.trial_compilation import Trial
 from mf_k8s.cli import app
 from mf_k8s.commands.adopt import answers
 from mf_k8s.errors import CommandError, raise_if

@@ -15,8 +15,8 @@ import pytest
 from conftest import ADVANCED, EXAMPLE, K8S, ROOT, own_target, write_kubeconfig
 from mf_k8s.check.compare import check_flows, compare_workflow
 from mf_k8s.check.live import check_live
+from mf_k8s.check.print_reports import show_reports
 from mf_k8s.check.report import as_json
-from mf_k8s.check.show import show_reports
 from mf_k8s.cluster.target import Target
 from mf_k8s.deploy.create import compile_to_deploy
 from mf_k8s.metaflow.compile_flows import compile_flows
@@ -24,7 +24,8 @@ from mf_k8s.plan.differences import differences as compare_plans
 from mf_k8s.plan.differences import planned_settings
 from mf_k8s.pods.configure_template import configure_template
 from mf_k8s.project.environments import Environment
-from mf_k8s.project.k8s_toml import read_config, shared_settings
+from mf_k8s.project.k8s_toml import read_config
+from mf_k8s.project.merge_settings import shared_settings
 from mf_k8s.project.project import Project
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -21,7 +21,8 @@ from mf_k8s.metaflow.compile_flows import CompiledFile, compile_flows
 from mf_k8s.pods.configure_template import configure_template
 from mf_k8s.pods.expected_pods import expected_pods
 from mf_k8s.pods.read_pods import workflow_pods
-from mf_k8s.project.k8s_toml import Config, read_toml, shared_settings
+from mf_k8s.project.k8s_toml import Config, read_toml
+from mf_k8s.project.merge_settings import shared_settings
 from mf_k8s.project.project import Project
 
 FLOWS = [path for path in sorted((ROOT / "tests").glob("flows/*.py")) if path.stem != "plain"]

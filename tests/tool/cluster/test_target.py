@@ -11,13 +11,14 @@ from conftest import own_target, served, write_kubeconfig
 from kubernetes_api import Api
 from mf_k8s.check.live import check_live
 from mf_k8s.cluster.target import Target, argo_findings, context_findings
-from mf_k8s.deploy.deployed import deployed_templates
+from mf_k8s.deploy.already_deployed import deployed_templates
 from mf_k8s.errors import CommandError, raise_if
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.metaflow.configuration import Configuration, lay_over
 from mf_k8s.pods.configure_template import configure_template
 from mf_k8s.project.environments import Environment
-from mf_k8s.project.k8s_toml import read_config, shared_settings
+from mf_k8s.project.k8s_toml import read_config
+from mf_k8s.project.merge_settings import shared_settings
 from mf_k8s.project.project import Project
 
 

@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from conftest import K8S, ROOT, own_target
 from kubernetes_api import Api
-from mf_k8s.cluster import write as cluster_write
-from mf_k8s.cluster.rights import missing_rights, missing_rights_to_start
-from mf_k8s.cluster.write import Write, if_unchanged
+from mf_k8s.cluster import write_or_undo as cluster_write
+from mf_k8s.cluster.user_rights import missing_rights, missing_rights_to_start
+from mf_k8s.cluster.write_or_undo import Write, if_unchanged
 from mf_k8s.deploy import create
-from mf_k8s.deploy.branch import branch_of, split_branch_options
+from mf_k8s.deploy.already_deployed import foreign_templates
 from mf_k8s.deploy.create import reason_not_created
 from mf_k8s.deploy.datastore import datastore_asked
-from mf_k8s.deploy.deployed import foreign_templates
+from mf_k8s.deploy.project_branch import branch_of, split_branch_options
 from mf_k8s.errors import CommandError, raise_if
 from mf_k8s.metaflow import ask_datastore
 from mf_k8s.metaflow.compile_flows import CompiledFile, compile_flows
@@ -155,9 +155,9 @@ from mf_k8s import cli
 from mf_k8s.cluster.target import Target
 from mf_k8s.metaflow.configuration import Configuration
 from mf_k8s.project.environments import NO_ENVIRONMENT
-from mf_k8s.deploy.deployed import foreign_templates
-from mf_k8s.cluster.rights import missing_rights, missing_rights_to_start
-from mf_k8s.cluster.write import write_all
+from mf_k8s.deploy.already_deployed import foreign_templates
+from mf_k8s.cluster.user_rights import missing_rights, missing_rights_to_start
+from mf_k8s.cluster.write_or_undo import write_all
 print("ready", flush=True)
 requests = json.loads(sys.stdin.readline())
 target = Target(NO_ENVIRONMENT, Configuration(os.environ))
@@ -246,7 +246,7 @@ def test_a_second_interruption_does_not_stop_the_undoing(
 
         monkeypatch.setattr(Write, "send", first)
         announced = lambda _: os.kill(os.getpid(), number)  # noqa: E731
-        monkeypatch.setattr("mf_k8s.cluster.write.print_error", announced)
+        monkeypatch.setattr("mf_k8s.cluster.write_or_undo.print_error", announced)
         with pytest.raises(KeyboardInterrupt):
             write_all(requests)
         assert signal.getsignal(number) is signal.default_int_handler

@@ -19,17 +19,12 @@ from kubernetes_api import Api
 from mf_k8s.errors import CommandError, raise_if
 from mf_k8s.gitops.folder import faults, read_folder, write_folder
 from mf_k8s.gitops.manifests import dump, with_header
-from mf_k8s.gitops.render_flows import (
-    Rendering,
-    dropped_flows,
-    recorded_rendering,
-    rendering_of,
-)
-from mf_k8s.gitops.secret_values import notify_findings, secret_findings
+from mf_k8s.gitops.refuse_secrets import notify_findings, secret_findings
+from mf_k8s.gitops.render_flows import Rendering, dropped_flows, recorded_rendering, rendering_of
 from mf_k8s.metaflow.reproducible import stable_content, stored_gzip
+from mf_k8s.project.detect_secrets import is_secret
 from mf_k8s.project.environments import Environment
 from mf_k8s.project.project import Project
-from mf_k8s.project.secret_forms import is_secret
 from teams import commit, git
 
 EVENTS = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL")

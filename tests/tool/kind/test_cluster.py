@@ -27,22 +27,20 @@ from conftest import K8S, own_target
 from mf_k8s import testing
 from mf_k8s.cluster import pod_states
 from mf_k8s.errors import CommandError
-from mf_k8s.image.naming import commit_tag, with_image, with_tag
-from mf_k8s.kind import (
-    capacity,
-    compilation_stamp,
-    environment,
-    flow_tests,
-    images,
-    installs,
-    nodes,
-    run_flows,
-    up,
-)
+from mf_k8s.image.tags import commit_tag, with_image, with_tag
+from mf_k8s.kind import compilation_stamp, flow_tests, images, installs, run_flows, up
+from mf_k8s.kind import find_target as environment
+from mf_k8s.kind import make_nodes as nodes
+from mf_k8s.kind import plan_nodes as capacity
 from mf_k8s.kind.cluster import Cluster, find_cluster
 from mf_k8s.kind.images import name_by_digest
-from mf_k8s.kind.nodes import cluster_config
-from mf_k8s.kind.objects import needed_objects, what_is_missing, with_values, workflow_objects
+from mf_k8s.kind.make_nodes import cluster_config
+from mf_k8s.kind.namespace_objects import (
+    needed_objects,
+    what_is_missing,
+    with_values,
+    workflow_objects,
+)
 from mf_k8s.project import kind_toml
 from mf_k8s.project.project import Project
 from mf_k8s.show.progress import stage

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mf_k8s.deploy.branch import branch_of
+from mf_k8s.deploy.project_branch import branch_of
 from mf_k8s.errors import CommandError
 from mf_k8s.metaflow.configuration import Configuration, lay_over, overridden
 from mf_k8s.project.environments import Environment, read_environment

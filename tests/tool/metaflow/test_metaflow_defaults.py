@@ -17,7 +17,7 @@ from mf_k8s.check.compare import check_flows
 from mf_k8s.errors import CommandError
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.metaflow.configuration import Configuration
-from mf_k8s.metaflow.defaults import read_metaflow_defaults, with_default_decorators
+from mf_k8s.metaflow.read_defaults import read_metaflow_defaults, with_default_decorators
 from mf_k8s.pods.expected_pods import expected_pods
 from mf_k8s.pods.metaflow_defaults import (
     MetaflowDefault,

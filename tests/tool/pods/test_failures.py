@@ -5,7 +5,7 @@
 from typing import Any
 
 import pytest
-from mf_k8s.pods.failures import explain_failures, failed_pods
+from mf_k8s.pods.failure_rules import explain_failures, failed_pods
 
 OF_METAFLOW = """Task is starting.
 <flow EndsFlow step train> failed:

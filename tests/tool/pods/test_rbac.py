@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT
-from mf_k8s.cluster.rights import OF_EACH_DEPLOY, OF_PRUNE
+from mf_k8s.cluster.user_rights import OF_EACH_DEPLOY, OF_PRUNE
 from mf_k8s.pods.rbac import EXECUTOR_ROLE, accounts
 
 

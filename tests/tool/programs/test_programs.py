@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 from mf_k8s.errors import CommandError, raise_if
-from mf_k8s.kind import capacity, run_flows, up
+from mf_k8s.kind import plan_nodes as capacity
+from mf_k8s.kind import run_flows, up
 from mf_k8s.programs import run as programs
 from mf_k8s.programs.remedies import reason_of_failure
 from mf_k8s.project.project import Project

@@ -8,9 +8,9 @@ from typing import Any
 import jsonschema
 import pytest
 from mf_k8s.errors import CommandError
+from mf_k8s.project.detect_secrets import METAFLOW_SECRETS
 from mf_k8s.project.environments import AWS_KEYS, SCHEMA, Environment, read_environment
 from mf_k8s.project.project import Project
-from mf_k8s.project.secret_forms import METAFLOW_SECRETS
 
 Written = Callable[[Any], Environment]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from mf_k8s.errors import CommandError
-from mf_k8s.project.project import CONTRACT, find_project
+from mf_k8s.project.contract import CONTRACT
+from mf_k8s.project.project import find_project
 
 K8S = Path(sys.executable).with_name("k8s")
 VERSION = importlib.metadata.version("mf-k8s")
@@ -150,9 +151,9 @@ def test_the_contract_before_is_taken(project, monkeypatch):
     for contract in (1, 2):
         settings.write_text(number.sub(f"CONTRACT = {contract}", settings.read_text()))
         assert find_project().root == project
-    monkeypatch.setattr("mf_k8s.project.project.CONTRACT", 3)
+    monkeypatch.setattr("mf_k8s.project.contract.CONTRACT", 3)
     assert find_project().root == project
-    monkeypatch.setattr("mf_k8s.project.project.CONTRACT", 4)
+    monkeypatch.setattr("mf_k8s.project.contract.CONTRACT", 4)
     with pytest.raises(CommandError, match=r"too old for mf-k8s .* \(contract 2, not 3 or 4\): "):
         find_project()
 

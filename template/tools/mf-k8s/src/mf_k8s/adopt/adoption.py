@@ -12,12 +12,12 @@ from ..metaflow.compile_flows import CompiledFile
 from ..project.k8s_toml import read_schema, read_toml, schema_findings
 from ..project.project import Project, shown_path
 from .from_batch import Conversion, convert_batch
-from .propose import Ask, normal_values, propose
-from .prove import Proof, prove
+from .propose_config import Ask, normal_values, propose
+from .prove_same_pods import Proof, prove
 from .read_decorators import Decorator
 from .read_flows import FlowClass, hidden_flows, read_flows, steps_on_batch
 from .rewrite import rewritten
-from .trial import Trial
+from .trial_compilation import Trial
 from .which_flows import other_files, own_files
 from .write_config import write_config
 

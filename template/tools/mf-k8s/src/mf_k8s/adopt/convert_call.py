@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from ..errors import CommandError, Finding
 from ..pods.metaflow_defaults import names_registry
 from .batch_parameters import CONVERTED, DROPPED, SAME, SIZES, converted, larger
-from .names import dotted, last_part
+from .bound_names import dotted, last_part
+from .evaluate import UNKNOWN, Unreadable
+from .python_file import METAFLOW, Source
 from .read_decorators import Argument
 from .read_flows import FlowReader
-from .source import METAFLOW, Source
 from .text_edits import TextEdits, literal
-from .values import UNKNOWN, Unreadable
 
 BATCH, KUBERNETES = "batch", "kubernetes"
 # Settings of Metaflow that give @batch an image, and one without a registry a registry.

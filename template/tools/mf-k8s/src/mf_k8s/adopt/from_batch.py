@@ -7,14 +7,14 @@ from pathlib import Path
 
 from ..errors import Finding, raise_if
 from ..metaflow.configuration import own_configuration
-from ..metaflow.defaults import first_that_is_set
+from ..metaflow.read_defaults import first_that_is_set
 from ..project.k8s_toml import read_schema, schema_findings
 from ..project.project import Project, shown_path
+from .bound_names import called
 from .convert_call import IMAGE, REGISTRY, CallConverter
-from .names import called
+from .python_file import Source, source_of
 from .read_flows import FlowClass, FlowReader, flows_and_parents, steps_on_batch
-from .source import Source, source_of
-from .sources import Defined, Sources
+from .resolve_names import Defined, Sources
 
 MEMORY = "numbers of memory stay: AWS Batch takes them for MiB, a pod for MB, which is 4.6 % less"
 

@@ -4,8 +4,8 @@ import ast
 from collections.abc import Mapping, Sequence
 
 from ..project.project import Project
-from .names import imports
-from .source import Source, read_source
+from .bound_names import imports
+from .python_file import Source, read_source
 from .text_edits import TextEdits
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..project.project import Project
-from .names import called, dotted
-from .source import Source
-from .sources import Defined, Sources
-from .values import Unreadable, Values
+from .bound_names import called, dotted
+from .evaluate import Unreadable, Values
+from .python_file import Source
+from .resolve_names import Defined, Sources
 
 DEEPEST = 5  # helpers that call helpers
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from ..errors import CommandError, Finding, raise_if
 from ..project.project import Project, shown_path
-from .names import FUNCTIONS, bindings, called, dotted, statements
+from .bound_names import FUNCTIONS, bindings, called, dotted, statements
+from .python_file import METAFLOW, Source
 from .read_decorators import Decorator, DecoratorReader
-from .source import METAFLOW, Source
-from .sources import Defined
+from .resolve_names import Defined
 
 
 @dataclass

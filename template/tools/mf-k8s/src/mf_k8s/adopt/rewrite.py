@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..project.project import Project
+from .bound_names import bindings
 from .imports import with_new_imports
-from .names import bindings
-from .propose import Leaves, Rewrite, leaves_of, normal_values, settings_of
+from .propose_config import Leaves, Rewrite, leaves_of, normal_values, settings_of
+from .python_file import Source
 from .read_decorators import Argument
 from .read_flows import FlowClass
-from .source import Source
 from .text_edits import TextEdits, literal
 
 WIDTH = 100

@@ -7,7 +7,7 @@ from ..errors import CommandError
 from ..project.flow_files import starts_flow
 from ..project.project import Project
 from .read_flows import FlowClass, FlowReader
-from .trial import Trial
+from .trial_compilation import Trial
 
 
 def own_files(trial: Trial, flows: Sequence[FlowClass], named: Sequence[Path]) -> list[Path]:

@@ -22,7 +22,8 @@ from ..pods.read_pods import (
     workflow_pods,
     workflow_settings,
 )
-from ..project.k8s_toml import Config, argo_spelling, read_config, shared_settings
+from ..project.k8s_toml import Config, argo_spelling, read_config
+from ..project.merge_settings import shared_settings
 from ..project.project import Project, shown_path
 from .flow_imports import unlisted_imports
 from .report import Comparison, Report

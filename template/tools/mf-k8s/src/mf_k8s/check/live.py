@@ -9,13 +9,14 @@ from ..cluster.pod_states import list_pods
 from ..cluster.target import Target
 from ..errors import Finding
 from ..metaflow.compile_flows import CompiledFile
-from ..metaflow.defaults import read_metaflow_defaults, with_default_decorators
+from ..metaflow.read_defaults import read_metaflow_defaults, with_default_decorators
 from ..pods.expected_pods import expected_pods
 from ..pods.flow_facts import FlowFacts
 from ..pods.metaflow_defaults import MetaflowDefault, default_sources, override_sources
 from ..pods.project_labels import annotation, is_own, marks
 from ..pods.read_pods import WORKFLOW, Manifest, Pod, normalized, read_pod, step_name, workflow_pods
-from ..project.k8s_toml import Config, read_config, step_settings
+from ..project.k8s_toml import Config, read_config
+from ..project.merge_settings import step_settings
 from ..project.project import Project, shown_path
 from .compare import compare_pods, compare_workflow, start_report
 from .report import Comparison, Report

@@ -35,7 +35,7 @@ def adopt(
     Exit codes: 0 nothing that was configured changes, or it is accepted; 1 something does; 2 error.
     """
     from ..adopt.adoption import adopt_flows
-    from ..adopt.report import show_adoption
+    from ..adopt.print_adoption import show_adoption
     from ..adopt.write_files import uncommitted, write_all
     from ..project.project import find_project, shown_path
     from ..show.progress import print_error, working

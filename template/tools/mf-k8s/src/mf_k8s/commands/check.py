@@ -34,10 +34,10 @@ def check(
     """
     from ..check.compare import check_flows, name_clashes
     from ..check.live import check_live
+    from ..check.print_reports import reports_on_flows, show_reports
     from ..check.report import as_json
-    from ..check.show import reports_on_flows, show_reports
-    from ..gitops.compare import check_rendered
-    from ..kind.environment import find_target
+    from ..gitops.compare_folder import check_rendered
+    from ..kind.find_target import find_target
     from ..metaflow.compile_flows import compile_flows
     from ..project.kind_toml import print_tables_without_flow, variables_of_tests
     from ..project.project import find_project

@@ -31,19 +31,19 @@ def deploy(
     to @project: uv run k8s deploy train -- --tag=team:churn.
     """
     from ..check.live import check_live
-    from ..cluster.rights import (
+    from ..cluster.target import argo_findings
+    from ..cluster.user_rights import (
         OF_EACH_DEPLOY,
         OF_PRUNE,
         missing_rights,
         missing_rights_to_start,
     )
-    from ..cluster.target import argo_findings
-    from ..deploy.branch import with_options
+    from ..deploy.already_deployed import change_by, deployed_templates
     from ..deploy.create import compile_to_deploy, deploy_flows, files_to_deploy, report_findings
     from ..deploy.datastore import datastore_asked
-    from ..deploy.deployed import change_by, deployed_templates
+    from ..deploy.project_branch import with_options
     from ..deploy.prune import delete_obsolete, find_obsolete, object_name
-    from ..kind.environment import find_target
+    from ..kind.find_target import find_target
     from ..plan.differences import show_plan
     from ..pods.read_pods import WORKFLOW
     from ..project.project import find_project

@@ -25,13 +25,8 @@ def image(
     With --tag and --push, its digest becomes an annotation of the pods, in k8s.toml. With --tag
     git, an image that the registry has under the commit's tag is not built again.
     """
-    from ..image.build_and_push import (
-        build_findings,
-        build_image,
-        push_image,
-        registry_digest,
-    )
-    from ..image.naming import next_tag, with_tag, write_image, writing_findings
+    from ..image.build_and_push import build_findings, build_image, push_image, registry_digest
+    from ..image.tags import next_tag, with_tag, write_image, writing_findings
     from ..programs.run import require_programs
     from ..project.k8s_toml import read_config, read_toml
     from ..project.project import find_project

@@ -43,7 +43,7 @@ def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> N
     Exit codes: 0 all flows pass, 1 a run fails or a pod does not match, 2 it could not be tried.
     """
     from ..kind.cluster import find_running_cluster
-    from ..kind.environment import kind_target
+    from ..kind.find_target import kind_target
     from ..kind.flow_tests import test_flows
     from ..project.project import find_project
 
@@ -62,11 +62,7 @@ def env() -> None:
     import shlex
 
     from ..kind.cluster import find_running_cluster
-    from ..kind.environment import (
-        CONFIGURING,
-        cluster_variables,
-        say_what_passes_the_proxy,
-    )
+    from ..kind.find_target import CONFIGURING, cluster_variables, say_what_passes_the_proxy
     from ..programs.run import process_variables
     from ..project.project import find_project
 
@@ -107,7 +103,7 @@ def down() -> None:
     import shutil
 
     from ..kind.cluster import find_cluster
-    from ..kind.nodes import delete_cluster
+    from ..kind.make_nodes import delete_cluster
     from ..programs.run import require_programs, succeeds
     from ..project.project import find_project
 

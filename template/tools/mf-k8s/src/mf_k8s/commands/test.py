@@ -11,9 +11,9 @@ def test() -> None:
 
     Exit codes: 0 all pass, 1 one fails, 2 one cannot be run.
     """
-    from ..project.conflicts import REMEDY, conflicts_in_files
+    from ..project.ci_commands import listed_commands, passes, program_of
+    from ..project.merge_conflicts import REMEDY, conflicts_in_files
     from ..project.project import find_project
-    from ..project.test_commands import listed_commands, passes, program_of
 
     project = find_project()
     programs = [(line, program_of(line, project)) for line in listed_commands(project)]

@@ -12,13 +12,13 @@ from typing import Any
 
 from ..check.compare import check_flows, name_clashes
 from ..check.live import check_live
+from ..check.print_reports import show_reports
 from ..check.report import Report
-from ..check.show import show_reports
 from ..cluster.target import Target
-from ..cluster.write import write_all
+from ..cluster.write_or_undo import write_all
 from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import USE_SCHEDULES, CompiledFile, compile_flows
-from ..metaflow.defaults import read_metaflow_defaults
+from ..metaflow.read_defaults import read_metaflow_defaults
 from ..metaflow.record_requests import Job, Request, workflow_templates
 from ..pods.metaflow_defaults import with_defaults
 from ..pods.project_labels import marks
@@ -26,12 +26,13 @@ from ..pods.read_pods import Manifest
 from ..programs.run import UTF_8
 from ..project.environments import Environment
 from ..project.flow_files import no_flow_started, starts_flow
-from ..project.k8s_toml import read_config, shared_settings
+from ..project.k8s_toml import read_config
+from ..project.merge_settings import shared_settings
 from ..project.project import Project, shown_path
 from ..show.progress import print_line, stage
-from .branch import branch_findings, same_name_findings
+from .already_deployed import foreign_templates
 from .datastore import datastore_findings
-from .deployed import foreign_templates
+from .project_branch import branch_findings, same_name_findings
 
 SCRIPT = "mf_k8s.metaflow.create_on_server"
 FOR_CREATE = {

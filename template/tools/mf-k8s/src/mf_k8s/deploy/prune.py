@@ -5,13 +5,13 @@ from typing import Any
 
 from ..cluster.api import ARGO
 from ..cluster.target import Target
-from ..cluster.write import if_unchanged, write_all
+from ..cluster.write_or_undo import if_unchanged, write_all
 from ..errors import CommandError
 from ..metaflow.record_requests import Request
 from ..pods.project_labels import PROJECT, annotation, foreign_marks, marks
 from ..pods.read_pods import Manifest
 from ..project.project import Project
-from .branch import branch_of
+from .project_branch import branch_of
 
 
 def find_obsolete(

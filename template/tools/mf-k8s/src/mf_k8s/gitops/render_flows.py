@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..cluster.target import Target
-from ..deploy.branch import with_options
 from ..deploy.create import check_templates, compile_to_deploy, create_requests, files_to_deploy
 from ..deploy.datastore import datastore_asked
+from ..deploy.project_branch import with_options
 from ..errors import CommandError, Finding, raise_if
 from ..kind.cluster import find_running_cluster
-from ..kind.environment import kind_target
+from ..kind.find_target import kind_target
 from ..metaflow.configuration import only_environment
 from ..metaflow.record_requests import workflow_templates
 from ..programs.arguments import split_arguments
@@ -21,7 +21,7 @@ from ..project.environments import read_environment
 from ..project.project import Project, shown_path
 from ..show.progress import stage
 from .manifests import HEADER, KUSTOMIZATION, rendered_files
-from .secret_values import not_secret, notify_findings, secret_findings, without_notify
+from .refuse_secrets import not_secret, notify_findings, secret_findings, without_notify
 
 SCRIPT = "mf_k8s.metaflow.create_offline"
 PROGRAM = ["k8s", "render"]

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable
 
 from ..errors import CommandError
-from ..pods.failures import explain_failures, failed_pods
+from ..pods.failure_rules import explain_failures, failed_pods
 from ..pods.read_pods import Manifest
 from .cluster import Cluster
 

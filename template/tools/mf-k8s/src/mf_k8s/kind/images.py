@@ -14,8 +14,8 @@ from ..programs.run import run_program, succeeds
 from ..project.k8s_toml import read_config
 from ..project.project import Project
 from ..show.progress import stage
-from .capacity import MOUNTS
 from .cluster import Cluster, read_json
+from .plan_nodes import MOUNTS
 
 NODES_MADE_TIMEOUT_S = 1800  # in which kind also pulls the image of the nodes
 NODES_READY_TIMEOUT_S = 600  # until containerd answers on all of them

@@ -17,7 +17,7 @@ from ..pods.rbac import manifest
 from ..pods.read_yaml import read_documents
 from ..project.project import TABLE, Project, read_table, shown_path
 from .cluster import Cluster
-from .objects import what_is_missing
+from .namespace_objects import what_is_missing
 
 ARGO_RELEASES = {"3.7": "v3.7.12", "4": "v4.0.5"}  # by what [tool.mf-k8s] argo may be
 INSTALLS = {  # on github.com, and the namespace in which each runs

@@ -17,13 +17,19 @@ from ..project.k8s_toml import read_config
 from ..project.kind_toml import print_missing_values, secrets_of_tests
 from ..project.project import Project, shown_path
 from ..show.progress import print_error, stage
-from .capacity import advertise, labels_and_taints, node_capacity, real_cores
 from .cluster import Cluster, read_json
 from .compilation_stamp import compilation_stamp
 from .images import LoadRequest, load_images
 from .installs import apply, apply_missing, argo_release, await_deployments, install, kind_yaml
-from .nodes import cluster_config, configure_nodes, create_cluster, inotify_advice, reuse_or_delete
-from .objects import is_rule_of_accounts, needed_objects, with_values, workflow_objects
+from .make_nodes import (
+    cluster_config,
+    configure_nodes,
+    create_cluster,
+    inotify_advice,
+    reuse_or_delete,
+)
+from .namespace_objects import is_rule_of_accounts, needed_objects, with_values, workflow_objects
+from .plan_nodes import advertise, labels_and_taints, node_capacity, real_cores
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import CompiledFile, compile_flows, not_compiled
 from ..pods.configure_template import configure_template
 from ..programs.run import UV, git, git_or_nothing
-from ..project.k8s_toml import read_config, shared_settings
+from ..project.k8s_toml import read_config
+from ..project.merge_settings import shared_settings
 from ..project.project import Project, flow_patterns, read_table
 from ..project.repository import branching_point, commit_of
 from ..project.uv_lock import lock_path

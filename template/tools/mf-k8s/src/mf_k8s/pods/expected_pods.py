@@ -9,7 +9,8 @@ shows as a difference.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..project.k8s_toml import camel_case, shared_settings, step_settings
+from ..project.k8s_toml import camel_case
+from ..project.merge_settings import shared_settings, step_settings
 from .flow_facts import FlowFacts, StepFacts
 from .metaflow_defaults import PYTHON_IMAGE, MetaflowDefault, with_defaults
 from .quantities import quantity

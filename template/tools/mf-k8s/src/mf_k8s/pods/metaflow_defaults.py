@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..project.k8s_toml import Settings
+from ..project.merge_settings import Settings
 from .flow_facts import FlowFacts
 
 PYTHON_IMAGE = f"python:{sys.version_info[0]}.{sys.version_info[1]}"  # where nothing names an image

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError, Finding, raise_if
+from .detect_secrets import METAFLOW_SECRETS, has_secret_form
 from .k8s_toml import schema_findings
 from .project import Project
-from .secret_forms import METAFLOW_SECRETS, has_secret_form
 
 SCHEMA = Path(__file__).parent.with_name("environment.schema.json")
 # Keys that stand for options of Metaflow's, which it also reads from METAFLOW_ and their name.

@@ -1,4 +1,4 @@
-"""Finds the project that a command works on, and compares it with this version of the tool."""
+"""Finds the project that a command works on, and holds it against this version of the tool."""
 
 import os
 import re
@@ -11,19 +11,13 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ..errors import CommandError, Finding, raise_if
-from .conflicts import conflict_in
+from .contract import UPDATE_TOOL, contract_findings
+from .merge_conflicts import conflict_in
 
-# The contract with projects. A change of it raises the number here and in their settings.py:
-# - `BaseFlow` and its mutator `StepConfiguration` in base.py, `k8s_overrides` on a step's function,
-#   and k8s.schema.json beside them, on which this package relies;
-# - `mf_k8s.testing`, on which a project's tests rely. In contract 1 that was not there.
-# The number before is taken too, so that a new version stops no project of the release before.
-CONTRACT = 2
 CONFIG = "K8S_CONFIG"  # the variable that names another file than k8s.toml
 TABLE = "mf-k8s"  # [tool.mf-k8s] in the project's pyproject.toml
 FLOWS = ("flows/**/*.py",)
 IDENTITY = re.compile(r"^mf_k8s_identity: (\w+)", re.MULTILINE)
-UPDATE_TOOL = "run `uv sync --upgrade-package mf-k8s`"
 
 
 @dataclass(frozen=True)
@@ -232,14 +226,4 @@ def version_findings(project: Project, required: str) -> Iterator[Finding]:
         what = f"mf-k8s {version} is installed, but {file} requires {required}"
         remedy = f"allow that version in its dependency group `ops`, then {UPDATE_TOOL}"
         yield Finding("tool-version", what, file, remedy)
-    settings = project.settings_file
-    number = re.search(r"^CONTRACT = (\d+)$", settings.read_text(encoding="utf-8"), re.MULTILINE)
-    contract = int(number[1]) if number else 0
-    taken = f"contract {contract}, not {CONTRACT - 1} or {CONTRACT}"
-    where = shown_path(settings)
-    if contract > CONTRACT:
-        what = f"{where} needs a newer mf-k8s than {version} ({taken})"
-        yield Finding("tool-too-old", what, where, UPDATE_TOOL)
-    if contract < CONTRACT - 1:
-        what = f"{where} is too old for mf-k8s {version} ({taken})"
-        yield Finding("project-too-old", what, where, "run `uvx copier update`")
+    yield from contract_findings(project.settings_file, shown_path(project.settings_file), version)

@@ -10,15 +10,7 @@ from typing import TypeVar
 from ..errors import CommandError, Finding
 from ..project.flow_files import has_step
 from ..project.project import shown_path
-from .names import (
-    SCOPES,
-    bindings,
-    bound_in,
-    imports,
-    last_part,
-    named_in,
-    statements,
-)
+from .bound_names import SCOPES, bindings, bound_in, imports, last_part, named_in, statements
 
 METAFLOW = "metaflow"
 DECORATORS = ("batch", "kubernetes")

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .names import bindings, last_part
-from .source import Source
-from .sources import Defined, Sources
+from .bound_names import bindings, last_part
+from .python_file import Source
+from .resolve_names import Defined, Sources
 
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CommandError
-from ..project.k8s_toml import Config, from_text, merge, shared_settings
+from ..project.k8s_toml import Config
+from ..project.merge_settings import from_text, merge, shared_settings
 from .read_decorators import Decorator
 
 # The path of one value: ("cpu",), of an entry in a table ("node_selector", "pool"), of an item

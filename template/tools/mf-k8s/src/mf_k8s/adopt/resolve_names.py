@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ..errors import CommandError
 from ..project.project import Project
-from .names import Imported, dotted, modules, named_in
-from .source import METAFLOW, Definition, Source, read_source
+from .bound_names import Imported, dotted, modules, named_in
+from .python_file import METAFLOW, Definition, Source, read_source
 
 
 class Defined(NamedTuple):

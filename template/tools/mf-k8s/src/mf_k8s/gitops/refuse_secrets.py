@@ -9,9 +9,9 @@ from typing import Any
 from ..errors import CommandError, Finding
 from ..pods.read_pods import raw_pods
 from ..pods.read_yaml import read_yaml
+from ..project.detect_secrets import ADDRESSES, METAFLOW, is_secret
 from ..project.environments import Environment
 from ..project.project import Project, read_table, table_finding
-from ..project.secret_forms import ADDRESSES, METAFLOW, is_secret
 from ..show.progress import print_line
 
 NOTIFY_ON = "--notify-on-"

@@ -14,7 +14,7 @@ from ..project.project import Project
 from ..show.progress import print_error
 from .cluster import Cluster, find_running_cluster
 from .installs import kind_yaml
-from .nodes import S3_PORT
+from .make_nodes import S3_PORT
 
 CONFIGURING = ("METAFLOW_", "AWS_")  # variables that configure Metaflow and AWS
 LOCAL = ("127.0.0.1", "localhost")  # where a kind cluster is

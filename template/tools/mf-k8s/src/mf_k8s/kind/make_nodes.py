@@ -9,8 +9,8 @@ from typing import Any
 
 from ..errors import CommandError, Finding
 from ..programs.run import run_program, succeeds
-from .capacity import SYSTEM_NEEDS, engine_number, node_mounts
 from .cluster import Cluster
+from .plan_nodes import SYSTEM_NEEDS, engine_number, node_mounts
 
 NODE_IMAGE = (  # https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
     "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d"

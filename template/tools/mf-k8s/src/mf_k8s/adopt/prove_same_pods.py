@@ -11,7 +11,8 @@ from ..pods.expected_pods import FROM_FIRST_STEP, PLAIN_STEP, step_pod
 from ..pods.flow_facts import FlowFacts
 from ..pods.metaflow_defaults import PYTHON_IMAGE
 from ..pods.read_pods import WORKFLOW, normalized
-from ..project.k8s_toml import Config, shared_settings
+from ..project.k8s_toml import Config
+from ..project.merge_settings import shared_settings
 from ..project.project import shown_path
 
 # Settings of which AWS Batch has the same; the others are as of a step without a decorator.

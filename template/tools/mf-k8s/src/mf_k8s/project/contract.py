@@ -1,0 +1,31 @@
+"""The contract between this tool and projects, whose template may be older or newer."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import Finding
+
+# The contract with projects. A change of it raises the number here and in their settings.py:
+# - `BaseFlow` and its mutator `StepConfiguration` in base.py, `k8s_overrides` on a step's function,
+#   and k8s.schema.json beside them, on which this package relies;
+# - `mf_k8s.testing`, on which a project's tests rely. In contract 1 that was not there.
+# The number before is taken too, so that a new version stops no project of the release before.
+CONTRACT = 2
+UPDATE_TOOL = "run `uv sync --upgrade-package mf-k8s`"
+
+
+def contract_findings(settings: Path, where: str, version: str) -> Iterator[Finding]:
+    """Yield why the contract in a project's settings.py, shown as `where`, is not taken.
+
+    `version` is that of the tool.
+    """
+    number = re.search(r"^CONTRACT = (\d+)$", settings.read_text(encoding="utf-8"), re.MULTILINE)
+    contract = int(number[1]) if number else 0
+    taken = f"contract {contract}, not {CONTRACT - 1} or {CONTRACT}"
+    if contract > CONTRACT:
+        what = f"{where} needs a newer mf-k8s than {version} ({taken})"
+        yield Finding("tool-too-old", what, where, UPDATE_TOOL)
+    if contract < CONTRACT - 1:
+        what = f"{where} is too old for mf-k8s {version} ({taken})"
+        yield Finding("project-too-old", what, where, "run `uvx copier update`")

@@ -1,0 +1,70 @@
+"""Works out a step's settings from k8s.toml, its pools and what the step says.
+
+Nothing of the project's settings.py is used: its merging is written here a second time, so that a
+mistake in either shows as a difference in `k8s check`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import CommandError, Finding
+
+NOT_OF_STEPS = ("pools", "workflow")  # tables of k8s.toml
+
+Settings = dict[str, Any]  # the parameters of one @kubernetes
+
+
+def shared_settings(config: Mapping[str, Any]) -> Settings:
+    """Return what k8s.toml gives to every step."""
+    return {key: value for key, value in config.items() if key not in NOT_OF_STEPS}
+
+
+def step_settings(config: Mapping[str, Any], step: Mapping[str, Any]) -> Settings:
+    """Return a step's settings: k8s.toml, then its pools, then its own values."""
+    pools = config.get("pools", {})
+    overrides = step["overrides"]
+    layers = [pools.get(override["pool"], {}) for override in overrides]
+    layers += [override["values"] for override in overrides]
+    settings = shared_settings(config)
+    for layer in layers:
+        settings = merge(settings, layer)
+    return settings
+
+
+def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> Settings:
+    """Return `low` with `high` laid over it: tables merge by key, lists append, None removes."""
+    merged = {key: value for key, value in low.items() if key not in high}
+    for key, value in high.items():
+        if isinstance(value, str):
+            value = from_text(key, value)
+        if isinstance(value, dict):
+            merged[key] = merge(low.get(key, {}), value)
+        elif isinstance(value, list):
+            present = low.get(key, [])
+            merged[key] = present + [item for item in value if item not in present]
+        elif value is not None:
+            merged[key] = value
+    return merged
+
+
+def from_text(key: str, text: str) -> Any:
+    """Return what a text stands for that @kubernetes takes: `a`, `label=value,…` or `16000`.
+
+    A number is what Python's float reads, as for Metaflow.
+    """
+    if key == "secrets":
+        return [text]
+    if key == "qos":
+        return text.capitalize()
+    if key == "gpu_vendor":
+        return text.lower()
+    try:
+        if key == "node_selector":
+            return dict(pair.split("=", 1) for pair in text.split(","))
+        if key in ("cpu", "memory", "disk", "gpu", "port", "tmpfs_size"):
+            number = float(text)
+            return int(number) if number.is_integer() else number
+    except ValueError:
+        what = f'{key} = "{text}" cannot be read'
+        raise CommandError(Finding("decorator-unreadable", what, "@kubernetes")) from None
+    return text
