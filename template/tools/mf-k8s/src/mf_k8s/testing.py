@@ -1,9 +1,9 @@
 """What a project's own tests import: no other module of this package is promised to them.
 
-It belongs to the contract with projects (CONTRACT in project/contract.py): a change that tests would
-notice raises the number. Tests of contract 1 import `starts_flow` of flow_files,
-`read_flow_settings` of flow_settings and `find_project` of project: those modules hand them on
-until that contract is not taken.
+It belongs to the contract with projects (project/contract.py): a change that tests would notice
+raises the number. Tests of contract 1 import `starts_flow` of flow_files, `read_flow_settings` of
+flow_settings and `find_project` of project: those modules hand them on until that contract is not
+taken.
 """
 
 from dataclasses import dataclass
