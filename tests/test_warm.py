@@ -96,3 +96,11 @@ def test_what_is_imported_at_the_start_counts(script: Path, name: str) -> None:
     assert warm.warm(command, env, script.parent) != command
     (script.parent / name).touch()
     assert warm.warm(command, env, script.parent) == command
+
+
+def test_an_installation_counts(tmp_path: Path) -> None:
+    python, packages = tmp_path / "bin/python", tmp_path / "lib/python3/site-packages"
+    packages.mkdir(parents=True)
+    before = warm.changed_last(str(python))
+    (packages / "a.dist-info").mkdir()
+    assert warm.changed_last(str(python)) != before

@@ -67,6 +67,7 @@ def warm(
     if changes_the_start(env) or not is_k8s(program) and is_configured(env, Path(folder or "")):
         return command
     key = variables(env, program) | {"python": python, "k8s": str(is_k8s(program))}
+    key["packages"] = changed_last(python)
     server = find_server(key)
     if not server and is_known(key):
         start_server(key, env)
@@ -87,6 +88,12 @@ def split(command: list[str]) -> tuple[str, list[str]]:
 
 def is_k8s(program: Sequence[str]) -> bool:
     return Path(program[0]).name == "k8s"
+
+
+def changed_last(python: str) -> str:
+    """Return when a package was last installed where an interpreter has them, in nanoseconds."""
+    folders = Path(python).parent.parent.glob("lib/python*/site-packages")
+    return str([folder.stat().st_mtime_ns for folder in folders])
 
 
 def changes_the_start(env: Mapping[str, str]) -> bool:

@@ -51,7 +51,7 @@ def serve(folder: Path, key: warm.Key) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(address))
         listener.listen()
-        names = (*read, *warm.OF_PYTHON, "python", "k8s")
+        names = (*read, *warm.OF_PYTHON, "python", "k8s", "packages")
         new = address.with_suffix(".new")
         new.write_text(json.dumps({name: key.get(name) for name in names}))
         new.rename(address.with_suffix(".json"))
