@@ -230,12 +230,13 @@ def warm_start(
     """Start programs as forks of servers, which all processes of pytest-xdist share.
 
     Not on a real cluster, where runs are ended as groups of processes, and not on macOS, whose
-    libraries do not survive a fork.
+    libraries do not survive a fork. Nor with LONG=1, so that CI tries what people start.
     """
     folder, owner = tmp_path_factory.getbasetemp(), os.getpid()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder, owner = folder.parent, os.getppid()
     as_usual = pytestconfig.option.markexpr == "kind" or sys.platform == "darwin"
+    as_usual |= bool(os.environ.get("LONG"))
     with contextlib.nullcontext() if as_usual else warm_programs(folder / "warm", owner):
         yield
 

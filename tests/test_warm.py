@@ -1,13 +1,17 @@
 """Programs that a server of warm.py runs do what they do when they start as usual."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import warm
+
+pytestmark = pytest.mark.skipif(sys.platform == "darwin", reason="nothing is forked on macOS")
 
 SHOW = """
 import json, os, sys
@@ -46,6 +50,14 @@ def run(script: Path, *flags: str, **env: str) -> list["subprocess.CompletedProc
         )
     assert is_warm
     return [results[0], results[-1]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have servers, which the other tests do without if LONG=1."""
+    own = warm.warm_programs(tmp_path_factory.mktemp("warm"), os.getpid())
+    with contextlib.nullcontext() if warm.servers else own:
+        yield
 
 
 @pytest.fixture
