@@ -31,7 +31,7 @@ NO_PINS = {
     "tests/template/test_releases.py": "commits of this repository",
     "tests/tool/check/test_check.py": "a package that is not installed",
     "tests/tool/gitops/test_gitops.py": "made up",
-    "tests/tool/programs/test_programs.py": "what kind has printed",
+    "tests/tool/programs/test_remedies.py": "what kind has printed",
     "uv.lock": "uv raises it",
 }
 COMMIT, DIGEST = "f" * 40, f"sha256:{'e' * 64}"

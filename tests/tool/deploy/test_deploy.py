@@ -35,6 +35,9 @@ from mf_k8s.pods.configure_template import configure_template
 from mf_k8s.pods.project_labels import is_own, marks
 from mf_k8s.project.environments import NO_ENVIRONMENT, Environment
 from mf_k8s.project.project import Project
+from stand_ins import k8s
+
+__all__ = ["k8s"]  # fixtures
 
 WHERE = {"group": "argoproj.io", "version": "v1alpha1", "namespace": "team-a"}
 
@@ -866,3 +869,17 @@ def test_options_of_project(options: list[str], others: list[str], branch: str) 
     """Metaflow takes them before `argo-workflows`, or as variables."""
     variables, found = split_branch_options(options)
     assert (found, branch_of(variables)) == (others, branch)
+
+
+def test_deploy_wants_a_flow_and_an_environment_that_exist(
+    k8s: Callable[..., Any], example: Path
+) -> None:
+    assert k8s("deploy")[0] == 2
+    helper = example / "flows/helper.py"
+    helper.touch()
+    code, output = k8s("deploy", "helper")
+    helper.unlink()
+    assert code == 2
+    assert "k8s: no flow is started in flows/helper.py: end a flow's file with `if __name" in output
+    code, output = k8s("deploy", "hello", "--env", "staging")
+    assert (code, output) == (2, "k8s: no environment staging; environments/ has kind, prod\n")

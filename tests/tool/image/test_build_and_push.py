@@ -1,0 +1,111 @@
+"""How an image is built and pushed, by a stand-in for docker."""
+
+import shutil
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stand_ins import committed, k8s
+from teams import git
+
+__all__ = ["committed", "k8s"]  # fixtures
+
+REGISTRY = """case "$1 $2" in
+  "manifest inspect") echo "{manifest}" >&$((1 + {code})); exit {code};;
+  "image inspect") echo '[{{"Id": "sha256:one", "RepoDigests": []}}]';;
+  version*) echo 28.0.1;;
+  *) echo "$@" >> "$0.log";;
+esac"""
+
+
+@pytest.mark.parametrize(
+    ("manifest", "code", "ends", "says"),
+    [
+        ("no such manifest", 1, 0, "ghcr.io/acme/churn:1.2.3: pushed"),
+        ('{\\"config\\": \\"sha256:one\\"}', 0, 0, "ghcr.io/acme/churn:1.2.3: is pushed already"),
+        ('{\\"config\\": \\"sha256:two\\"}', 0, 2, "k8s image --bump"),
+        ("unauthorized: access denied", 1, 2, "docker login ghcr.io"),
+    ],
+)
+def test_push_refuses_to_overwrite(
+    k8s: Callable[..., Any], tmp_path: Path, manifest: str, code: int, ends: int, says: str
+) -> None:
+    docker = REGISTRY.format(manifest=manifest, code=code)
+    found, output = k8s("image", "--push", programs={"docker": docker})
+    assert found == ends and says in output
+    pushed = "push ghcr.io" in (tmp_path / "bin/docker.log").read_text()
+    assert pushed == (says.endswith(": pushed"))
+
+
+BUILD = """case "$1" in version) echo 28.0.1;; *) cat >&2 <<'END'
+#9 1.86 ERROR: No matching distribution found for nothing
+#9 ERROR: executor failed running [/bin/sh -c pip install nothing]: exit code: 1
+------
+ > [3/3] RUN pip install nothing:
+------
+executor failed running [/bin/sh -c pip install nothing]: exit code: 1
+END
+exit 1;; esac"""
+
+
+def test_failed_build_says_why(k8s: Callable[..., Any]) -> None:
+    code, output = k8s("image", programs={"docker": BUILD.replace("cat", "/bin/cat")})
+    why = "No matching distribution found for nothing: executor failed running [/bin/sh -c pip"
+    assert code == 2 and why in output
+
+
+# Keeps what it is asked to do, and answers as a registry that has what was pushed.
+DOCKER = """case "$1 $2" in
+  version*) echo 28.0.1;;
+  "manifest inspect")
+    [ -e {state}/pushed ] || {{ echo no such manifest >&2; exit 1; }}
+    echo '{{"Descriptor": {{"digest": "sha256:two"}}}}';;
+  *) echo "$1" >> {state}/log;;
+esac
+[ "$1" != push ] || : > {state}/pushed"""
+
+
+def test_tag_of_the_commit(k8s: Callable[..., Any], committed: Path, tmp_path: Path) -> None:
+    """It is built and pushed once: a second run, or a job for another environment, finds it.
+
+    Its digest is an annotation of the pods, until the image has another tag.
+    """
+    docker = DOCKER.format(state=tmp_path)
+    programs = {"docker": docker, "git": f'exec {shutil.which("git")} "$@"'}
+
+    def k8s_image(*options: str) -> str:
+        code, output = k8s("image", *options, programs=programs, folder=committed)
+        assert code == 0, output
+        return " ".join(output.split())
+
+    image = f"ghcr.io/acme/churn:{git('rev-parse', 'HEAD', cwd=committed)[:12]}"
+    config = committed / "k8s.toml"
+    text = config.read_text()
+    output = k8s_image("--tag=git", "--push")
+    assert f"build {image}: built" in output and f"push {image}: pushed" in output
+    written = config.read_text()
+    assert tomllib.loads(written) == tomllib.loads(text) | {
+        "image": image,
+        "annotations": {"mf-k8s/image-digest": "ghcr.io/acme/churn@sha256:two"},
+    }
+    assert [line for line in written.splitlines() if line not in text.splitlines()] == [
+        f'image = "{image}"',
+        'annotations."mf-k8s/image-digest" = "ghcr.io/acme/churn@sha256:two"',
+    ]
+    output = k8s_image("--tag=git", "--push")
+    assert f"build {image}: not needed, the registry has it" in output
+    assert f"push {image}: is pushed already" in output
+    assert config.read_text() == written
+    assert (tmp_path / "log").read_text().split() == ["build", "push"]
+    k8s_image("--tag=1.2.3")
+    assert config.read_text() == text
+
+
+def test_a_digest_that_is_not_known(k8s: Callable[..., Any], committed: Path) -> None:
+    """The registry does not show what was pushed, as one without TLS does not."""
+    docker = REGISTRY.format(manifest="no such manifest", code=1)
+    code, output = k8s("image", "--tag=2", "--push", programs={"docker": docker}, folder=committed)
+    assert code == 2 and "does not find it: no digest to write into k8s.toml" in output
+    assert "image-digest" not in (committed / "k8s.toml").read_text()
