@@ -903,3 +903,18 @@ def test_only_flows_that_may_change_are_compiled(project: Path) -> None:
     }.items():
         others = which_flows.other_files(trial.project, own, named, named, changes)
         assert [file.name for file in others] == expected
+
+
+def test_flows_of_one_name_in_files_of_one_name(project: Path, tmp_path: Path) -> None:
+    """Where the files do not start them, each is started by a file of its own."""
+    files = [project / f"flows/{folder}/same.py" for folder in ("a", "b")]
+    for file, memory in zip(files, (5000, 6000), strict=True):
+        file.parent.mkdir()
+        text = plain(f"@kubernetes(memory={memory})")
+        file.write_text(text.partition("\nif __name__")[0])
+    trial = Trial(Project(project, "churn_model"), tmp_path)
+    starters = [trial.starter(flow) for flow in read_flows(trial.project, files)]
+    results = trial.compile(starters, CONFIG)
+    assert [result.file for result in results] == files
+    pods = [by_step(json.dumps(result.template)) for result in results]
+    assert [each["start"]["memory"] for each in pods] == [5000, 6000]

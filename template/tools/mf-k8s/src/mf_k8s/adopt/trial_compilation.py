@@ -43,8 +43,8 @@ class Trial:
     def starter(self, flow: FlowClass) -> Path:
         """Write a file that starts a flow whose own file does not; its name is that of the file."""
         file = flow.file
-        starter = self.folder / flow.name / file.name
-        starter.parent.mkdir(exist_ok=True)
+        starter = self.folder / str(len(self.started)) / file.name
+        starter.parent.mkdir()
         text = STARTER.format(
             folder=str(file.parent), module=file.stem, file=str(file), name=flow.name
         )
