@@ -60,11 +60,11 @@ def schema_findings(value: Any, schema: dict[str, Any], where: str) -> Iterator[
 
     for whole in Draft7Validator(schema).iter_errors(value):
         error: Any = best_match([whole])  # of the alternatives of an anyOf, the nearest
-        if error.validator == "additionalProperties":
-            yield from unknown_keys(error.instance, error.schema, where)
-            continue
         path = ".".join(map(str, error.absolute_path))
         at = f"{where}: {path}" if path else where
+        if error.validator == "additionalProperties":
+            yield from unknown_keys(error.instance, error.schema, at)
+            continue
         found = json.dumps(error.instance, default=str, ensure_ascii=False)
         remedy = error.schema.get("description", error.message)
         yield Finding("value-not-valid", f"{at} = {found}", at, remedy)
