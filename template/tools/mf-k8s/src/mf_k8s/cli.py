@@ -1,4 +1,4 @@
-"""The command `k8s`: its commands, each in a folder of its name, and how it ends."""
+"""The command `k8s`: registers its commands, and turns errors into exit codes."""
 
 import signal
 import sys

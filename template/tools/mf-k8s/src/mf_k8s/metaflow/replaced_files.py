@@ -1,6 +1,6 @@
 """Lets Python read other files in the place of some, so that nothing has to be written to those.
 
-Loaded by compile_worker for `k8s adopt`, like flow_facts.
+Loaded by compile_worker from its file, for `k8s adopt`.
 """
 
 import importlib.machinery
