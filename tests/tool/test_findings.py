@@ -37,6 +37,10 @@ def test_a_finding_in_one_line() -> None:
     assert str(Finding("a", "x is missing")) == "x is missing"
     assert str(Finding("a", "x is missing", "b.toml", "add it")) == "b.toml: x is missing: add it"
     assert str(Finding("a", "b.toml lacks x", "b.toml")) == "b.toml lacks x"
+    for path in ('"/project/flows/b.py"', '"flows/b.py"', r"C:\flows\b.py"):
+        text = f"File {path}, line 3: no module"
+        file = path.strip('"')[-10:]
+        assert str(Finding("a", text, file)) == f"{file}: {text}"
     # after a colon, another one would read as an example of what the first announced
     assert str(Finding("a", "it has: x, y", "b.toml", "move them")) == (
         "b.toml: it has: x, y; move them"

@@ -1,5 +1,6 @@
 """What is wrong: findings, and what stops a command."""
 
+import re
 import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ class Finding:
 
     code: str  # of its kind, like `no-project`: for programs, so it never changes
     what: str
-    where: str = ""  # a file, a flow or an object; `what` may name it, too
+    where: str = ""  # a file, a flow or an object; it is put before `what` unless that names it
     remedy: str = ""
 
     @property
@@ -26,7 +27,9 @@ class Finding:
         return f"{self.what}{part}{self.remedy}" if self.remedy else self.what
 
     def __str__(self) -> str:
-        return self.message if self.where in self.what else f"{self.where}: {self.message}"
+        # the end of another path, as in a traceback, does not name it
+        is_named = re.search(rf"(?<![\w/\"\\]){re.escape(self.where)}", self.what)
+        return self.message if is_named else f"{self.where}: {self.message}"
 
 
 class CommandError(Exception):
