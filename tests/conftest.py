@@ -457,7 +457,7 @@ def venv(locked: Path) -> Path:
     return locked / ".venv"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def s3() -> Iterator[dict[str, str]]:
     """Return the settings of a Metaflow that has an S3 datastore, served here."""
     from moto.server import ThreadedMotoServer  # it takes a second

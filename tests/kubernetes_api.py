@@ -133,3 +133,18 @@ class Api(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+WHERE = {"group": "argoproj.io", "version": "v1alpha1", "namespace": "team-a"}
+
+
+def request(verb: str, plural: str, name: str, value: str) -> Any:
+    """Return a request as a dry run leaves it, with the version of the object that is there."""
+    spec = {"entrypoint": value, "hooks": None}  # as by Metaflow's client, which writes nulls
+    body: dict[str, Any] = {"metadata": {"name": name, "labels": {"value": value}}, "spec": spec}
+    arguments = {**WHERE, "plural": plural, "body": body}
+    if present := Api.objects.get(f"{plural}/{name}"):
+        body["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
+    if verb == "replace":
+        arguments["name"] = name
+    return f"{verb}_namespaced_custom_object", arguments

@@ -1,0 +1,88 @@
+"""How Metaflow's WorkflowTemplate is completed: its joins, and settings of the whole workflow."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from mf_k8s.metaflow.compile_flows import compile_flows
+from mf_k8s.pods.argo_releases import release_problems
+from mf_k8s.pods.configure_template import configure_template
+from mf_k8s.project.project import Project
+
+
+def compiled(project: Path, flow: str) -> dict[str, Any]:
+    """Return the WorkflowTemplate of a flow of tests/flows."""
+    file = ROOT / "tests/flows" / f"{flow}.py"
+    (result,) = compile_flows(Project(project, "churn_model"), [file])
+    assert result.template, result.error
+    return result.template
+
+
+def input_paths(template: dict[str, Any]) -> dict[str, str]:
+    """Return the argument `input-paths` of each task of a WorkflowTemplate."""
+    return {
+        task["name"]: parameter["value"]
+        for item in template["spec"]["templates"]
+        for task in (item.get("dag") or {}).get("tasks", ())
+        for parameter in task["arguments"]["parameters"]
+        if parameter["name"] == "input-paths"
+    }
+
+
+def test_a_conditional_join_names_no_skipped_output(example: Path) -> None:
+    """Argo from 3.7.11 on does not start a task whose arguments name one that is missing."""
+    template = compiled(example, "conditional")
+    before = input_paths(template)
+    after = input_paths(configure_template(template, {}, {}))
+    assert "{{tasks.right-hand.outputs.parameters.task-id}}" in before["meet"]
+    assert after.pop("meet") == (
+        "argo-{{workflow.name}}/:"
+        "left/{{=tasks['left'].status == 'Succeeded'"
+        " ? get(get(get(tasks['left'], 'outputs'), 'parameters'), 'task-id')"
+        " : '{' + '{skipped}' + '}'}},"
+        "right_hand/{{=tasks['right-hand'].status == 'Succeeded'"
+        " ? get(get(get(tasks['right-hand'], 'outputs'), 'parameters'), 'task-id')"
+        " : '{' + '{skipped}' + '}'}}"
+    )
+    del before["meet"]
+    assert after == before
+
+    notes = [*release_problems(template, configure_template(template, {}, {}))]
+    assert notes == [
+        "meet: by a plain `argo-workflows create`, this join waits forever for a skipped branch, on"
+        " Argo 3.7.11, 4.0.2 and later; `k8s deploy` corrects it"
+    ]
+    scheduled = {**template["metadata"]["annotations"], "metaflow/cron": "0 * * * ? *"}
+    template["metadata"]["annotations"] = scheduled
+    assert "Argo 4 refuses the schedule" in [*release_problems(template, template)][0]
+
+
+@pytest.mark.parametrize("flow", ["branch", "nested", "recursion"])
+def test_other_flows_are_not_rewritten(example: Path, flow: str) -> None:
+    template = compiled(example, flow)
+    completed = configure_template(template, {}, {})
+    assert input_paths(completed) == input_paths(template)
+    assert [*release_problems(template, completed)] == []
+
+
+def test_the_whole_workflow_is_completed(example: Path) -> None:
+    """By Argo's own names; without [workflow] nothing of it is written."""
+    template = compiled(example, "branch")
+    before = configure_template(template, {}, {})["spec"]
+    workflow = {
+        "ttl": {"seconds_after_failure": 60},
+        "pod_gc": {"strategy": "OnPodSuccess", "delete_delay_duration": "5m"},
+        "parallelism": 3,
+        "priority_class": "low",
+        "synchronization": {"semaphores": [{"config_map_key_ref": {"name": "a", "key": "b_c"}}]},
+    }
+    after = configure_template(template, {}, workflow)["spec"]
+    written = {key: value for key, value in after.items() if value != before.get(key)}
+    assert written == {
+        "ttlStrategy": {"secondsAfterFailure": 60},
+        "podGC": {"strategy": "OnPodSuccess", "deleteDelayDuration": "5m"},
+        "parallelism": 3,
+        "podPriorityClassName": "low",
+        "synchronization": {"semaphores": [{"configMapKeyRef": {"name": "a", "key": "b_c"}}]},
+    }
