@@ -10,6 +10,7 @@ import pytest
 from conftest import own_target, served, write_kubeconfig
 from kubernetes_api import Api
 from mf_k8s.check.live import check_live
+from mf_k8s.cluster.api import connect
 from mf_k8s.cluster.target import Target, argo_findings, context_findings
 from mf_k8s.deploy.already_deployed import deployed_templates
 from mf_k8s.errors import CommandError, raise_if
@@ -171,3 +172,20 @@ def test_a_program_for_credentials_has_the_variables_of_its_place(tmp_path: Path
             target = Target(environment, lay_over(own, environment))
             assert [deployed_templates(target, "default") for _ in range(2)] == [{}, {}]
     assert tokens == ["Bearer team-a"] * 2 + ["Bearer team-b"] * 2
+
+
+def test_a_client_is_made_with_the_variables_of_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library sets no_proxy for a moment then: no other thread may take it for the user's."""
+    profiles = []
+
+    def bypasses(host: str, no_proxy: str) -> bool:
+        profiles.append(os.environ.get("AWS_PROFILE"))
+        return True
+
+    monkeypatch.setattr("kubernetes.client.rest.should_bypass_proxies", bypasses)
+    config = write_kubeconfig(tmp_path / "kubeconfig", 1)
+    variables = {"KUBECONFIG": str(config), "HTTPS_PROXY": "http://proxy", "AWS_PROFILE": "team-a"}
+    connect(os.environ | variables)
+    assert profiles == ["team-a"]

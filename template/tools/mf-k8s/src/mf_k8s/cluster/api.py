@@ -33,13 +33,13 @@ def connect(variables: Mapping[str, str]) -> Any:
                 config.load_incluster_config(configuration)
             else:
                 config.load_kube_config(kubeconfig(variables), client_configuration=configuration)
+            configuration.retries = False
+            return client.ApiClient(configuration)  # which sets no_proxy for a moment
     except (config.ConfigException, OSError) as error:
         what = f"kubectl's configuration has no context that can be used ({error})"
         other = "set KUBECONFIG to the file that has it"
         remedy = f"choose one with `kubectl config use-context NAME`, or {other}"
         raise CommandError(Finding("context-unusable", what, remedy=remedy)) from error
-    configuration.retries = False
-    return client.ApiClient(configuration)
 
 
 def kubeconfig(variables: Mapping[str, str]) -> str:
