@@ -58,7 +58,7 @@ def test_environments_of_one_branch_are_refused(project: Path, deploy: Deploy) -
 
     An environment that is wrong does not stop the others.
     """
-    (project / "environments/dev.json").write_text('{"contxt": "dev"}')
+    (project / "environments/dev.json").write_text('{"contxt": "dev", "metrics": 1}')
     prod = json.loads((project / "environments/prod.json").read_text())
     (project / "environments/staging.json").write_text(json.dumps(prod | {"production": True}))
     (project / "environments/prod.json").write_text(json.dumps(prod | {"production": True}))
@@ -72,7 +72,9 @@ def test_environments_of_one_branch_are_refused(project: Path, deploy: Deploy) -
     assert code == 0, output  # prod.next
     assert (
         "\nenvironments/staging.json is not compared with an environment that is wrong:"
-        " environments/dev.json: no key contxt; did you mean context?\n" in output
+        " environments/dev.json: no key contxt; did you mean context?\n"
+        "environments/staging.json is not compared with an environment that is wrong:"
+        " environments/dev.json: no key metrics; " in output
     )
 
 

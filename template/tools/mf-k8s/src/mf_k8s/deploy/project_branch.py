@@ -81,14 +81,14 @@ def branch_findings(compiled: Iterable[CompiledFile], target: Target) -> Iterato
 
 
 def other_environments(project: Project, environment: Environment) -> Iterator[Environment]:
-    """Yield the others; of one that is wrong, by which nothing is deployed, print a line."""
+    """Yield the others; of one that is wrong, by which nothing is deployed, print why."""
     for name in sorted({*environment_names(project)} - {environment.name, "kind"}):
         try:
             yield read_environment(project, name)
         except CommandError as error:
-            print_line(
-                f"{environment.file} is not compared with an environment that is wrong: {error}"
-            )
+            start = f"{environment.file} is not compared with an environment that is wrong"
+            for finding in error.findings:
+                print_line(f"{start}: {finding}")
 
 
 def same_name_findings(
