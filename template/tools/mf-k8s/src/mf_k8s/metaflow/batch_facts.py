@@ -1,6 +1,6 @@
 """Reads what AWS Batch would give the steps of a flow: from the job that Metaflow would submit.
 
-Loaded by compile_worker for `k8s adopt --from-batch`, like flow_facts: it imports Metaflow only.
+Loaded by compile_worker for `k8s adopt --from-batch`. It imports Metaflow only, as read_flow_facts.
 The values are named and counted as the parameters of @kubernetes.
 """
 

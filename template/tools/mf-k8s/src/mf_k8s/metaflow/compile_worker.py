@@ -184,7 +184,7 @@ def run_file(file: str, package: str) -> dict[str, Any] | None:
 
 
 def compile_flow(flow: Any, flows: list[Any], package: str) -> dict[str, Any]:
-    """Compile a flow and return its FlowFacts (see compile_flows)."""
+    """Compile a flow and return its FlowFacts (see pods/flow_facts.py)."""
     from metaflow import parameters
 
     flow_facts = load_module("read_flow_facts")
