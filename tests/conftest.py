@@ -24,13 +24,13 @@ import plumbum
 import pytest
 import yaml
 from copier._main import Worker
+from forked_programs.start import fork_programs
 from jinja2 import Environment
 from kubernetes_api import Api
 from mf_k8s.cluster.target import Target
 from mf_k8s.metaflow.configuration import Configuration
 from mf_k8s.project.environments import NO_ENVIRONMENT
 from questions import missing
-from warm import warm_programs
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = {
@@ -224,7 +224,7 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def warm_start(
+def start_as_forks(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
     """Start programs as forks of servers, which all processes of pytest-xdist share.
@@ -237,7 +237,7 @@ def warm_start(
         folder, owner = folder.parent, os.getppid()
     as_usual = pytestconfig.option.markexpr == "kind" or sys.platform == "darwin"
     as_usual |= bool(os.environ.get("LONG"))
-    with contextlib.nullcontext() if as_usual else warm_programs(folder / "warm", owner):
+    with contextlib.nullcontext() if as_usual else fork_programs(folder / "servers", owner):
         yield
 
 

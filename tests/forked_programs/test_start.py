@@ -1,4 +1,4 @@
-"""Programs that a server of warm.py runs do what they do when they start as usual."""
+"""Programs that a server of start.py runs do what they do when they start as usual."""
 
 import contextlib
 import json
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import warm
+
+from forked_programs import start
 
 pytestmark = pytest.mark.skipif(sys.platform == "darwin", reason="nothing is forked on macOS")
 
@@ -35,28 +36,28 @@ ENDS = {
 
 def run(script: Path, *flags: str, **env: str) -> list["subprocess.CompletedProcess[str]"]:
     """Return how a program ends as usual, and how it ends where a server runs it."""
-    assert warm.servers
+    assert start.servers
     results = []
     env |= {"PATH": os.environ["PATH"], "HOME": str(script.parent)}
     command = [sys.executable, *flags, str(script), "a", "b c"]
-    servers, warm.servers = warm.servers, None
+    servers, start.servers = start.servers, None
     for place in (None, servers, servers):  # the second makes the variables known
-        warm.servers = place
-        is_warm = len(warm.warm(command, env, script.parent)) > len(command)
+        start.servers = place
+        is_forked = len(start.forked_command(command, env, script.parent)) > len(command)
         results.append(
             subprocess.run(
                 command, env=env, cwd=script.parent, input="in", capture_output=True, text=True
             )
         )
-    assert is_warm
+    assert is_forked
     return [results[0], results[-1]]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Have servers, which the other tests do without if LONG=1."""
-    own = warm.warm_programs(tmp_path_factory.mktemp("warm"), os.getpid())
-    with contextlib.nullcontext() if warm.servers else own:
+    own = start.fork_programs(tmp_path_factory.mktemp("servers"), os.getpid())
+    with contextlib.nullcontext() if start.servers else own:
         yield
 
 
@@ -92,11 +93,11 @@ def test_a_program_ends_the_same(script: Path, end: str) -> None:
 def test_a_configuration_file_of_metaflow_counts(script: Path) -> None:
     command, env = [sys.executable, str(script)], {"HOME": str(script.parent)}
     for _ in range(2):
-        warm.warm(command, env, script.parent)
-    assert warm.warm(command, env, script.parent) != command
+        start.forked_command(command, env, script.parent)
+    assert start.forked_command(command, env, script.parent) != command
     (script.parent / ".metaflow").mkdir()
     (script.parent / ".metaflow/config.json").write_text("{}")
-    assert warm.warm(command, env, script.parent) == command
+    assert start.forked_command(command, env, script.parent) == command
 
 
 @pytest.mark.parametrize("name", ["metaflow_extensions", "sitecustomize.py"])
@@ -104,15 +105,15 @@ def test_what_is_imported_at_the_start_counts(script: Path, name: str) -> None:
     command = [sys.executable, str(script)]
     env = {"HOME": str(script.parent), "PYTHONPATH": f"/nowhere:{script.parent}"}
     for _ in range(2):
-        warm.warm(command, env, script.parent)
-    assert warm.warm(command, env, script.parent) != command
+        start.forked_command(command, env, script.parent)
+    assert start.forked_command(command, env, script.parent) != command
     (script.parent / name).touch()
-    assert warm.warm(command, env, script.parent) == command
+    assert start.forked_command(command, env, script.parent) == command
 
 
 def test_an_installation_counts(tmp_path: Path) -> None:
     python, packages = tmp_path / "bin/python", tmp_path / "lib/python3/site-packages"
     packages.mkdir(parents=True)
-    before = warm.changed_last(str(python))
+    before = start.changed_last(str(python))
     (packages / "a.dist-info").mkdir()
-    assert warm.changed_last(str(python)) != before
+    assert start.changed_last(str(python)) != before

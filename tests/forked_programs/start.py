@@ -1,7 +1,7 @@
 """Starts programs that import Metaflow as forks of a server that has imported it already.
 
 The tests start hundreds of processes: flows, the command `k8s`, and what it compiles with. Most of
-their time went into imports, which a server (warm_server.py) does once. Each program is a process
+their time went into imports, which a server (server.py) does once. Each program is a process
 of its own as before, with its own command line, environment, folder, outputs and exit code.
 
 Metaflow reads its configuration when it is imported. So a server runs only programs for which every
@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-CLIENT = Path(__file__).with_name("warm_client.py")
-SERVER = Path(__file__).with_name("warm_server.py")
+CLIENT = Path(__file__).with_name("client.py")
+SERVER = Path(__file__).with_name("server.py")
 OF_LIBRARIES = ("METAFLOW_", "AWS_")  # the variables that Metaflow and boto3 read
 OF_PYTHON = ("LANG", "LC_ALL", "LC_CTYPE", "PYTHONUTF8", "PYTHONIOENCODING", "PYTHONHASHSEED")
 LOCAL_ROOT = "METAFLOW_DATASTORE_SYSROOT_LOCAL"
@@ -36,12 +36,12 @@ class Popen(subprocess.Popen):
 
     def __init__(self, args: Any, *positional: Any, **named: Any) -> None:
         if isinstance(args, (list, tuple)):
-            args = warm([*map(os.fspath, args)], named.get("env"), named.get("cwd"))
+            args = forked_command([*map(os.fspath, args)], named.get("env"), named.get("cwd"))
         super().__init__(args, *positional, **named)
 
 
 @contextlib.contextmanager
-def warm_programs(folder: Path, owner: int) -> Iterator[None]:
+def fork_programs(folder: Path, owner: int) -> Iterator[None]:
     """Let this process start its programs from servers, which end with the process `owner`.
 
     `folder` is theirs; other processes of the same tests may use it too.
@@ -56,7 +56,7 @@ def warm_programs(folder: Path, owner: int) -> Iterator[None]:
     servers = None
 
 
-def warm(
+def forked_command(
     command: list[str], env: Mapping[str, str] | None = None, folder: str | Path | None = None
 ) -> list[str]:
     """Return the command that has a server run this one, or this command itself."""

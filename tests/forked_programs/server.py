@@ -1,4 +1,4 @@
-"""The server of warm.py: imports what programs import, and forks itself for each program.
+"""The server of start.py: imports what programs import, and forks itself for each program.
 
 Its arguments are the folder of all servers, and the values of variables that it stands for.
 """
@@ -22,8 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).parent))
-import warm  # noqa: E402
+sys.path.append(str(Path(__file__).parent.parent))
+from forked_programs import start  # noqa: E402
 
 sys.path.pop()
 
@@ -41,9 +41,9 @@ IMPORTS_OF_K8S = (
 )
 
 
-def serve(folder: Path, key: warm.Key) -> None:
+def serve(folder: Path, key: start.Key) -> None:
     """Run programs until the tests have ended."""
-    warm.servers, owner = folder, int((folder / "owner").read_text())
+    start.servers, owner = folder, int((folder / "owner").read_text())
     with recorded_variables() as read:
         load(IMPORTS_OF_K8S if key["k8s"] == "True" else IMPORTS)
     gc.freeze()  # or each fork copies what the collector touches
@@ -51,7 +51,7 @@ def serve(folder: Path, key: warm.Key) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(address))
         listener.listen()
-        names = (*read, *warm.OF_PYTHON, "python", "k8s", "packages")
+        names = (*read, *start.OF_PYTHON, "python", "k8s", "packages")
         new = address.with_suffix(".new")
         new.write_text(json.dumps({name: key.get(name) for name in names}))
         new.rename(address.with_suffix(".json"))
@@ -83,7 +83,7 @@ def recorded_variables() -> Iterator[set[str]]:
     get = environment.__getitem__
 
     def record(self: Any, name: str) -> str:
-        if name.startswith(warm.OF_LIBRARIES) and name != "METAFLOW_HOME":
+        if name.startswith(start.OF_LIBRARIES) and name != "METAFLOW_HOME":
             read.add(name)
         return get(self, name)
 
@@ -152,12 +152,12 @@ def run_program(command: list[str], folder: str, env: dict[str, str]) -> int:
     os.environ.update(env)
     if config := sys.modules.get("kubernetes.config.kube_config"):  # has read it at its import
         config.KUBE_CONFIG_DEFAULT_LOCATION = env.get("KUBECONFIG", "~/.kube/config")
-    subprocess.Popen = warm.Popen
+    subprocess.Popen = start.Popen
     sys.dont_write_bytecode = bool(env.get("PYTHONDONTWRITEBYTECODE"))
     path = list(filter(None, env.get("PYTHONPATH", "").split(os.pathsep)))
     flags = {part for part in command[:2] if part in ("-P", "-u")}
     command = command[len(flags) :]
-    if "-P" not in flags and not warm.is_k8s(command):
+    if "-P" not in flags and not start.is_k8s(command):
         path.insert(0, str(Path(command[0]).resolve().parent))
     sys.path[:0] = path
     is_module = command[0] == "-m"

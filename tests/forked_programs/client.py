@@ -1,4 +1,4 @@
-"""Has a server of tests/warm.py run a program, and ends as the program does.
+"""Has a server of start.py run a program, and ends as the program does.
 
 Its arguments are the server's socket, and the program's command behind the interpreter. The program
 gets this process's folder, environment, standard input and outputs.
