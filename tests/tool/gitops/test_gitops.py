@@ -581,3 +581,14 @@ def test_gzip_reads_what_is_not_compressed(tmp_path: Path, size: int) -> None:
     (tmp_path / "x.gz").write_bytes(stored_gzip(content[:size]))
     done = subprocess.run(["gzip", "-dc", tmp_path / "x.gz"], capture_output=True, check=True)
     assert done.stdout == content[:size]
+
+
+def test_each_secret_is_named_once() -> None:
+    """Though this machine has its value, too, and another step another one."""
+    steps = [f"{{name: DB_PASSWORD, value: hunter2-of-{step}}}" for step in ("start", "end")]
+    text = f"env: [{', '.join(steps)}, {{name: API_TOKEN, value: other-token}}]\n"
+    found = secret_findings({"a.yaml": text}, {"DB_PASSWORD": "hunter2-of-start"})
+    assert [finding.what.partition(" looks")[0] for finding in found] == [
+        "the value of the variable DB_PASSWORD",
+        "the value of API_TOKEN of the flow",
+    ]

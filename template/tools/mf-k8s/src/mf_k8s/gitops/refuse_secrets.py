@@ -78,13 +78,15 @@ def secret_findings(
         values = {*named_values([manifest, *(pod.container for pod in pods)])}
         # YAML breaks a text of several lines, like a key, so each text is searched, not the file
         whole = "\n".join([text, *texts_in(manifest)])
+        found = set()
         for variable, spelled in on_machine.items():
             long = len(spelled[0]) >= MIN_LENGTH and any(value in whole for value in spelled)
             if long or any(value == spelled[0] for _, value in values):
+                found.add(variable)
                 yield clear_text(f"the variable {variable}", variable, file)
-        for name, value in sorted(values):
-            if name not in exceptions and is_secret(name, value.strip('"')):
-                yield clear_text(f"{name} of the flow", name, file)
+        secret = {name for name, value in values if is_secret(name, value.strip('"'))}
+        for name in sorted(secret - found - {*exceptions}):
+            yield clear_text(f"{name} of the flow", name, file)
 
 
 def clear_text(what: str, name: str, file: str) -> Finding:
