@@ -28,7 +28,8 @@ def reason_against(repository: str, file: Path) -> tuple[str, str]:
     name, folder = shown_path(file), file.parent
     if git_or_nothing(folder, "rev-parse", "--show-toplevel") != repository:
         return f"is not in the repository {repository}", "put the file itself there, and commit it"
-    state = git(folder, "status", "--porcelain", "--ignored", "--", file.name)[:2]
+    options = ("--porcelain", "--ignored", "--untracked-files")  # whatever git is set to show
+    state = git(folder, "status", *options, "--", file.name)[:2]
     return {
         "": ("", ""),
         "!!": ("is ignored by git", "take it out of .gitignore, and commit it"),
