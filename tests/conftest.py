@@ -137,6 +137,10 @@ def run(*command: str | Path, cwd: Path, timeout: float = 600, **env: str) -> st
     return done.stdout
 
 
+def contents(folder: Path) -> dict[str, str]:
+    return {file.name: file.read_text() for file in folder.iterdir()}
+
+
 def find_python(*versions: str) -> str:
     """Return the interpreter of the first of these versions that is here, or else this one."""
     env = dict(os.environ)

@@ -13,28 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adopt_config import CONFIG, always
 from conftest import ROOT
 from mf_k8s.adopt.adoption import propose_change
 from mf_k8s.adopt.from_batch import convert_batch
 from mf_k8s.adopt.prove_same_pods import prove
-from mf_k8s.adopt.read_flows import FlowClass, hidden_flows, read_flows
+from mf_k8s.adopt.read_flows import FlowClass, read_flows
 from mf_k8s.adopt.trial_compilation import Trial
-from mf_k8s.adopt.write_config import write_config
-from mf_k8s.errors import CommandError
 from mf_k8s.metaflow.compile_flows import CompiledFile, run_worker
 from mf_k8s.project.project import Project
 from pods import by_step
 
 BEFORE = ROOT / "tests/tool/adopt/flows"
-CONFIG = """# The team's.
-image = "ghcr.io/acme/base:1"  # built on Mondays
-
-service_account = "metaflow"
-
-cpu = 1
-
-memory = 4096
-"""
 BASE = tomllib.loads(CONFIG)
 A100 = {"cloud.google.com/gke-accelerator": "nvidia-tesla-a100"}
 ONE_GPU = {"nvidia.com/gpu": 1}
@@ -43,6 +33,7 @@ USUAL: dict[str, Any] = {
     **{"gpu": {}, "shared_memory": None, "claims": {}, "secrets": [], "labels": {}},
     "node_selector": {},
 }
+
 # Of each file: what k8s.toml has more or otherwise, and what each step's pod has otherwise than
 # USUAL. Written by hand from what the file says.
 GPU_POD = {
@@ -213,11 +204,6 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
 }
 
 
-def always(key: str, old: Any, new: Any) -> bool:
-    """Answer that the flows' value counts."""
-    return True
-
-
 def with_config(flow: str, config: str, folder: Path) -> str:
     """Return a flow's code that brings its own k8s.toml, so that one process compiles many."""
     file = folder / f"{hash(config)}.toml"
@@ -327,97 +313,6 @@ def test_pods(name: str, pods: Any) -> None:
     assert found == {step: USUAL | pod for step, pod in expected.items()}
 
 
-HEAD = "from metaflow import FlowSpec, batch, resources, step\n"
-READ = "from metaflow import FlowSpec, kubernetes, resources, step\n"
-CLASS = """
-class OneFlow(FlowSpec):
-    {}
-    @step
-    def start(self, batch=None):
-        batch()
-"""
-# How @batch may be written, and what it is read as.
-SPELT = {
-    "a client of that name": (
-        f"import kubernetes\n{HEAD}",
-        "import kubernetes\n"
-        "from metaflow import FlowSpec, kubernetes as metaflow_kubernetes, resources, step\n",
-        '@batch(cpu=1, queue="a", iam_role="b")',
-        "@metaflow_kubernetes(cpu=1)",
-    ),
-    "imported already": (
-        "from metaflow import (\n    FlowSpec,\n    batch,  # of AWS\n    kubernetes, step)\n",
-        "from metaflow import (\n    FlowSpec,\n    kubernetes, step)\n",
-        '@batch(queue="a",)',
-        "@kubernetes()",
-    ),
-    "lines with several statements": (
-        "import metaflow; from metaflow import *; from metaflow import batch; x = 1\n",
-        "import metaflow; from metaflow import *; from metaflow import kubernetes; x = 1\n",
-        "@metaflow.batch(efa=1, **{'queue': 'a', 'cpu': 2})",
-        "@metaflow.kubernetes(cpu=2)",
-    ),
-    "a default value": (
-        f"{HEAD}def job(batch=batch):\n    return batch(cpu=1)\n",
-        f"{READ}def job(batch=kubernetes):\n    return batch(cpu=1)\n",
-        "@job()",
-        "@job()",
-    ),
-    "no parentheses": (
-        HEAD,
-        READ,
-        "@resources(\n        cpu=3,  # cores\n        memory=100)\n    @batch",
-        "# cores\n    @kubernetes(cpu=3, memory=100)",
-    ),
-    "the larger is in a table": (
-        f"{HEAD}TABLE = dict(gpu=1, memory=9000)\n",
-        f"{READ}TABLE = dict(gpu=1, memory=9000)\n",
-        "@batch(**TABLE)\n    @resources(gpu=2)",
-        "@kubernetes(gpu=2, memory=9000)",
-    ),
-    "names of the class and of a function": (
-        f"{HEAD}GIB = 20\n\ndef job(memory, GIB):\n    return batch(memory=memory)\n",
-        f"{READ}GIB = 20\n\ndef job(memory, GIB):\n    return kubernetes(memory=memory)\n",
-        "GIB = 50\n    @batch(ephemeral_storage=GIB)",
-        "GIB = 50\n    @kubernetes(disk=53688)",
-    ),
-    "names of the class that a method does not see": (
-        f"{HEAD}GIB = 20\n",
-        f"{READ}GIB = 20\n",
-        "GIB = 50\n\n    def job(self):\n        return batch(ephemeral_storage=GIB)\n",
-        "GIB = 50\n\n    def job(self):\n        return kubernetes(disk=21475)\n",
-    ),
-    "lines that a backslash joins": (
-        "from metaflow import FlowSpec, kubernetes, step, \\\n    batch\n",
-        "from metaflow import FlowSpec, kubernetes, step\n",
-        "@batch(cpu=1)",
-        "@kubernetes(cpu=1)",
-    ),
-    "the last argument is below a comment": (
-        HEAD,
-        READ,
-        '@batch(cpu=1,  # cores\n        queue="a",)',
-        "@kubernetes(cpu=1,  # cores\n        )",
-    ),
-    "only a run knows what is larger": (
-        HEAD,
-        READ,
-        "@batch(memory=int(x), swappiness=0)\n    @resources(gpu=2)",
-        "@kubernetes(memory=int(x))\n    @resources(gpu=2)",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", SPELT)
-def test_batch_is_read_as_kubernetes(name: str, tmp_path: Path) -> None:
-    """But for what is meant, no character changes."""
-    before, after, decorator, converted = SPELT[name]
-    file = tmp_path.resolve() / "one.py"
-    file.write_text(before + CLASS.format(decorator))
-    conversion = convert_batch(Project(file.parent, "churn_model"), [file])
-    assert conversion.sources[file].content.decode() == after + CLASS.format(converted)
-
-
 ON_BATCH = {
     **{"image": "python:3.11", "cpu": 1, "memory": 4096, "use_tmpfs": False},
     **{"tmpfs_path": "/metaflow_temp", "tmpfs_tempdir": True},
@@ -425,6 +320,7 @@ ON_BATCH = {
 ON_BATCH["image"] = f"python:{sys.version_info[0]}.{sys.version_info[1]}"
 NEURON = {"aws.amazon.com/neuron": "2"}
 SCRATCH = {"use_tmpfs": True, "tmpfs_path": "/scratch", "tmpfs_tempdir": False, "tmpfs_size": 500}
+
 # What AWS Batch gives each step beyond ON_BATCH, by hand from its and Metaflow's documentation:
 # with @resources the larger of both, whose memory is 4096 where it has none.
 BATCH_GIVES: dict[str, dict[str, dict[str, Any]]] = {
@@ -508,6 +404,7 @@ def tabs(text: str) -> str:
 
 
 LINES = "".join(f"x_{n} = {n}  # {n}\n" for n in range(3000))
+
 # How a file may be written: everything that does not change keeps it.
 SPELLINGS = {
     "Windows line ends": lambda text: text.replace("\n", "\r\n").encode(),
@@ -537,298 +434,6 @@ def test_bytes_stay(spelling: str, project: Project, changes: Any, tmp_path: Pat
         for file, content in change.contents.items():
             expected = write((BEFORE / f"{file.stem}.adopted.py").read_text())
             assert content == expected, name
-
-
-# What decides about a value at each run, and the decorator that must stay as it is: today its value
-# is Metaflow's default, or what the text seems to say.
-DECIDED = {
-    "a name": ("sized = kubernetes(memory=64000 if PROD else 4096)", "@sized"),
-    "a name, twice": ("first = kubernetes(gpu=8 if PROD else None)\nsecond = first", "@second"),
-    "a name with more": ("sized = kubernetes(cpu=1, gpu=8 if PROD else None)", "@sized"),
-    "a helper": (
-        "def sized(m):\n    return kubernetes(memory=m if PROD else None)",
-        "@sized(9000)",
-    ),
-    "a helper of a helper": (
-        "def inner(m, n):\n    return kubernetes(memory=m, gpu=n)\n"
-        "def outer(m):\n    return inner(m, 8 if PROD else None)",
-        "@outer(9000)",
-    ),
-    "a helper's own parameter": (
-        "memory = 4096\ndef sized(memory):\n    return kubernetes(memory=memory)",
-        "@sized(9000 if PROD else 4096)",
-    ),
-    "a helper's default": (
-        "def sized(m=int(os.environ.get('M', 4096))):\n    return kubernetes(memory=m)",
-        "@sized()",
-    ),
-    "a helper with a condition": (
-        "def sized(m):\n    if PROD:\n        m *= 2\n    return kubernetes(memory=m)",
-        "@sized(4096)",
-    ),
-    "a helper of any arguments": (
-        "args = (4096,)\ndef sized(*args):\n    return kubernetes(memory=args[0])",
-        "@sized(64000 if PROD else 4096)",
-    ),
-    "a second helper": (
-        "def sized(m):\n    return kubernetes(memory=m)\n"
-        "if PROD:\n    def sized(m):\n        return kubernetes(memory=2 * m)",
-        "@sized(4096)",
-    ),
-    "partial": (
-        "from functools import partial\nsized = partial(kubernetes, memory=9000 if PROD else None)",
-        "@sized(cpu=1)",
-    ),
-    "lambda": ("sized = lambda m: kubernetes(memory=m if PROD else 4096)", "@sized(9000)"),
-    "a list": ("pods = [kubernetes(memory=9000 if PROD else 4096)]", "@pods[0]"),
-    "a choice": ("big, usual = kubernetes(memory=9000), kubernetes()", "@(big if PROD else usual)"),
-    "an attribute": (
-        "class Pods:\n    large = kubernetes(memory=9000 if PROD else 4096)",
-        "@Pods.large",
-    ),
-    "a name of the class": (
-        "large = kubernetes()",
-        "@large",
-        "large = kubernetes(gpu=8 * PROD or None)",
-    ),
-    "a value of the class": ("M = 4096", "@kubernetes(memory=M)", "M = 9000 if PROD else 4096"),
-    "a later value": ("M = 4096\nif PROD:\n    M = 9000", "@kubernetes(memory=M)"),
-    "a value of global": (
-        "M = 4096\ndef configure():\n    global M\n    M = 9000\nif PROD:\n    configure()",
-        "@kubernetes(memory=M)",
-    ),
-    "globals": ("M = 4096\nif PROD:\n    globals()['M'] = 9000", "@kubernetes(memory=M)"),
-    "a later import": (
-        "M = 4096\ntry:\n    from production import *\nexcept ImportError:\n    pass",
-        "@kubernetes(memory=M)",
-    ),
-    "an import of one or the other": (
-        "try:\n    from production import M\nexcept ImportError:\n    from usual import M",
-        "@kubernetes(memory=M)",
-    ),
-    "a value that is set elsewhere": (
-        "import usual\nif PROD:\n    usual.M = 9000",
-        "@kubernetes(memory=usual.M)",
-    ),
-    "a value that another file sets": (
-        "from usual import M\nimport changes",
-        "@kubernetes(memory=M)",
-    ),
-    "a value of a class": (
-        "class Sizes:\n    M = 4096\n    if PROD:\n        M = 9000",
-        "@kubernetes(memory=Sizes.M)",
-    ),
-    "an attribute that is set": (
-        "class Sizes:\n    M = 4096\nif PROD:\n    Sizes.M = 9000",
-        "@kubernetes(memory=Sizes.M)",
-    ),
-    "setattr": (
-        "class Sizes:\n    M = 4096\nif PROD:\n    setattr(Sizes, 'M', 9000)",
-        "@kubernetes(memory=Sizes.M)",
-    ),
-    "a table": ("P = {'memory': 4096}\nif PROD:\n    P['memory'] = 9000", "@kubernetes(**P)"),
-    "a table that is updated": (
-        "P = {'memory': 4096}\nif PROD:\n    P.update(memory=9000)",
-        "@kubernetes(**P)",
-    ),
-    "a table in a table": (
-        "P = {'a': {'memory': 4096}}\nif PROD:\n    P['a']['memory'] = 9000",
-        "@kubernetes(**P['a'])",
-    ),
-    "a table by another name": (
-        "P = {'memory': 4096}\nQ = P\nif PROD:\n    Q['memory'] = 9000",
-        "@kubernetes(**P)",
-    ),
-    "a table that is handed on": (
-        "def tune(pod):\n    pod['memory'] = 9000\nP = {'memory': 4096}\nif PROD:\n    tune(P)",
-        "@kubernetes(**P)",
-    ),
-    "a table of a class": (
-        "class Pods:\n    P = {'memory': 4096}\nif PROD:\n    Pods.P['memory'] = 9000",
-        "@kubernetes(**Pods.P)",
-    ),
-    "a list of secrets": ("S = ['db']\nif PROD:\n    S.append('key')", "@kubernetes(secrets=S)"),
-    "another kubernetes": (
-        "if not PROD:\n    kubernetes = lambda **_: lambda step: step",
-        "@kubernetes(memory=9000)",
-    ),
-}
-DECIDED_FLOW = """import os
-
-from metaflow import FlowSpec, kubernetes, step
-
-PROD = "PROD" in os.environ
-{head}
-
-
-class DecidedFlow(FlowSpec):
-    owner = "team-a"
-    {body}
-
-    {decorator}
-    @step
-    def start(self):
-        self.next(self.end)
-
-    @step
-    def end(self):
-        pass
-
-
-if __name__ == "__main__":
-    DecidedFlow()
-"""
-HELPERS = {
-    "usual.py": "M = 4096\n",
-    "changes.py": "import os, usual\nif 'PROD' in os.environ:\n    usual.M = 9000\n",
-}
-
-
-@pytest.fixture(scope="module")
-def deciding(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Return a project for one flow, with files that it imports."""
-    root = tmp_path_factory.mktemp("deciding").resolve()
-    shutil.copytree(project.source, root / "src")
-    (root / "flows").mkdir()
-    for name, text in HELPERS.items():
-        (root / "flows" / name).write_text(text)
-    return Project(root, "churn_model")
-
-
-@pytest.mark.parametrize("name", DECIDED)
-def test_what_a_run_decides_stays(name: str, deciding: Project) -> None:
-    """Whatever way it is written, and though its value is the default today."""
-    head, decorator, *body = DECIDED[name]
-    text = DECIDED_FLOW.format(head=head, decorator=decorator, body=(body or ["team = 1"])[0])
-    file = deciding.root / "flows/decided.py"
-    file.write_text(text)
-    flows = read_flows(deciding, [file])
-    change = propose_change(deciding, flows, [], CONFIG, always)
-    imported = "from churn_model import BaseFlow\n"
-    adopted = text.replace("DecidedFlow(FlowSpec)", "DecidedFlow(BaseFlow)")
-    adopted = adopted.replace("FlowSpec, kubernetes, step\n", f"kubernetes, step\n\n{imported}")
-    assert change.contents[file].decode() == adopted
-    assert change.config_text == CONFIG
-    line = text.split("\n").index(f"    {decorator}") + 1
-    (note,) = change.notes
-    assert f"decided.py:{line}: step start: only a run knows " in note
-
-
-# What only reads a value, and how a step uses it: its memory goes to k8s.toml.
-READ = {
-    "printed": ("P = {'memory': 9000}\nprint(P)", "@kubernetes(**P)"),
-    "one of a table": ("P = {'a': {'memory': 9000}}", "@kubernetes(**P['a'])"),
-    "added to": ("P = {'memory': 1}\nQ = P | {'memory': 9000}", "@kubernetes(**Q)"),
-    "of the class": ("", "@kubernetes(memory=team * 9000)"),
-    "a helper": ("def sized(*, m=1):\n    return kubernetes(memory=m)", "@sized(m=9000)"),
-    "a helper of a helper": (
-        "def inner(m):\n    return kubernetes(memory=m)\ndef outer(m):\n    return inner(m + 1)",
-        "@outer(8999)",
-    ),
-    "imported twice": ("from metaflow import kubernetes, step", "@kubernetes(memory=9000)"),
-    "of another name": ("pod = kubernetes", "@pod(memory=9000)"),
-    "beside other steps": ("for step in ():\n    print(step)", "@kubernetes(memory=9000)"),
-    "of a module": ("import usual", "@kubernetes(memory=usual.M + 4904)"),
-    "all of a module": ("from usual import *\nN = M + 4904", "@kubernetes(memory=N)"),
-    "all of a package": ("from numpy import *\nM = 9000", "@kubernetes(memory=M)"),
-}
-
-
-@pytest.mark.parametrize("name", READ)
-def test_what_is_only_read_is_moved(name: str, deciding: Project) -> None:
-    head, decorator = READ[name]
-    text = DECIDED_FLOW.format(head=head, decorator=decorator, body="team = 1")
-    file = deciding.root / "flows/decided.py"
-    file.write_text(text)
-    flows = read_flows(deciding, [file])
-    change = propose_change(deciding, flows, [], CONFIG, always)
-    assert change.config_text == CONFIG.replace("memory = 4096", "memory = 9000")
-    assert decorator not in change.contents[file].decode() and change.notes == []
-
-
-def test_a_decorator_that_does_nothing_stays(deciding: Project) -> None:
-    """As where the name of Metaflow's kubernetes is another's when the flow is compiled."""
-    text = DECIDED_FLOW.format(head="", body="", decorator="@kubernetes(memory=9000)")
-    file = deciding.root / "flows/decided.py"
-    file.write_text(text)
-    steps: Any = {"start": {"overrides": []}, "end": {"overrides": []}}
-    facts: Any = {"name": "DecidedFlow", "derives": False, "steps": steps}
-    result = CompiledFile(file, [], None, "", facts, None)
-    change = propose_change(deciding, read_flows(deciding, [file]), [result], CONFIG, always)
-    assert "    @kubernetes(memory=9000)\n" in change.contents[file].decode()
-    assert change.config_text == CONFIG
-
-
-CONDITIONAL = """import os
-
-from metaflow import FlowSpec, kubernetes, step
-
-PROD = "PROD" in os.environ
-
-
-class TopFlow(FlowSpec):
-    if PROD:
-        @kubernetes(gpu=8)
-        @step
-        def start(self):
-            self.next(self.end)
-    else:
-        @step
-        def start(self):
-            self.next(self.end)
-
-    @kubernetes(memory=4096)
-    @step
-    def end(self):
-        pass
-
-    end = kubernetes(memory=9000)(end) if PROD else end
-
-
-def make(name):
-    class MadeFlow(FlowSpec):
-        @kubernetes(memory=9000)
-        @step
-        def start(self):
-            pass
-
-    return MadeFlow
-
-
-if PROD:
-    class TrainFlow(FlowSpec):
-        pass
-else:
-    class TrainFlow(TopFlow):
-        pass
-"""
-
-
-def test_what_a_condition_makes_is_listed(deciding: Project) -> None:
-    """And stays: steps, and classes of a function or below a condition."""
-    file = deciding.root / "flows/decided.py"
-    file.write_text(CONDITIONAL)
-    change = propose_change(deciding, read_flows(deciding, [file]), [], CONFIG, always)
-    adopted = CONDITIONAL.replace("TopFlow(FlowSpec)", "TopFlow(BaseFlow)")
-    imported = "kubernetes, step\n\nfrom churn_model import BaseFlow\n"
-    assert change.contents[file].decode() == adopted.replace("kubernetes, step\n", imported)
-    assert change.config_text == CONFIG
-    end = "depends on a condition or is written twice, so it stays, and is not proven"
-    steps = {12: "start", 16: "start", 21: "end"}
-    assert [note.partition("decided.py:")[2] for note in change.notes] == [
-        f"{line}: step {name} {end}" for line, name in steps.items()
-    ]
-    end = "it stays, and its pods are not compared; let it derive from BaseFlow yourself"
-    (notes,) = hidden_flows(deciding, [file]).values()
-    assert [note.partition("decided.py:")[2] for note in notes] == [
-        f"28: class MadeFlow is made in make: {end}",
-        f"38: class TrainFlow is made below a condition: {end}",
-        f"41: class TrainFlow is made below a condition: {end}",
-    ]
-    factory = CONDITIONAL[CONDITIONAL.index("def make") : CONDITIONAL.index("if PROD:\n    class")]
-    file.write_text(f"from metaflow import FlowSpec, kubernetes, step\n{factory}")
-    with pytest.raises(CommandError, match=f"decided.py:3: class MadeFlow is made in make: {end}$"):
-        read_flows(deciding, [file])
 
 
 def test_what_stays_is_listed(changes: Any) -> None:
@@ -869,47 +474,3 @@ OWN_IMAGE = """    # Trains on one GPU.
     )
     @step
 """
-
-
-# A k8s.toml, what it gets, and what it is then.
-WRITTEN = {
-    "dotted keys": (
-        'persistent_volume_claims.data = "/data"\n\nimage = "a:1"',
-        {"persistent_volume_claims": {"data": "/data", "more": "/more"}, "gpu": 1},
-        'persistent_volume_claims.data = "/data"\n\nimage = "a:1"\n\n'
-        'persistent_volume_claims.more = "/more"\n\ngpu = 1\n',
-    ),
-    "tables": (
-        'image = "a:1"\n\n[labels]\nteam = "x"  # ours\n\n[pools.big]\nmemory = 9\n',
-        {"labels": {"team": "x", "part": "y"}, "gpu": 1},
-        'image = "a:1"\n\ngpu = 1\n\n[labels]\nteam = "x"  # ours\npart = "y"\n\n'
-        "[pools.big]\nmemory = 9\n",
-    ),
-    "a list of lines": (
-        'secrets = [\n  "a",  # first\n  "b",\n]\n',
-        {"secrets": ["a", "b", "c"]},
-        'secrets = [\n  "a",  # first\n  "b",\n  "c",\n]\n',
-    ),
-    "lines that look like tables": (
-        'image = """\n[no]\n"""\n[workflow]\nx = 1\n',
-        {"memory": 5},
-        'image = """\n[no]\n"""\n\nmemory = 5\n\n[workflow]\nx = 1\n',
-    ),
-    "Windows line ends": (
-        'image = "a:1"  # ours\r\nmemory = 4\r\n',
-        {"image": "b:2", "gpu": 1},
-        'image = "b:2"  # ours\r\nmemory = 4\r\n\r\ngpu = 1\r\n',
-    ),
-    "nothing": ("", {"pools": {"a": {"gpu": 1}}}, "pools.a.gpu = 1\n"),
-    "a key that needs quotes": (
-        "gpu = 1\n",
-        {"node_selector": {"example.com/zone": "a"}},
-        'gpu = 1\n\nnode_selector."example.com/zone" = "a"\n',
-    ),
-}
-
-
-@pytest.mark.parametrize("name", WRITTEN)
-def test_k8s_toml_is_written(name: str) -> None:
-    text, new, expected = WRITTEN[name]
-    assert write_config(text, tomllib.loads(text) | new) == expected

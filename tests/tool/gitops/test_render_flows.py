@@ -1,6 +1,5 @@
 """`k8s render`: the files that GitOps applies, and `k8s check --rendered`."""
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -14,16 +13,11 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from conftest import UV, find_python, run
+from conftest import UV, contents, find_python, run
 from kubernetes_api import Api
-from mf_k8s.errors import CommandError, raise_if
-from mf_k8s.gitops.folder import faults, read_folder, write_folder
-from mf_k8s.gitops.manifests import dump, with_header
-from mf_k8s.gitops.refuse_secrets import notify_findings, secret_findings
+from mf_k8s.errors import CommandError
+from mf_k8s.gitops.manifests import with_header
 from mf_k8s.gitops.render_flows import Rendering, dropped_flows, recorded_rendering, rendering_of
-from mf_k8s.metaflow.reproducible import stable_content, stored_gzip
-from mf_k8s.project.detect_secrets import is_secret
-from mf_k8s.project.environments import Environment
 from mf_k8s.project.project import Project
 from teams import commit, git
 
@@ -93,10 +87,6 @@ def k8s(project: Path, *arguments: str | Path, **env: str) -> tuple[int, str]:
         timeout=300,
     )
     return done.returncode, done.stdout
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {file.name: file.read_text() for file in folder.iterdir()}
 
 
 @pytest.fixture(scope="module")
@@ -298,37 +288,6 @@ def test_check_rendered(rendered: Path, first: Path) -> None:
             (rendered / name).write_text(text)
 
 
-FRESH = {"a.yaml": with_header("image: a:2\n"), "kustomization.yaml": with_header("# k8s\n")}
-
-
-def test_faults() -> None:
-    old = FRESH | {"a.yaml": with_header("image: a:1\n"), "b.yaml": with_header("gone: 1\n")}
-    assert faults(FRESH, FRESH) == {}
-    edited = {"a.yaml": FRESH["a.yaml"].replace("image: a:2", "value: sesame")}
-    assert faults(FRESH | edited, FRESH)["a.yaml"] == "was edited: line 2 has another value"
-    assert faults(old, FRESH) == {
-        "a.yaml": "is of other code: line 2 has `image: a:1`, not `image: a:2`",
-        "b.yaml": "is left over: this rendering has no such file any more",
-    }
-
-
-def test_a_folder_holds_what_is_rendered_and_no_more(tmp_path: Path) -> None:
-    folder = tmp_path / "deploy/prod"
-    gone = with_header("gone: 1\n")
-    assert write_folder(folder, FRESH | {"b.yaml": gone}) == []
-    (folder / ".gitattributes").write_text("* text\n")
-    assert write_folder(folder, FRESH) == ["b.yaml"]
-    assert contents(folder).keys() == {*FRESH, ".gitattributes"}
-    (folder / "overlay").mkdir()
-    with pytest.raises(CommandError, match="did not write: overlay; move them"):
-        write_folder(folder, {})
-    assert (folder / "a.yaml").exists()
-    (folder / "overlay").rmdir()
-    for file in folder.iterdir():
-        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))  # as git's autocrlf does
-    assert faults(read_folder(folder), FRESH) == {}
-
-
 def test_an_option_of_several_lines_is_refused(tmp_path: Path) -> None:
     """The rendering is recorded in one line."""
     options = ["--tag=a:b", "--workflow-description=Trains.\nDaily."]
@@ -364,63 +323,6 @@ def test_how_it_was_rendered_is_recorded() -> None:
             recorded_rendering(damaged)
 
 
-ENVIRONMENT = Environment("prod")
-SLACK = "https://hooks.example.com/services/T000/B000/XXXX"
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"create_options": ("--notify-on-error",)}, "--notify-on-error: an address of notif"),
-        (
-            {"create_options": (f"--notify-slack-webhook-url={SLACK}",)},
-            "--notify-slack-webhook-url: an address",
-        ),
-    ],
-)
-def test_secrets_of_an_environment_are_refused(changes: Any, says: str) -> None:
-    with pytest.raises(CommandError) as stopped:
-        raise_if(notify_findings(dataclasses.replace(ENVIRONMENT, **changes)))
-    message = str(stopped.value)
-    assert message.startswith(says)
-    assert "put it into a Secret on the cluster, name that in `secrets` of k8s.toml" in message
-    assert SLACK not in message
-
-
-def test_secrets_of_the_machine_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As of a flow with @environment(vars={"TOKEN": os.environ["CHURN_TOKEN"]})."""
-    files = {"a.yaml": "value: open-sesame-1234\n"}
-    raise_if(secret_findings(files, os.environ))
-    monkeypatch.setenv("CHURN_TOKEN", "open-sesame-1234")
-    with pytest.raises(CommandError) as stopped:
-        raise_if(secret_findings(files, os.environ))
-    assert str(stopped.value).startswith(
-        "the value of the variable CHURN_TOKEN looks like a secret, and would stand in a.yaml in"
-    )
-    assert "sesame" not in str(stopped.value)
-    raise_if(secret_findings(files, os.environ, ["CHURN_TOKEN"]))
-    monkeypatch.setenv("CHURN_TOKEN", "sunshine")  # a word, so it must be the whole value
-    raise_if(secret_findings({"a.yaml": "args: [sunshine-state]\n"}, os.environ))
-    with pytest.raises(CommandError, match="the variable CHURN_TOKEN looks like a secret"):
-        raise_if(secret_findings({"a.yaml": "env: [{name: A, value: sunshine}]\n"}, os.environ))
-
-
-KEY = "-----BEGIN KEY-----\nMIIE'vQ==\n-----END KEY-----\n"
-
-
-@pytest.mark.parametrize(
-    "value", [KEY, KEY.strip(), json.dumps({"key": KEY}), json.dumps({"a": json.dumps([KEY])})]
-)
-def test_secrets_of_several_lines_are_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """YAML breaks their lines, and Metaflow writes parameters as JSON in JSON."""
-    files = {"a.yaml": dump({"env": [{"name": "KEY", "value": value}]})}
-    assert KEY not in files["a.yaml"]
-    raise_if(secret_findings(files, os.environ))
-    monkeypatch.setenv("CHURN_API_KEY", KEY)
-    with pytest.raises(CommandError, match="the value of the variable CHURN_API_KEY looks like"):
-        raise_if(secret_findings(files, os.environ))
-
-
 def test_a_secret_in_a_flow_is_refused(first: Path) -> None:
     """Until [tool.mf-k8s] says that it is none; the value is printed nowhere."""
     flow, pyproject = first / "flows/login.py", first / "pyproject.toml"
@@ -446,149 +348,3 @@ def test_a_secret_in_a_flow_is_refused(first: Path) -> None:
     finally:
         flow.unlink()
         pyproject.write_text(settings)
-
-
-PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----\n"
-JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N"
-SECRETS = {
-    ("DB_PASS", "sunshine"),
-    ("PGPASS", "sunshine"),
-    ("PGPASSWORD", "sunshine"),
-    ("MYSQL_PWD", "sunshine"),
-    ("db_password", "sunshine"),
-    ("STRIPE_API_KEY", "sunshine"),
-    ("PRIVATE_KEY", "sunshine"),
-    ("SLACK_WEBHOOK_URL", "https://hooks.example.com/T0/B0"),
-    ("DATABASE_URL", "postgres://churn:sunshine@db:5432/churn"),
-    ("HTTPS_PROXY", "http://ann:sunshine@proxy:3128"),
-    ("SENTRY_DSN", "https://abc123@o0.ingest.sentry.io/42"),
-    ("AZURE", "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c3Vu;"),
-    ("CERTIFICATE", PEM),
-    ("BEARER", JWT),
-    ("KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
-    ("KEY", "kJ8vQ2mZx7/Lp3RtYw9NbC4sDfG6hT1uEaXoVi5M"),
-    ("GH", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
-    ("HUB", "hf_aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH"),
-    ("LLM", "sk-proj-a8Fq2LmX9_pR4tYw7NbC3sDfG"),
-    ("OTHER", "tP5x2GkQ9vRj7LmZ4bWc"),
-    ("ARGO_TOKEN", "Bearer sunshine"),
-    ("MF_STRIPE_API_KEY", "sunshine"),
-    ("VAULT_SECRET_ID", "sunshine"),
-    ("API_TOKENS", "sunshine,moonlight"),
-    ("AUTH_TOKEN_HEADER", "Bearer sunshine"),
-}
-NO_SECRETS = {
-    ("PWD", "/home/ann/churn"),
-    ("OLDPWD", "/home/ann"),
-    ("PASS_RATE", "0.95"),
-    ("MAX_TOKENS", "4096 tokens"),
-    ("MAX_TOKENS_OF_BATCH", "1,000,000"),
-    ("API_KEY_HEADER", "X-API-Key"),
-    ("AUTH_TOKEN_HEADER", "Authorization"),
-    ("TOKENIZER", "bert-base-uncased"),
-    ("EOS_TOKEN", "<|endoftext|>"),
-    ("DB_PASSWORD_FILE", "/run/secrets/db"),
-    ("API_KEY_SECRET_NAME", "churn-api-key"),
-    ("OAUTH_TOKEN_URL", "https://login.example.com/token"),
-    ("DATABASE_URL", "postgres://db:5432/churn"),
-    ("COMMIT", "9fceb02d0ae598e95dc970b74767f19372d61af8"),
-    ("RUN_ID", "5c256cf3-b566-4295-973e-fa5a3162ac6a"),
-    ("IMAGE", "ghcr.io/acme/churn@sha256:" + "0f" * 32),
-    ("MODEL", "meta-llama/Llama-3.1-8B-Instruct-GPTQ-INT4"),
-    ("LIBRARY", "sk-learn-random-forest-v2"),
-    ("HUB", "hf_transformers_bert_base_uncased"),
-    ("PASS_THROUGH", "all-of-them"),
-    ("ROLE", "arn:aws:iam::123456789012:role/ChurnDeployer2024"),
-    ("DATA", "s3://acme-metaflow/Churn/Data2024/part-00042"),
-    ("FLOW", "HelloFlowWithANameThatIsLongerThanArgoTakes2"),
-    ("METAFLOW_PRODUCTION_TOKEN", "mfprj-churnmodel-0-abcd"),
-    ("METAFLOW_ARGO_EVENTS_WEBHOOK_URL", "http://webhook.argo.svc:12000/metaflow-event"),
-}
-
-
-def test_what_looks_like_a_secret() -> None:
-    """By its name or by its form; not what programs, models, commits and images are called."""
-    assert {pair for pair in SECRETS if not is_secret(*pair)} == set()
-    assert {pair for pair in NO_SECRETS if is_secret(*pair)} == set()
-
-
-JOBSET = """
-spec:
-  replicatedJobs:
-  - name: worker
-    template:
-      spec:
-        parallelism: {{=asInt(inputs.parameters.n)}}
-        template:
-          metadata: {annotations: {metaflow/step_name: train}}
-          spec:
-            containers:
-            - {name: train, image: a, env: [{name: PGPASSWORD, value: sunshine}]}
-"""
-
-
-def test_a_secret_of_a_parallel_step_is_refused() -> None:
-    """Whose pods stand in the template as a text."""
-    template = {"name": "train", "resource": {"action": "create", "manifest": JOBSET}}
-    files = {"a.yaml": dump({"kind": "WorkflowTemplate", "spec": {"templates": [template]}})}
-    with pytest.raises(CommandError, match="the value of PGPASSWORD of the flow looks like"):
-        raise_if(secret_findings(files, os.environ))
-    raise_if(secret_findings(files, os.environ, ["PGPASSWORD"]))
-
-
-def test_a_secret_of_one_step_is_refused() -> None:
-    """Where a later step has another value of that name, which is none."""
-    pods = [{"env": [{"name": "DB_PASSWORD", "value": value}]} for value in ("sunshine", "/run/a")]
-    with pytest.raises(CommandError, match="the value of DB_PASSWORD of the flow looks like"):
-        raise_if(secret_findings({"a.yaml": dump(pods)}, os.environ))
-
-
-def test_null_values_are_left_out() -> None:
-    """But not those that are text: a null in a podSpecPatch takes a field away."""
-    patch = '{"nodeSelector":null}'
-    manifest = {"a": None, "b": [{"c": None, "d": 1}], "podSpecPatch": patch, "e": {}}
-    assert yaml.safe_load(dump(manifest)) == {"b": [{"d": 1}], "podSpecPatch": patch, "e": {}}
-
-
-@pytest.mark.parametrize("text", ["1e3", "12e4567", "y", "N", "on", "0o17", "1_000", "1.2.3", "~"])
-def test_text_stays_text(text: str) -> None:
-    """Also for YAML 1.2, and for what Kubernetes reads it with: in quotes."""
-    assert dump({"tag": text}) == f"tag: '{text}'\n"
-
-
-def test_how_a_library_was_installed_is_left_out() -> None:
-    """Of a library with mutators, which Metaflow packs: scripts and .pth files hold paths."""
-    record = (
-        "../../../bin/steps,sha256=1,200\n"
-        "steps/b.py,sha256=2,9\n"
-        "steps/a.py,sha256=3,9\n"
-        "_editable_impl_steps.pth,sha256=4,30\n"
-        "steps-1.0.dist-info/direct_url.json,sha256=5,80\n"
-    )
-    packed = json.dumps({"steps": {"METADATA": "Name: steps\n", "RECORD": record}}).encode()
-    assert json.loads(stable_content(".mf_meta/DIST_INFO", packed)) == {
-        "steps": {
-            "METADATA": "Name: steps\n",
-            "RECORD": "steps/a.py,sha256=3,9\nsteps/b.py,sha256=2,9\n",
-        }
-    }
-    assert stable_content(".mf_meta/CONFIG", packed) == packed
-
-
-@pytest.mark.parametrize("size", [0, 5, 65535, 65536, 200_000])
-def test_gzip_reads_what_is_not_compressed(tmp_path: Path, size: int) -> None:
-    content = bytes(range(256)) * (size // 256 + 1)
-    (tmp_path / "x.gz").write_bytes(stored_gzip(content[:size]))
-    done = subprocess.run(["gzip", "-dc", tmp_path / "x.gz"], capture_output=True, check=True)
-    assert done.stdout == content[:size]
-
-
-def test_each_secret_is_named_once() -> None:
-    """Though this machine has its value, too, and another step another one."""
-    steps = [f"{{name: DB_PASSWORD, value: hunter2-of-{step}}}" for step in ("start", "end")]
-    text = f"env: [{', '.join(steps)}, {{name: API_TOKEN, value: other-token}}]\n"
-    found = secret_findings({"a.yaml": text}, {"DB_PASSWORD": "hunter2-of-start"})
-    assert [finding.what.partition(" looks")[0] for finding in found] == [
-        "the value of the variable DB_PASSWORD",
-        "the value of API_TOKEN of the flow",
-    ]
