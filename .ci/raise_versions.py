@@ -178,6 +178,7 @@ def raise_all() -> None:
         if text != old:
             texts[file] = text
     before = (ROOT / "uv.lock").read_bytes()
+    sys.stdout.flush()  # into a file, too, before what uv says
     try:
         subprocess.run([UV, "lock", "--upgrade"], cwd=ROOT, check=True)  # says what it raises
     except PROBLEMS as problem:
