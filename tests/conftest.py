@@ -32,6 +32,9 @@ from mf_k8s.metaflow.configuration import Configuration
 from mf_k8s.project.environments import NO_ENVIRONMENT
 from questions import missing
 
+# What fails in a function that several files of tests share is shown as in a test.
+pytest.register_assert_rewrite("adopting", "kind_clusters", "own_copy", "teams")
+
 ROOT = Path(__file__).parent.parent
 QUESTIONS = {
     key: question

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import test_kind
 from conftest import ADVANCED, delete_cluster, run, serve_registry
-from test_kind import (
+from kind_clusters import (
     FLOWS,
+    NEEDS_KIND,
     Project,
     from_a_branch_to_pruned,
     in_background,
@@ -26,7 +26,7 @@ from test_kind import (
     seen,
 )
 
-pytestmark = test_kind.pytestmark
+pytestmark = NEEDS_KIND
 CLUSTER = "mf-template-argo-3"
 VISION = {
     "image": "registry.example.com:5000/team/vision:2024.1",

@@ -15,7 +15,7 @@ from mf_k8s.metaflow.batch_facts import watch_steps
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.metaflow.read_flow_facts import watch_other_decorators
 from mf_k8s.project.project import Project
-from test_base import SHARED, Metaflow, metaflow, project
+from shapes import SHARED, Metaflow, metaflow, project
 
 __all__ = ["metaflow", "project"]  # fixtures
 # An extension with a command that makes pods of steps, and with a decorator of its own back end.

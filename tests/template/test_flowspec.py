@@ -14,7 +14,7 @@ from mf_k8s.metaflow.compile_flows import CompiledFile, compile_flows
 from mf_k8s.project.merge_settings import step_settings
 from mf_k8s.project.project import Project
 from pods import variables
-from test_base import SHARED, Api, Metaflow, compiled, metaflow, posted, project
+from shapes import SHARED, Api, Metaflow, compiled, metaflow, posted, project
 
 __all__ = ["compiled", "metaflow", "posted", "project"]  # fixtures
 BASES = pytest.mark.parametrize("base", ["FlowSpec", "BaseFlow"])
