@@ -18,7 +18,8 @@ template's repository):
     programs, show  running other programs; what is printed
     errors          what stops a command
 
-`testing` is what a project's own tests import. A file of `commands` imports the rooms in the
+`testing` is what a project's own tests import; `flow_files` and `flow_settings` hand on what those
+of an older project import. A file of `commands` imports the rooms in the
 function of its command, and a room what is slow (metaflow, kubernetes, …) in the functions that
 need it, so that `k8s --help` answers at once.
 """
