@@ -239,7 +239,7 @@ def test_ci(case):
             for name, job in workflow.items()
             if "script" in job and name != ".deploy"
         }
-    if "comment" in jobs:  # their shell lines are run in tests/test_current.py
+    if "comment" in jobs:  # their shell lines are run in test_current.py
         (script,) = jobs["comment"]
         jobs["comment"] = [" ".join(script.split()[:3])]
         jobs["changes"] = re.findall('echo "(.*)=true"', *jobs["changes"])
