@@ -10,7 +10,8 @@ import pytest
 from conftest import ROOT
 from mf_k8s.check.compare import check_flows
 from mf_k8s.check.print_reports import show_reports
-from mf_k8s.check.report import as_json
+from mf_k8s.check.report import Report, as_json
+from mf_k8s.errors import Finding
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.project.project import Project
 from own_copy import Run, history, k8s, project, replace
@@ -108,3 +109,16 @@ def test_a_shortened_name_is_said(k8s: Run, project: Path) -> None:
     (report,) = json.loads(k8s("check", "hello", "--format=json").stdout)["flows"]
     (note,) = [note for note in report["notes"] if "shortens" in note]
     assert note.startswith(f"Metaflow shortens churn_model.user.check.{long} to ")
+
+
+def test_a_flow_that_does_not_compile_has_its_path_as_title(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the comment on a pull request, too: relative to where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    error = Finding("flow-not-compiled", "no module churn", "flows/train.py")
+    report = Report(file=tmp_path / "flows/train.py", error=error)
+    show_reports([report], markdown=True)
+    assert capsys.readouterr().out == (
+        "## flows/train.py (compiled): could not be checked\n\n- no module churn\n\n"
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from ..errors import Finding
+from ..project.project import shown_path
 
 
 class Comparison(TypedDict):
@@ -69,7 +70,7 @@ class Report:
 
     @property
     def title(self) -> str:
-        return f"{self.flow or self.file} ({self.of})"
+        return f"{self.flow or shown_path(self.file)} ({self.of})"
 
 
 def as_json(reports: Sequence[Report]) -> str:
