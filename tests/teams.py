@@ -205,3 +205,8 @@ def tree(project: Path) -> dict[str, bytes | None]:
 
 def answers_of(project: Path) -> dict[str, Any]:
     return yaml.safe_load((project / ".copier-answers.yml").read_text())
+
+
+def same(answers: dict[str, Any], given: dict[str, Any]) -> bool:
+    """Return whether the given answers were recorded; a number may be recorded as its text."""
+    return {key: str(answers[key]) for key in given} == {k: str(v) for k, v in given.items()}
