@@ -4,7 +4,7 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +51,15 @@ def read_schema(project: Project) -> dict[str, Any]:
 
 
 def schema_findings(value: Any, schema: dict[str, Any], where: str) -> Iterator[Finding]:
-    """Yield each thing in `value` that does not fit the schema.
+    """Yield each thing in `value` that does not fit the schema, in the order of the value.
 
     The schema's `description` of what is wrong is the remedy.
     """
     from jsonschema import Draft7Validator
     from jsonschema.exceptions import best_match
 
-    for whole in Draft7Validator(schema).iter_errors(value):
+    errors = Draft7Validator(schema).iter_errors(value)  # in any order
+    for whole in sorted(errors, key=lambda error: position(value, error.absolute_path)):
         error: Any = best_match([whole])  # of the alternatives of an anyOf, the nearest
         path = ".".join(map(str, error.absolute_path))
         at = f"{where}: {path}" if path else where
@@ -68,6 +69,15 @@ def schema_findings(value: Any, schema: dict[str, Any], where: str) -> Iterator[
         found = json.dumps(error.instance, default=str, ensure_ascii=False)
         remedy = error.schema.get("description", error.message)
         yield Finding("value-not-valid", f"{at} = {found}", at, remedy)
+
+
+def position(value: Any, path: Iterable[str | int]) -> list[int]:
+    """Return which key or item of `value` a path leads through, on each level."""
+    numbers = []
+    for part in path:
+        numbers.append([*value].index(part) if isinstance(value, dict) else int(part))
+        value = value[part]
+    return numbers
 
 
 def unknown_keys(table: Mapping[str, Any], rule: dict[str, Any], where: str) -> Iterator[Finding]:
