@@ -41,7 +41,7 @@ FOR_CREATE = {
     **UTF_8,
 }
 CREATE_TIMEOUT_S = 600  # of Metaflow's create of a flow; more where it resolves packages
-EVENTS = re.compile(r"setting\s+(METAFLOW_ARGO_EVENTS_\w+)")  # in its _compile_sensor
+UNSET_EVENTS = re.compile(r"setting\s+(METAFLOW_ARGO_EVENTS_\w+)")  # in its _compile_sensor
 DEPLOYED_BY = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
 
 
@@ -216,7 +216,7 @@ def reason_not_created(file: str, output: str, environment: Environment) -> Find
             f"{setting}, or give the token once,"
             f" `uv run k8s deploy {file}{env} -- --authorize TOKEN`",
         )
-    if variable := EVENTS.search(output):
+    if variable := UNSET_EVENTS.search(output):
         place = environment.file if environment.name else "Metaflow's configuration"
         remedy = (
             "write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE, _SERVICE_ACCOUNT and _WEBHOOK_URL"

@@ -59,7 +59,7 @@ class FlowRun:
         assert self.compiled.flow
         return self.compiled.flow["name"]
 
-    def start(
+    def run_command(
         self, *command: str, timeout: float | None = None
     ) -> "subprocess.CompletedProcess[bytes]":
         """Return what came of one of Metaflow's commands for this flow."""
@@ -147,7 +147,7 @@ def run_on_argo(run: FlowRun) -> str:
         except BaseException:
             terminate = ["argo-workflows", "terminate", f"argo-{name}"]
             with contextlib.suppress(subprocess.TimeoutExpired):
-                run.start(*terminate, timeout=60)
+                run.run_command(*terminate, timeout=60)
             raise
         # Argo may not have seen yet what was deployed: argoproj/argo-workflows#14615
         if "workflowtemplates.argoproj.io" not in status.get("message", ""):
@@ -173,7 +173,7 @@ def prepare_for_test(run: FlowRun, template: Manifest) -> None:
 def trigger(run: FlowRun) -> str:
     """Trigger a deployed flow, and return the name of the Workflow."""
     options = ["argo-workflows", "trigger", "--run-id-file", str(run.id_file), *run.parameters]
-    done = run.start(*options)
+    done = run.run_command(*options)
     run.log.write_bytes(done.stdout + done.stderr)
     if done.returncode:
         raise run_failed(run.last_lines())
