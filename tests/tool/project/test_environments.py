@@ -160,3 +160,16 @@ def test_schema_is_one_and_new_projects_fit_it(example: Path) -> None:
     jsonschema.Draft7Validator(schema).validate(settings)
     for name in ("kind", "prod"):
         read_environment(Project(example, "churn_model"), name)
+
+
+def test_a_value_that_two_rules_refuse_is_named_once(written: Written) -> None:
+    """By the rule of its own key, not by that of each key of Metaflow's."""
+    with pytest.raises(CommandError) as error:
+        written({"METAFLOW_KUBERNETES_NAMESPACE": 5, "AWS_REGION": 6, "other": 7})
+    unknown, namespace, region = str(error.value).splitlines()
+    assert unknown.startswith("environments/dev.json: no key other; ")
+    assert region.startswith("environments/dev.json: AWS_REGION = 6: Text, like")
+    assert namespace == (
+        "environments/dev.json: METAFLOW_KUBERNETES_NAMESPACE = 5: Text, like team-a: the"
+        " Kubernetes namespace of the runs."
+    )

@@ -119,14 +119,16 @@ def test_kind_toml(k8s: Callable[..., Any], example: Path, settings: str, says: 
         shutil.rmtree(example / ".kind", ignore_errors=True)
 
 
-def test_each_unknown_key_with_its_table(tmp_path: Path) -> None:
+def test_each_fault_with_its_table_in_the_order_of_the_file(tmp_path: Path) -> None:
     """Two tables with the same misspelt key are two lines."""
     (tmp_path / "tests").mkdir()
-    lines = [f"{name} = {{ from = 'A', form = 'B' }}\n" for name in ("user", "password")]
-    (tmp_path / "tests/kind.toml").write_text(f"[secrets.db]\n{''.join(lines)}")
+    names = ["user", "password", "key", "address", "token", "name"]
+    lines = [f"{name} = {{ from = 'A', form = 'B' }}\n" for name in names]
+    (tmp_path / "tests/kind.toml").write_text(f"[secrets.db]\n{''.join(lines)}port = 1\n")
     with pytest.raises(CommandError) as error:
         kind_toml.secrets_of_tests(Project(tmp_path, "churn_model"))
-    assert str(error.value).splitlines() == [
-        "tests/kind.toml: secrets: db.user: no key form; did you mean from?",
-        "tests/kind.toml: secrets: db.password: no key form; did you mean from?",
+    *unknown, port = str(error.value).splitlines()
+    assert unknown == [
+        f"tests/kind.toml: secrets: db.{name}: no key form; did you mean from?" for name in names
     ]
+    assert port.startswith("tests/kind.toml: secrets: db.port = 1: Text, or { from = ")

@@ -53,22 +53,26 @@ def read_schema(project: Project) -> dict[str, Any]:
 def schema_findings(value: Any, schema: dict[str, Any], where: str) -> Iterator[Finding]:
     """Yield each thing in `value` that does not fit the schema, in the order of the value.
 
-    The schema's `description` of what is wrong is the remedy.
+    The schema's `description` of what is wrong is the remedy. Where a value does not fit two rules,
+    it is that of the later one: `properties` follow `patternProperties`, and say more.
     """
     from jsonschema import Draft7Validator
     from jsonschema.exceptions import best_match
 
     errors = Draft7Validator(schema).iter_errors(value)  # in any order
+    findings: dict[tuple[str, str], Finding] = {}  # by a place, and what is wrong there
     for whole in sorted(errors, key=lambda error: position(value, error.absolute_path)):
         error: Any = best_match([whole])  # of the alternatives of an anyOf, the nearest
         path = ".".join(map(str, error.absolute_path))
         at = f"{where}: {path}" if path else where
         if error.validator == "additionalProperties":
-            yield from unknown_keys(error.instance, error.schema, at)
+            unknown = unknown_keys(error.instance, error.schema, at)
+            findings |= {(at, finding.what): finding for finding in unknown}
             continue
         found = json.dumps(error.instance, default=str, ensure_ascii=False)
         remedy = error.schema.get("description", error.message)
-        yield Finding("value-not-valid", f"{at} = {found}", at, remedy)
+        findings[at, found] = Finding("value-not-valid", f"{at} = {found}", at, remedy)
+    yield from findings.values()
 
 
 def position(value: Any, path: Iterable[str | int]) -> list[int]:
