@@ -45,11 +45,12 @@ def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> N
     from ..kind.cluster import find_running_cluster
     from ..kind.find_target import kind_target
     from ..kind.flow_tests import test_flows
+    from ..project.environments import read_environment
     from ..project.project import find_project
 
     project = find_project()
     cluster = find_running_cluster(project)
-    target = kind_target(project, cluster)
+    target = kind_target(project, cluster, read_environment(project, "kind"))
     passed = test_flows(project, cluster, target, flows or (), context.obj or ())
     raise typer.Exit(0 if passed else 1)
 
@@ -62,12 +63,14 @@ def env() -> None:
     import shlex
 
     from ..kind.cluster import find_running_cluster
-    from ..kind.find_target import CONFIGURING, cluster_variables, say_what_passes_the_proxy
+    from ..kind.find_target import cluster_variables, say_what_passes_the_proxy
     from ..programs.run import process_variables
+    from ..project.environments import CONFIGURING, read_environment
     from ..project.project import find_project
 
     project = find_project()
-    variables = cluster_variables(project, find_running_cluster(project))
+    cluster = find_running_cluster(project)
+    variables = cluster_variables(read_environment(project, "kind"), cluster)
     say_what_passes_the_proxy(variables)
     for name in process_variables().keys() - variables.keys():
         if name.startswith(CONFIGURING):

@@ -105,7 +105,8 @@ def render_flows(
         environment = without_notify(environment)
     with tempfile.TemporaryDirectory() as folder:
         if environment.name == "kind":
-            own = kind_target(project, find_running_cluster(project)).configuration
+            cluster = find_running_cluster(project)
+            own = kind_target(project, cluster, environment).configuration
         else:
             own = only_environment(project, environment, folder)
         target = with_options(Target(environment, own), rendering.options)

@@ -8,7 +8,7 @@ from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import EVENTS, USE_SCHEDULES
 from ..metaflow.configuration import Configuration, lay_over, overridden, own_configuration
 from ..programs.run import run_program
-from ..project.environments import NO_ENVIRONMENT, read_environment
+from ..project.environments import CONFIGURING, NO_ENVIRONMENT, Environment, read_environment
 from ..project.kind_toml import variables_of_tests
 from ..project.project import Project
 from ..show.progress import print_error
@@ -16,17 +16,15 @@ from .cluster import Cluster, find_running_cluster
 from .installs import kind_yaml
 from .make_nodes import S3_PORT
 
-CONFIGURING = ("METAFLOW_", "AWS_")  # variables that configure Metaflow and AWS
 LOCAL = ("127.0.0.1", "localhost")  # where a kind cluster is
 
 
-def cluster_variables(project: Project, cluster: Cluster) -> dict[str, str]:
-    """Return the variables that point at the cluster.
+def cluster_variables(environment: Environment, cluster: Cluster) -> dict[str, str]:
+    """Return the variables that point at the cluster; the environment is that of kind.
 
     Metaflow's configuration and tokens are then the cluster's own, in .kind. Raise CommandError if
     the cluster is not running.
     """
-    settings = dict(read_environment(project, "kind").variables)
     try:
         address, *_ = run_program("docker", "port", cluster.control_plane, str(S3_PORT)).split()
     except CommandError as error:
@@ -36,7 +34,7 @@ def cluster_variables(project: Project, cluster: Cluster) -> dict[str, str]:
     return {
         **{f"METAFLOW_ARGO_EVENTS_{name}": "default" for name in EVENTS},
         **USE_SCHEDULES,
-        **settings,
+        **dict(environment.variables),
         **kind_yaml()[-1]["stringData"],
         "AWS_ENDPOINT_URL_S3": f"http://{address}",
         "KUBECONFIG": str(cluster.kubeconfig),
@@ -69,9 +67,9 @@ def say_what_passes_the_proxy(variables: Mapping[str, str]) -> None:
         print_error(f"k8s: a proxy is set, which cannot reach the cluster, so NO_PROXY={no_proxy}")
 
 
-def kind_target(project: Project, cluster: Cluster) -> Target:
+def kind_target(project: Project, cluster: Cluster, environment: Environment) -> Target:
     """Return the cluster as a target; raise CommandError if it is not running."""
-    variables = cluster_variables(project, cluster)
+    variables = cluster_variables(environment, cluster)
     say_what_passes_the_proxy(variables)
     own = {
         name: text
@@ -79,7 +77,7 @@ def kind_target(project: Project, cluster: Cluster) -> Target:
         if not name.startswith(CONFIGURING)
     }
     configuration = Configuration(own | variables_of_tests(project) | variables)
-    return Target(read_environment(project, "kind"), configuration)
+    return Target(environment, configuration)
 
 
 def find_target(project: Project, name: str) -> Target:
@@ -93,7 +91,7 @@ def find_target(project: Project, name: str) -> Target:
         return Target(NO_ENVIRONMENT, own)
     environment = read_environment(project, name)
     if name == "kind":
-        return kind_target(project, find_running_cluster(project))
+        return kind_target(project, find_running_cluster(project), environment)
     target = Target(environment, lay_over(own, environment))
     raise_if(context_findings(target))
     if keys := overridden(own, environment):

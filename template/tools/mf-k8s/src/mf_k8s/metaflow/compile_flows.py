@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import CommandError, Finding
 from ..pods.flow_facts import FlowFacts
 from ..programs.run import UTF_8, process_variables
+from ..project.environments import CONFIGURING
 from ..project.flow_files import starts_flow
 from ..project.kind_toml import flow_options, read_flow_settings, variables_of_tests
 from ..project.project import Project
@@ -25,7 +26,7 @@ USE_SCHEDULES = {"METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1"}
 EVENTS = ("EVENT", "EVENT_BUS", "EVENT_SOURCE", "SERVICE_ACCOUNT", "WEBHOOK_URL")
 # Variables that do not reach the compilation; by the last, `uv run` of an older revision would
 # change the project's own environment.
-OF_THE_USER = ("METAFLOW_", "AWS_", "UV_PROJECT_ENVIRONMENT")
+OF_THE_USER = (*CONFIGURING, "UV_PROJECT_ENVIRONMENT")
 # Instead of the user's own configuration, which must not change the result.
 ENVIRONMENT = {
     # what a flow asks AWS while it is compiled reaches nobody, and fails at once

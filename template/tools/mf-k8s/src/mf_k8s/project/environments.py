@@ -15,6 +15,7 @@ SCHEMA = Path(__file__).parent.with_name("environment.schema.json")
 # Keys that stand for options of Metaflow's, which it also reads from METAFLOW_ and their name.
 PRODUCTION, BRANCH = "METAFLOW_PRODUCTION", "METAFLOW_BRANCH"  # Metaflow joins both to prod.NAME
 VARIABLES = {"production": PRODUCTION, "branch": BRANCH, "user": "METAFLOW_USER"}
+CONFIGURING = ("METAFLOW_", "AWS_")  # variables that configure Metaflow and the AWS client
 AWS_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 NO_SECRET = ("", "{}")  # switch off the user's own
 TRUE = ("1", "true", "t", "yes", "y", "on")  # what click reads as true
@@ -89,7 +90,7 @@ def environment_names(project: Project) -> Iterable[str]:
 
 def variables(settings: dict[str, Any]) -> dict[str, str]:
     """Return the variables that an environment sets."""
-    found = {key: value for key, value in settings.items() if key.startswith(("METAFLOW_", "AWS_"))}
+    found = {key: value for key, value in settings.items() if key.startswith(CONFIGURING)}
     for key, variable in VARIABLES.items():
         if key in settings:
             value = settings[key]
