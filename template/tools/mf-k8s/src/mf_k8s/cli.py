@@ -9,6 +9,7 @@ from .commands import kind as kind
 from .commands.adopt import adopt
 from .commands.check import check
 from .commands.deploy import deploy
+from .commands.doctor import doctor
 from .commands.image import image
 from .commands.plan import plan
 from .commands.render import render
@@ -30,6 +31,7 @@ app.command()(plan)
 app.command()(image)
 app.command()(deploy)
 app.command()(render)
+app.command()(doctor)
 app.command()(adopt)
 
 kind_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)

@@ -112,22 +112,29 @@ def create_requests(
     Their objects are completed. `script` is a module that runs Metaflow's create for one flow, by
     record_requests, whose Job explains the other arguments.
     """
-    # helper pods get what the company sets for all in Metaflow's configuration, too
-    config = read_config(project.config_file)
-    workflow, options = config.get("workflow", {}), target.environment.create_options
+    job = job_of_create(project, target, keep_token, upload)
     raise_if(
         [
             *name_clashes(project, compiled).values(),
             *report_findings(check_flows(project, compiled)),
-            *limit_findings(project.config_file.name, workflow, options),
+            *limit_findings(project.config_file.name, job.workflow, job.create_options),
         ]
     )
-    defaults = read_metaflow_defaults(target.configuration, on_argo=True)
-    shared = with_defaults(shared_settings(config), defaults)
-    job = Job(marks(project), shared, workflow, options, keep_token, upload)
     return [
         request for flow in compiled for request in create_flow(project, flow, job, target, script)
     ]
+
+
+def job_of_create(
+    project: Project, target: Target, keep_token: bool = False, upload: bool = True
+) -> Job:
+    """Return what the creates of all flows have in common."""
+    # helper pods get what the company sets for all in Metaflow's configuration, too
+    config = read_config(project.config_file)
+    workflow, options = config.get("workflow", {}), target.environment.create_options
+    defaults = read_metaflow_defaults(target.configuration, on_argo=True)
+    shared = with_defaults(shared_settings(config), defaults)
+    return Job(marks(project), shared, workflow, options, keep_token, upload)
 
 
 def limit_findings(

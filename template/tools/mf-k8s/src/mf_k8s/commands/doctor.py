@@ -1,0 +1,77 @@
+"""The options of `k8s doctor`, and its exit codes."""
+
+from typing import Annotated
+
+import typer
+
+from ..errors import CommandError, Finding
+from .options import Debug, Env, Flows, OutputFormat, errors_in_json
+
+
+def doctor(
+    flows: Flows = None,
+    env: Env = "",
+    format: OutputFormat = "table",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 2, too, if something cannot be told.")
+    ] = False,
+    probe_pod: Annotated[
+        bool,
+        typer.Option("--probe-pod", help="Start a pod for a moment, which asks the datastore."),
+    ] = False,
+    explain: Annotated[
+        str, typer.Option(metavar="CODE", help="Explain a rule, and ask nothing.")
+    ] = "",
+    print_role: Annotated[
+        bool, typer.Option("--print-role", help="Print the Roles that the doctor reads with.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Say whether every pod of the flows will run there, and what to do if not.
+
+    It compiles the flows, and asks the cluster for all that their pods need: rights, claims,
+    Secrets, quotas, nodes, images, Argo and the datastore. It writes nothing, but for one object in
+    the datastore, which it removes.
+
+    Each answer is ok, a problem with the command that mends it, or "cannot tell", with the right
+    that is missing. --print-role prints the rights that it needs to tell all.
+
+    Exit codes: 0 no problem, 1 a problem, 2 something could not be examined.
+    """
+    from ..deploy.create import files_to_deploy
+    from ..deploy.project_branch import with_options
+    from ..doctor.examine import examine_all, exit_code
+    from ..doctor.prepare import prepare
+    from ..doctor.print_answers import as_json, print_answers
+    from ..doctor.roles import print_roles
+    from ..doctor.rules import all_rules
+    from ..kind.find_target import find_target
+    from ..project.project import find_project
+    from ..show.progress import print_error, working
+
+    rules = all_rules()
+    if explain:
+        if explain not in rules:
+            what = f"no rule is called {explain}; there are {', '.join(sorted(rules))}"
+            raise CommandError(Finding("rule-unknown", what))
+        print(rules[explain].explanation)
+        return
+    with errors_in_json(format, ok=False, answers=[]):
+        project = find_project()
+        target = with_options(find_target(project, env), ())
+        if print_role:
+            print_roles(rules, target)
+            return
+        files = files_to_deploy(project, flows or ())
+        with working("Examining"):
+            case, errors = prepare(project, target, files, probe_pod)
+            examined = examine_all(case, rules)
+    errors += examined.errors
+    if format == "json":
+        print(as_json(examined.answers, errors, case.pods))
+    else:
+        print(f"{'cluster':<16} {target}\n", flush=True)
+        print_answers(examined.answers, case.pods, format == "markdown")
+    for finding in errors:
+        print_error(f"k8s: {finding}")
+    raise typer.Exit(2 if errors else exit_code(examined.answers, strict))

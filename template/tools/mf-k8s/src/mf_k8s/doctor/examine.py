@@ -1,0 +1,71 @@
+"""Runs the rules, each after those that must hold first."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..cluster.view import NotAllowed
+from ..errors import CommandError, Finding, findings_of
+from .answers import NOT_ASKED, OK, PROBLEM, Answer, FlowPod, cannot_tell
+from .examination import Examination
+from .rules import Rule, all_rules
+
+
+@dataclass
+class Examined:
+    """What came of an examination."""
+
+    answers: list[Answer] = field(default_factory=list)
+    errors: list[Finding] = field(default_factory=list)  # what ended it early
+
+
+def examine(case: Examination, rules: Mapping[str, Rule] | None = None) -> Iterator[Answer]:
+    """Yield the answers of all rules, as soon as each is known.
+
+    Raise CommandError if the cluster does not answer any more.
+    """
+    stopped: dict[str, set[FlowPod]] = {}  # pods that may not start, by the rule that says so
+    for code, rule in (rules or all_rules()).items():
+        blocked = {pod: need for need in rule.needs for pod in stopped.get(need, ())}
+        pods = tuple(pod for pod in case.pods if pod not in blocked)
+        stopped[code] = {*blocked}
+        if blocked and not pods:
+            first = ", ".join(dict.fromkeys(blocked.values()))
+            yield Answer(NOT_ASKED, f"{first} comes first", case.pods, code=code)
+            continue
+        for answer in answers_of(rule, replace(case, pods=pods)):
+            if answer.state == PROBLEM and not answer.passes:
+                stopped[code] |= {*(answer.pods or case.pods)}
+            yield answer
+
+
+def answers_of(rule: Rule, case: Examination) -> Iterator[Answer]:
+    """Yield the answers of one rule; what the user may not see, it cannot tell."""
+    answered: set[FlowPod] = set()
+    case = replace(case, view=case.view.only(rule.reads))
+    try:
+        for answer in rule.examine(case):
+            answered |= {*answer.pods}
+            yield replace(answer, code=rule.code)
+    except NotAllowed as refusal:
+        rest = [pod for pod in case.pods if pod not in answered]
+        what = f"for want of the right to {refusal.right}"
+        yield replace(cannot_tell(what, rest), code=rule.code)
+
+
+def examine_all(case: Examination, rules: Mapping[str, Rule] | None = None) -> Examined:
+    """Return all answers; where the cluster goes away, those until then and why."""
+    examined = Examined()
+    try:
+        for answer in examine(case, rules):
+            examined.answers.append(answer)
+    except CommandError as error:
+        examined.errors += findings_of(error)
+    return examined
+
+
+def exit_code(answers: Iterable[Answer], strict: bool) -> int:
+    """Return 1 if there is a problem, and, if `strict`, 2 for what cannot be told."""
+    states = {answer.state for answer in answers}
+    if PROBLEM in states:
+        return 1
+    return 2 if strict and states - {OK} else 0

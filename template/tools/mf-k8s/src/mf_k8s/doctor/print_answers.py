@@ -1,0 +1,111 @@
+"""Prints what the doctor has found: as text, as Markdown or as JSON."""
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict
+
+from rich.markup import escape
+
+from ..errors import Finding
+from ..show.tables import Printer
+from .answers import CANNOT_TELL, NOT_ASKED, OK, PROBLEM, Answer, FlowPod, shown_pods
+
+ORDER = (OK, CANNOT_TELL, NOT_ASKED, PROBLEM)  # the problems last, where a terminal shows them
+STYLES = {
+    PROBLEM: "bold red",
+    "not now": "red",
+    CANNOT_TELL: "yellow",
+    NOT_ASKED: "yellow",
+    OK: "green",
+}
+WIDTH, CODE_WIDTH = 13, 20  # of the first columns
+
+
+def as_json(
+    answers: Sequence[Answer], errors: Iterable[Finding], every: Collection[FlowPod]
+) -> str:
+    """Return what `--format json` prints: `version` (1), `ok`, `answers` and `errors`.
+
+    An answer has the rule's `code`, its `state` (ok, problem, cannot tell or not asked), `what`,
+    `remedy`, whether it `passes` by itself, and in `pods` the `flow` and `pod` of each it is about.
+    `ok` is true if no answer is a problem.
+    """
+    rows = [
+        {
+            "code": answer.code,
+            "state": answer.state,
+            "what": answer.what,
+            "remedy": answer.remedy,
+            "passes": answer.passes,
+            "pods": [{"flow": pod.flow, "pod": pod.name} for pod in answer.pods or every],
+        }
+        for answer in answers
+    ]
+    is_ok = all(answer.state != PROBLEM for answer in answers)
+    failed = [asdict(finding) for finding in errors]
+    return json.dumps({"version": 1, "ok": is_ok, "answers": rows, "errors": failed}, indent=2)
+
+
+def print_answers(answers: Sequence[Answer], every: Collection[FlowPod], markdown: bool) -> None:
+    """Print what is right, then what cannot be told, then the problems."""
+    printer = Printer(markdown)
+    in_order = sorted(answers, key=place)
+    if markdown:
+        heads = ("", "rule", "what", "pods", "what to do")
+        rows = [[printer.cell(text) for text in row(answer, every)] for answer in in_order]
+        printer.table(heads, rows)
+    else:
+        for state, codes, lines in blocks(in_order, every):
+            first, *others = lines
+            start = f"[{STYLES[state]}]{state:<{WIDTH}}[/]{escape(codes):<{CODE_WIDTH}}"
+            printer.console.print(f"{start} {escape(first)}", soft_wrap=True)
+            for line in others:
+                printer.console.print(f"{'':<{WIDTH}}{escape(line)}", soft_wrap=True)
+        printer.lines("")
+    printer.lines(summary(answers))
+
+
+def place(answer: Answer) -> tuple[int | str, ...]:
+    """Return by what answers are sorted: those that cannot tell for one reason are neighbours."""
+    alike = () if answer.state in (OK, PROBLEM) else (answer.what,)
+    return ORDER.index(answer.state), *alike, answer.code, answer.what
+
+
+def row(answer: Answer, every: Collection[FlowPod]) -> tuple[str, ...]:
+    pods = "" if answer.state == OK else shown_pods(answer.pods, every)
+    return (state_of(answer), answer.code, answer.what, pods, answer.remedy)
+
+
+def state_of(answer: Answer) -> str:
+    return "not now" if answer.passes else answer.state
+
+
+def blocks(
+    answers: Iterable[Answer], every: Collection[FlowPod]
+) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield state, codes and lines of what is printed together.
+
+    Rules that cannot tell for one reason are one block.
+    """
+    for (state, what), alike in itertools.groupby(answers, lambda each: (each.state, each.what)):
+        group = [*alike]
+        codes = ", ".join(dict.fromkeys(answer.code for answer in group))
+        pods = [pod for answer in group for pod in answer.pods or every]
+        lines = [what]
+        if state == PROBLEM:
+            lines += [f"stops {shown_pods(pods, every)}", *(each.remedy for each in group)]
+        yield state_of(group[0]), codes, [*filter(None, dict.fromkeys(lines))]
+
+
+def summary(answers: Iterable[Answer]) -> str:
+    """Return how many answers there are of each state."""
+    counts = Counter(answer.state for answer in answers)
+    words = {PROBLEM: "problem", CANNOT_TELL: "that cannot be told", NOT_ASKED: "not asked"}
+    texts = [f"{counts[OK]} ok"]
+    for state, word in words.items():
+        if number := counts[state]:
+            plural = "s" if state == PROBLEM and number > 1 else ""
+            texts.append(f"{number} {word}{plural}")
+    return ", ".join(texts)
