@@ -1,19 +1,16 @@
 """What the tests share: copies of the template made without trust, and a project's environment."""
 
 import contextlib
-import json
 import logging
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +23,12 @@ import yaml
 from copier._main import Worker
 from forked_programs.start import fork_programs
 from jinja2 import Environment
-from kubernetes_api import Api
+from kubernetes_api import Api, served, write_kubeconfig
 from mf_k8s.cluster.target import Target
 from mf_k8s.metaflow.configuration import Configuration
 from mf_k8s.project.environments import NO_ENVIRONMENT
 from questions import missing
+from simulated_cluster import Cluster, Simulate
 
 # What fails in a function that several files of tests share is shown as in a test.
 pytest.register_assert_rewrite("adopting", "kind_clusters", "own_copy", "teams")
@@ -180,31 +178,6 @@ def serve_registry(folder: Path) -> Iterator[str]:
     process.wait()
 
 
-def write_kubeconfig(file: Path, port: int) -> Path:
-    """Write a kubeconfig whose context is a server on a port of this machine; return the file."""
-    cluster = {"server": f"http://127.0.0.1:{port}"}
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "fake",
-        "clusters": [{"name": "fake", "cluster": cluster}],
-        "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
-        "users": [{"name": "fake", "user": {}}],
-    }
-    file.write_text(json.dumps(config))
-    return file
-
-
-@contextlib.contextmanager
-def served(handler: type[Api]) -> Iterator[int]:
-    """Serve a Kubernetes API, and yield its port on this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
-
-
 def own_target(**variables: str) -> Target:
     """Return the place of a user's own configuration, with more variables than this process has."""
     return Target(NO_ENVIRONMENT, Configuration(os.environ | variables))
@@ -220,6 +193,15 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
     with served(Api) as port:
         monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", port)))
         yield Api
+
+
+@pytest.fixture
+def simulate(tmp_path: Path) -> Iterator[Simulate]:
+    """Return a function that serves a cluster made of manifests: tests/simulated_cluster.py."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *manifests, **options: stack.enter_context(
+            Cluster(*manifests, **options).serve(tmp_path)
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,11 @@
 """A Kubernetes API with Argo's custom objects, which it keeps as a real one does."""
 
+import contextlib
 import json
-from http.server import BaseHTTPRequestHandler
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,7 +17,26 @@ def without_nulls(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {key: value for key, value in pairs if value is not None}
 
 
-class Api(BaseHTTPRequestHandler):
+class JsonHandler(BaseHTTPRequestHandler):
+    """Takes and gives JSON."""
+
+    def answer(self, status: int, body: Any) -> None:
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    @property
+    def url(self) -> Any:
+        return urlsplit(self.path)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Api(JsonHandler):
     """Objects by `plural/name`, of whichever namespace; `tried` are the bodies of dry runs."""
 
     objects: dict[str, dict[str, Any]] = {}
@@ -29,18 +52,6 @@ class Api(BaseHTTPRequestHandler):
     logged_in = True
     is_anonymous = False  # as for a kubeconfig whose program for credentials fails
     version = 0
-
-    def answer(self, status: int, body: Any) -> None:
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    @property
-    def url(self) -> Any:
-        return urlsplit(self.path)
 
     def key(self, body: Any = None) -> str:
         _, _, in_namespace = self.url.path.partition("/namespaces/")
@@ -131,8 +142,30 @@ class Api(BaseHTTPRequestHandler):
                 del self.objects[self.key()]
             self.answer(200, {})
 
-    def log_message(self, *_: Any) -> None:
-        pass
+
+def write_kubeconfig(file: Path, port: int) -> Path:
+    """Write a kubeconfig whose context is a server on a port of this machine; return the file."""
+    cluster = {"server": f"http://127.0.0.1:{port}"}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "fake",
+        "clusters": [{"name": "fake", "cluster": cluster}],
+        "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+        "users": [{"name": "fake", "user": {}}],
+    }
+    file.write_text(json.dumps(config))
+    return file
+
+
+@contextlib.contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """Serve a Kubernetes API, and yield its port on this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
 
 
 WHERE = {"group": "argoproj.io", "version": "v1alpha1", "namespace": "team-a"}

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, write_kubeconfig
+from conftest import ROOT
+from kubernetes_api import write_kubeconfig
 from pods import by_step, pod
 
 FLOWS = ROOT / "tests/flows"

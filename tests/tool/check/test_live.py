@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, own_target, write_kubeconfig
+from conftest import ROOT, own_target
+from kubernetes_api import write_kubeconfig
 from mf_k8s.check.live import check_live
 from mf_k8s.check.print_reports import show_reports
 from mf_k8s.cluster.target import Target

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import own_target, served, write_kubeconfig
-from kubernetes_api import Api
+from conftest import own_target
+from kubernetes_api import Api, served, write_kubeconfig
 from mf_k8s.check.live import check_live
 from mf_k8s.cluster.api import connect
 from mf_k8s.cluster.target import Target, argo_findings, context_findings
