@@ -7,7 +7,7 @@ import pytest
 from mf_k8s.errors import CommandError
 from mf_k8s.kind import images
 from mf_k8s.kind.cluster import Cluster
-from mf_k8s.kind.images import name_by_digest
+from mf_k8s.pods.image_names import image_name
 from stand_ins import Clock
 
 
@@ -23,7 +23,7 @@ from stand_ins import Clock
 )
 def test_name_of_a_digest(image: str, name: str) -> None:
     """As containerd has it: the registry and no tag."""
-    assert name_by_digest(image) == name
+    assert str(image_name(image)) == name
 
 
 @pytest.mark.parametrize(

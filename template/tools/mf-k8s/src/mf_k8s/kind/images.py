@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import CommandError, Finding
 from ..image.build_and_push import build_image
+from ..pods.image_names import image_name
 from ..programs.run import run_program, succeeds
 from ..project.k8s_toml import read_config
 from ..project.project import Project
@@ -116,7 +117,7 @@ def import_image(image: str, platform: str, archive: Path, node: str) -> None:
     options = ("--platform", platform, "--digests", "--snapshotter", snapshotter)
     run_program(*ctr, "import", *options, f"{MOUNTS['images']}/{archive.name}")
     if (name := archive_name(image)) != image:
-        run_program(*ctr, "tag", "--force", name, name_by_digest(image))
+        run_program(*ctr, "tag", "--force", name, str(image_name(image)))
 
 
 def save_image(image: str, file: Path) -> None:
@@ -132,15 +133,3 @@ def save_image(image: str, file: Path) -> None:
 def archive_name(image: str) -> str:
     """Return an image's name in an archive, which has a tag and no digest."""
     return f"kind.local/image:{image.rpartition(':')[2]}" if "@" in image else image
-
-
-def name_by_digest(image: str) -> str:
-    """Return the name by which nodes look for an image with a digest: in full, without its tag.
-
-    See ParseDockerRef in containerd's reference/docker.
-    """
-    name, _, digest = image.partition("@")
-    registry, slash, _ = name.partition("/")
-    if not slash or not (re.search("[.:]", registry) or registry == "localhost"):
-        name = f"docker.io/{name if slash else f'library/{name}'}"
-    return f"{re.sub(':[^/]*$', '', name)}@{digest}"
