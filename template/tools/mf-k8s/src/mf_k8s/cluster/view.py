@@ -2,7 +2,7 @@
 
 import functools
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ EXPIRED = 410  # of a page's token: https://kubernetes.io/docs/reference/using-a
 
 Scope = Literal["namespace", "cluster", "argo"]  # where a right is needed: of the runs, or Argo's
 Object = dict[str, Any]
+Listed = list[Any]  # which `list` cannot name below
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class View:
         """
         right = self.declared(kind.right("list", "cluster" if namespace == EVERYWHERE else scope))
         path = kind.path(namespace or self.target.namespace)
-        found: list[Any] = self.once((path, kind.slim), lambda: [*self.pages(kind, path, right)])
+        found: Listed = self.once((path, kind.slim), lambda: self.pages(kind, path, right))
         return found
 
     def serves(self, kind: Kind) -> bool:
@@ -244,20 +245,19 @@ class View:
     def read(self, path: str, right: Right) -> Any:
         return self.request("GET", path, right)
 
-    def pages(self, kind: Kind, path: str, right: Right) -> Iterator[Object]:
-        """Yield the objects of all pages; of a list that changes too fast, from one answer."""
-        limit, token = str(PAGE), ""
+    def pages(self, kind: Kind, path: str, right: Right) -> Listed:
+        """Return the objects of all pages; of a list that changes too fast, from one answer."""
+        found: Listed = []
+        query = {"limit": str(PAGE)}
         while True:
-            query = {"limit": limit, **({"continue": token} if token else {})}
             page = self.request("GET", path, right, query=query)
-            if page == EXPIRED:
-                yield from self.request("GET", path, right).get("items", ())
-                return
+            if page == EXPIRED:  # what was read is of another state of the list
+                page, found = self.request("GET", path, right), []
             page = page or {}
-            yield from map(kind.slim, page.get("items") or ())
-            token = (page.get("metadata") or {}).get("continue", "")
-            if not token:
-                return
+            found += map(kind.slim, page.get("items") or ())
+            query["continue"] = (page.get("metadata") or {}).get("continue", "")
+            if not query["continue"]:
+                return found
 
     def request(
         self,
