@@ -4,20 +4,20 @@ import re
 from decimal import Decimal
 from typing import Any
 
-UNITS = {"": Decimal(1), "m": Decimal("0.001")}
+UNITS = {"": Decimal(1), "m": Decimal("0.001"), "u": Decimal("1e-6"), "n": Decimal("1e-9")}
 UNITS |= {unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)}
 UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
 
 
 def parse_quantity(text: str) -> Decimal | None:
-    """Return a Kubernetes quantity as a number, or None if it is not one.
+    """Return a Kubernetes quantity, like 1500m, 4Gi or 1e3, as a number, or None if it is not one.
 
     kubernetes.utils.parse_quantity does the same, and importing it takes two seconds.
     """
-    match = re.fullmatch(r"([\d.]+)([a-zA-Z]*)", text)
-    if not match or match[2] not in UNITS:
+    match = re.fullmatch(r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?([a-zA-Z]*)", text, re.ASCII)
+    if not match or match[3] not in UNITS or (match[2] and match[3]):
         return None
-    return Decimal(match[1]) * UNITS[match[2]]
+    return Decimal(match[1] + (match[2] or "")) * UNITS[match[3]]
 
 
 def quantity(value: Any) -> str:
