@@ -190,14 +190,23 @@ def test_help_imports_typer_and_nothing_slow() -> None:
     assert not cli & {"mf_k8s.check", "mf_k8s.cluster", "mf_k8s.kind", "mf_k8s.project"}
 
 
-@pytest.mark.parametrize("text", ["1", "1.5", "100m", "4096M", "6G", "8196Mi", "2Ti", "3k", "1E"])
+@pytest.mark.parametrize(
+    "text", ["1", "1.5", "100m", "4096M", "6G", "8196Mi", "2Ti", "3k", "1E", "5u", "7n"]
+)
 def test_quantities_are_those_of_kubernetes(text: str) -> None:
     assert parse_quantity(text) == kubernetes_quantity(text)
 
 
 @pytest.mark.parametrize(
     ("text", "spelling"),
-    [("6000.0M", "6000M"), ("6G", "6000M"), ("8Gi", "8192Mi"), ("1.50", "1.5"), ("1500m", "1.5")],
+    [
+        ("6000.0M", "6000M"),
+        ("6G", "6000M"),
+        ("8Gi", "8192Mi"),
+        ("1.50", "1.5"),
+        ("1500m", "1.5"),
+        ("1e3", "1000"),
+    ],
 )
 def test_a_quantity_has_one_spelling(text: str, spelling: str) -> None:
     assert quantity(text) == spelling
