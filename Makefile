@@ -20,7 +20,7 @@ export UV_RESOLUTION := lowest-direct
 endif
 
 .PHONY: help demo test test-kind lint coverage screens package benchmark benchmark-kind organisation-check \
-	picture canary raise-versions
+	docs picture canary raise-versions
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
 	@echo "make test       the tests that need no cluster; LONG=1 runs the long ones too, and tries more"
@@ -32,6 +32,7 @@ help:
 	@echo "make benchmark  measure what the README says about speed, and update a fleet"
 	@echo "make benchmark-kind  measure the cluster; needs Docker, kind and kubectl"
 	@echo "make organisation-check  check hooks/organisation.yml"
+	@echo "make docs       write the pages about k8s doctor from its rules"
 	@echo "make picture    draw the README's picture, from what \`make demo\` has made"
 	@echo "make canary     the tests that find out whether the newest Metaflow, Copier, kind and Argo fit"
 	@echo "make raise-versions  raise the versions and digests that this repository pins"
@@ -89,6 +90,10 @@ benchmark-kind: $(BIN)/$(VERSIONS)
 
 organisation-check: $(BIN)/$(VERSIONS)
 	@$(BIN)/python tests/organisation.py
+
+docs: $(BIN)/$(VERSIONS)
+	@$(BIN)/python docs/doctor_pages.py
+	git diff --stat docs
 
 picture: $(BIN)/$(VERSIONS)
 	$(BIN)/python docs/picture.py

@@ -3,6 +3,7 @@
 All objects of a run, its pods, Secrets and claims, are of one namespace, and Kubernetes makes none
 in a namespace that is missing or being deleted. Its name is METAFLOW_KUBERNETES_NAMESPACE in the
 environment or in Metaflow's configuration, else `default`.
+(https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/)
 
 A namespace that stays in deletion has objects whose finalizers wait for a program that is gone:
 `kubectl get namespace NAME -o yaml` says in status.conditions which.

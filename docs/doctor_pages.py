@@ -1,0 +1,108 @@
+"""Writes docs/doctor.md and docs/permissions.md from the rules of `k8s doctor`: `make docs`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from mf_k8s.cluster.view import Right
+from mf_k8s.doctor.roles import ARGO_NAMESPACE, doctor_roles
+from mf_k8s.doctor.rules import Rule, all_rules
+
+DOCS = Path(__file__).parent
+GENERATED = (
+    "<!-- Written by `make docs` from the rules in mf_k8s/doctor/rules: edit them instead. -->"
+)
+DOCTOR = """
+# What `k8s doctor` asks
+
+`uv run k8s doctor` says of every pod of every flow whether it will run on the cluster, and what to
+do if not. Each rule below is a statement that is true, false, or cannot be told for want of a
+right: [permissions.md](permissions.md) has the Roles that let it tell all. A rule is asked only of
+the pods for which the rules that it needs hold. `uv run k8s doctor --explain CODE` prints the same.
+"""
+PERMISSIONS = """
+# The rights that `k8s doctor` reads with
+
+It reads, and writes nothing to the cluster. Without a right it goes on, and says what it cannot
+tell for want of it. `uv run k8s doctor --print-role` prints these Roles for the namespace of your
+environment. Here it is `team-a`, and Argo's controller runs in `argo`. Values of Secrets are read
+where a pull secret is used to ask a registry, and never printed.
+"""
+BINDING = """
+An administrator binds them to whoever runs it:
+
+```sh
+uv run k8s doctor --print-role | kubectl apply -f -
+kubectl create rolebinding k8s-doctor -n team-a --role=k8s-doctor --user=ann@example.com
+kubectl create rolebinding k8s-doctor -n argo --role=k8s-doctor --user=ann@example.com
+kubectl create clusterrolebinding k8s-doctor --clusterrole=k8s-doctor --user=ann@example.com
+```
+"""
+PLACES = {
+    "namespace": "In the namespace of the runs",
+    "argo": "In the namespace of Argo's controller",
+    "cluster": "In the whole cluster",
+}
+
+
+def doctor_page() -> Iterator[str]:
+    """Yield the parts of docs/doctor.md: all rules, then each."""
+    yield DOCTOR.strip()
+    rules = {code: all_rules()[code] for code in sorted(all_rules())}
+    table = [f"| [{code}](#{code}) | {rule.statement} |" for code, rule in rules.items()]
+    yield "\n".join(["| code | statement |", "| --- | --- |", *table])
+    for code, rule in rules.items():
+        yield f"## {code}"
+        statement, _, rest = rule.explanation.partition("\n")
+        yield f"**{statement}**"
+        if rest.strip():
+            yield rest.strip()
+        yield notes(rule)
+
+
+def notes(rule: Rule) -> str:
+    """Return what a rule needs, and with which rights it reads."""
+    needs = ", ".join(f"[{code}](#{code})" for code in rule.needs)
+    reads = ", ".join(f"`{right}`" for right in sorted(rule.reads, key=str))
+    parts = [f"Comes after: {needs}." if needs else "", f"Reads: {reads}." if reads else ""]
+    return "  \n".join(filter(None, parts))
+
+
+def permissions_page() -> Iterator[str]:
+    """Yield the parts of docs/permissions.md: the Roles, and which rule needs which right."""
+    yield PERMISSIONS.strip()
+    for role in doctor_roles(all_rules(), "team-a", ARGO_NAMESPACE):
+        yield f"```yaml\n{yaml.safe_dump(role, sort_keys=False).strip()}\n```"
+    yield BINDING.strip()
+    needing: dict[Right, list[str]] = {}
+    for code, rule in sorted(all_rules().items()):
+        for right in rule.reads:
+            needing.setdefault(right, []).append(code)
+    for scope, place in PLACES.items():
+        of_scope = sorted((right for right in needing if right.scope == scope), key=str)
+        rows = [f"| {right.verb} {plural(right)} | {codes(needing[right])} |" for right in of_scope]
+        if rows:
+            yield f"## {place}"
+            yield "\n".join(["| right | rules that read with it |", "| --- | --- |", *rows])
+
+
+def plural(right: Right) -> str:
+    return f"{right.resource}.{right.group}" if right.group else right.resource
+
+
+def codes(names: list[str]) -> str:
+    return ", ".join(f"[{code}](doctor.md#{code})" for code in names)
+
+
+def pages() -> dict[Path, str]:
+    """Return the text of each page."""
+    parts = {"doctor.md": doctor_page(), "permissions.md": permissions_page()}
+    return {
+        DOCS / name: "\n\n".join([GENERATED, *(part for part in found if part)]) + "\n"
+        for name, found in parts.items()
+    }
+
+
+if __name__ == "__main__":
+    for file, text in pages().items():
+        file.write_text(text, encoding="utf-8")
