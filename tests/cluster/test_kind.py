@@ -347,9 +347,9 @@ def test_deploy_writes_all_flows_or_none(seed: Project) -> None:
 
 
 LACKS = {
-    "secret": ({"secrets": ["nowhere"]}, 'secret "nowhere" not found'),
-    "claim": ({"persistent_volume_claims": {"nowhere": "/x"}}, '"nowhere" not found'),
-    "gpu": ({"gpu": 99}, "Insufficient nvidia.com/gpu"),
+    "secret": ({"secrets": ["nowhere"]}, "there is no secret nowhere"),
+    "claim": ({"persistent_volume_claims": {"nowhere": "/x"}}, "there is no claim nowhere"),
+    "gpu": ({"gpu": 99}, "with too little nvidia.com/gpu"),
     "image": ({"image": "ghcr.io/acme/nowhere:1"}, "ghcr.io/acme/nowhere:1"),
     "service-account": ({"service_account": "nobody"}, "nobody"),
 }

@@ -106,8 +106,8 @@ def test_live_pod_that_cannot_start(k8s: Run, recorded: Any, cluster: Any) -> No
     assert (pending.returncode, pending.stderr) == (1, "")
     assert "OneFlow (run argo-oneflow-wfq5v): a pod cannot start" in pending.stdout
     assert "- pods since 2026-11-23T19:06:23Z: 1 pending\n" in pending.stdout
-    reason = "cannot start: ErrImagePull: ghcr.io/acme/churn:1.2.3: not found"
-    assert f"- oneflow-wfq5v-start-3370577347 {reason}\n" in pending.stdout
+    reason = "cannot start: there is no image ghcr.io/acme/churn:1.2.3 in its registry"
+    assert f"- oneflow-wfq5v-start-3370577347 {reason}: build" in pending.stdout
 
 
 def test_live_state_and_deployment_of_a_run(

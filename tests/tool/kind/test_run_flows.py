@@ -26,7 +26,7 @@ def test_a_workflow_that_argo_does_not_take_up(monkeypatch: pytest.MonkeyPatch) 
             assert end() is None
     assert str(stopped.value) == (
         "Argo has not taken up the workflow hello-x in 60 s: its controller may be down, or may"
-        " not watch namespace team-a"
+        " not watch namespace team-a: `uv run k8s doctor` says so under argo-watches"
     )
     workflow["status"] = {"phase": "Running"}
     late = run_flows.WorkflowEnd(target, "hello-x")
@@ -41,7 +41,12 @@ def test_a_template_that_argo_does_not_see(monkeypatch: pytest.MonkeyPatch) -> N
     """
     missing = 'workflowtemplates.argoproj.io "helloflow" not found'
     done: list[str] = []
-    watch = SimpleNamespace(until_end=lambda end: {"phase": "Error", "message": missing})
+    ended = {
+        "metadata": {"name": "hello-x", "namespace": "a"},
+        "spec": {},
+        "status": {"phase": "Error", "message": missing},
+    }
+    watch = SimpleNamespace(until_end=lambda end: ended)
     cluster = SimpleNamespace(kubectl=lambda *command: done.append(" ".join(command)))
     target = SimpleNamespace(namespace="a")
     parts = {"project": None, "compiled": None, "target": target, "cluster": cluster}
@@ -56,7 +61,10 @@ def test_a_template_that_argo_does_not_see(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(run_flows, "list_pods", lambda *_: [])
     with pytest.raises(CommandError) as stopped:
         run_flows.run_on_argo(flow_run)
-    assert str(stopped.value) == f"the workflow hello-x: Error\n{missing}"
+    assert str(stopped.value) == (
+        "the workflow hello-x: Error\n"
+        "its WorkflowTemplate is not deployed in namespace a: uv run k8s deploy"
+    )
     delete = "delete cronworkflow helloflow --namespace a --ignore-not-found"
     patch = (
         'workflowtemplate helloflow --namespace a --type=merge --patch {"spec": {"podGC": null}}'

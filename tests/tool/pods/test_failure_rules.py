@@ -5,7 +5,8 @@
 from typing import Any
 
 import pytest
-from mf_k8s.pods.failure_rules import explain_failures, failed_pods
+from mf_k8s.pods.failure_rules import explain_failures, failed_pods, why_failed
+from recorded_runs import recorded
 
 OF_METAFLOW = """Task is starting.
 <flow EndsFlow step train> failed:
@@ -173,3 +174,55 @@ def test_a_traceback_is_shown_once() -> None:
     assert b == f"b: Error, exit code 1\nTraceback (most recent call last):\n{SECRET}".rstrip()
     assert a == b.replace("b: ", "a: ", 1)
     assert [line.partition(":")[0] for line in advice] == ["b", "a"]
+
+
+RECORDED = {
+    "norightsflow": (
+        "account-rights",  # the main container ended well: Argo's own failed
+        "the service account norights of namespace team-a may not create workflowtaskresults.argoproj.io",
+    ),
+    "memoryflow": ("out-of-memory", "out of memory: it asked for memory 20M, its limit is 20M"),
+    "moduleflow": ("module-missing", "its image busybox:stable has no module xgboost"),
+    "commandflow": ("command-missing", "its image busybox:stable has no program nope"),
+    "t-command": ("command-missing", "its image busybox:stable has no program nope"),
+    "evictedflow": (
+        "evicted",
+        "its node put it out: Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ",
+    ),
+    "deadlineflow": (
+        "deadline",
+        "it ran for longer than its @timeout, or than Metaflow's limit of 5 days",
+    ),
+    "stoppedflow": (
+        "stopped",
+        "it was stopped from outside, as when its run or its pod is deleted",
+    ),
+    "retriedflow-aaaaa-train-2": ("step-failed", "it failed: Error, exit code 3"),
+}
+NO_MODULE = """Traceback (most recent call last):
+  File "/metaflow/train.py", line 3, in start
+    import xgboost
+ModuleNotFoundError: No module named 'xgboost'
+time=2026-11-29T20:29:54.934Z level=INFO msg="sub-process exited" argo=true error="exit status 1"
+Error: exit status 1"""
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_ends(name: str) -> None:
+    reason = why_failed(recorded("Pod", name), NO_MODULE if name == "moduleflow" else "")
+    assert (reason.code, reason.what) == RECORDED[name]
+
+
+DATASTORE = {
+    "botocore.exceptions.NoCredentialsError: Unable to locate credentials": "no credentials for",
+    "botocore.exceptions.ClientError: An error occurred (InvalidAccessKeyId) when": "no credentials",
+    "An error occurred (NoSuchBucket) when calling the PutObject operation": "bucket does not exist",
+    "An error occurred (AccessDenied) when calling the PutObject operation": "refuses it",
+    'EndpointConnectionError: Could not connect to the endpoint URL: "http://s3:70/x"': "http://s3:70/x",
+}
+
+
+@pytest.mark.parametrize("line", DATASTORE)
+def test_logs_about_the_datastore(line: str) -> None:
+    reason = why_failed(recorded("Pod", "moduleflow"), f"Traceback …\n{line}\n")
+    assert reason.code == "datastore-from-pod" and DATASTORE[line] in reason.what

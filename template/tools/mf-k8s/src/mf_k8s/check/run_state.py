@@ -5,9 +5,10 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..cluster.pod_states import count_phases, last_warnings, reason_not_started
+from ..cluster.pod_states import count_phases, list_warnings
 from ..cluster.target import Target
 from ..errors import CommandError
+from ..pods.pending_reasons import Events, why_pending
 from ..pods.project_labels import annotation
 from ..pods.read_pods import Manifest
 from .report import Report
@@ -26,16 +27,17 @@ def with_run_state(
 
     `templates` are the deployed WorkflowTemplates of its flow.
     """
-    phases, warnings = count_phases(pods), {}
+    phases = count_phases(pods)
+    warnings: Events = {}
     if "pending" in phases:
         with contextlib.suppress(CommandError):  # the account may not be allowed to list events
-            warnings = last_warnings(target)
-    reasons = {pod["metadata"]["name"]: reason_not_started(pod, warnings) for pod in pods}
+            warnings = list_warnings(target)
+    reasons = {pod["metadata"]["name"]: why_pending(pod, warnings) for pod in pods}
     return dataclasses.replace(
         report,
         started=pods[0]["metadata"]["creationTimestamp"],
         phases=phases,
-        cannot_start={pod: reason for pod, reason in reasons.items() if reason},
+        cannot_start={pod: str(reason) for pod, reason in reasons.items() if reason},
         older_deployment=older_deployment(run, pods, templates),
     )
 

@@ -1,9 +1,10 @@
-"""Says in which state pods are, why they have not started, and why Jobs have no pod."""
+"""Says in which state pods are, and lists what explains it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
+from ..pods.pending_reasons import Events, warnings_by_object
 from ..pods.read_pods import Manifest
 from .target import Target
 
@@ -20,29 +21,8 @@ def count_phases(pods: Iterable[Manifest]) -> dict[str, int]:
     return dict(sorted(Counter(filter(None, phases)).items()))
 
 
-def last_warnings(target: Target) -> dict[str, str]:
-    """Return the last warning about each object, by its name.
-
-    Not those of the scheduler: a pod's condition says better whether it still lacks a node.
-    """
+def list_warnings(target: Target) -> Events:
+    """Return the warnings about each object of the namespace that why_pending asks for."""
     selector = "type=Warning,reason!=FailedScheduling"
     events = target.list(f"/api/v1/namespaces/{target.namespace}/events", fieldSelector=selector)
-    in_order = sorted(events, key=lambda event: event.get("lastTimestamp") or "")
-    return {event["involvedObject"]["name"]: event.get("message", "") for event in in_order}
-
-
-def reason_not_started(pod_or_job: Manifest, warnings: Mapping[str, str]) -> str:
-    """Return why a pod has not started or a Job has no pod, or nothing if it is at work."""
-    status = pod_or_job["status"]
-    job_has_pods = {"active", "succeeded", "failed"} & status.keys()
-    if status.get("phase", "Pending") != "Pending" or job_has_pods:
-        return ""
-    for condition in status.get("conditions", ()):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return str(condition.get("message", "not scheduled"))
-    for stage in ("initContainerStatuses", "containerStatuses"):
-        for container in status.get(stage, ()):
-            state = container["state"].get("waiting", {})
-            if state.get("message"):
-                return f"{state['reason']}: {state['message']}"
-    return warnings.get(pod_or_job["metadata"]["name"], "")
+    return warnings_by_object(events)

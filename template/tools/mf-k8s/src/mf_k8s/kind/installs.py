@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..cluster.pod_states import reason_not_started
 from ..errors import CommandError, Finding
+from ..pods.pending_reasons import why_pending
 from ..pods.rbac import manifest
 from ..pods.read_yaml import read_documents
 from ..project.project import TABLE, Project, read_table, shown_path
@@ -196,12 +196,11 @@ def await_deployments(cluster: Cluster) -> None:
     try:
         cluster.kubectl("wait", "deployment", "-A", "--all", *ready)
     except CommandError as error:
-        reasons = {
-            pod["metadata"]["name"]: reason_not_started(pod, {})
-            for pod in cluster.get("pods", "-A")
-        }
+        found = [
+            (pod["metadata"]["name"], why_pending(pod, {})) for pod in cluster.get("pods", "-A")
+        ]
         findings = [
-            Finding("install-not-ready", reason, name) for name, reason in reasons.items() if reason
+            Finding("install-not-ready", reason.what, name) for name, reason in found if reason
         ]
         raise CommandError(*findings or error.findings) from error
     # While Argo is replaced by another release, the old controller stays available.

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..cluster.api import ARGO
 from ..cluster.pod_states import list_pods
@@ -18,7 +16,9 @@ from ..cluster.target import Target
 from ..deploy.create import deploy_flows
 from ..errors import CommandError, Finding
 from ..metaflow.compile_flows import CompiledFile
-from ..pods.read_pods import Manifest
+from ..pods.failure_rules import failed_pods
+from ..pods.read_pods import Manifest, step_name
+from ..pods.workflow_reasons import not_taken_up, why_steps, why_workflow
 from ..project.project import Project
 from .cluster import Cluster
 from .failed_pods import explain_failed_pods
@@ -28,7 +28,6 @@ MOST_TRIGGERS = 5  # until Argo has seen what was deployed
 TAKE_UP_TIMEOUT_S = 60  # in which Argo gives a new workflow a status
 END_TIMEOUT_S = 20  # in which a run that is given up ends
 LOG_LINES = 30
-END_OF_A_POD = re.compile(r"(main: )?\w+ \(exit code \d+\)|child '|No more retries left|omitted: ")
 
 
 @dataclass(frozen=True)
@@ -143,18 +142,18 @@ def run_on_argo(run: FlowRun) -> str:
     for _ in range(MOST_TRIGGERS):
         name = trigger(run)
         try:
-            status = watch.until_end(WorkflowEnd(run.target, name))
+            workflow = watch.until_end(WorkflowEnd(run.target, name))
         except BaseException:
             terminate = ["argo-workflows", "terminate", f"argo-{name}"]
             with contextlib.suppress(subprocess.TimeoutExpired):
                 run.run_command(*terminate, timeout=60)
             raise
         # Argo may not have seen yet what was deployed: argoproj/argo-workflows#14615
-        if "workflowtemplates.argoproj.io" not in status.get("message", ""):
+        if "workflowtemplates.argoproj.io" not in workflow["status"].get("message", ""):
             break
         time.sleep(2)
-    if status["phase"] != "Succeeded":
-        raise run_failed(workflow_failure(run, name, status))
+    if workflow["status"]["phase"] != "Succeeded":
+        raise run_failed(workflow_failure(run, workflow))
     return f"argo-{name}"
 
 
@@ -181,7 +180,7 @@ def trigger(run: FlowRun) -> str:
 
 
 class WorkflowEnd:
-    """Returns the status of a Workflow that has ended, or None while it runs.
+    """Returns a Workflow that has ended, or None while it runs.
 
     Raises CommandError if Argo does not start it.
     """
@@ -190,26 +189,27 @@ class WorkflowEnd:
         self.path, self.name = f"{ARGO}/{target.namespace}/workflows", name
         self.target, self.started = target, time.monotonic()
 
-    def __call__(self) -> dict[str, Any] | None:
+    def __call__(self) -> Manifest | None:
         # it alone: those of former runs stay on the cluster, and each is large
         found = self.target.list(self.path, fieldSelector=f"metadata.name={self.name}")
-        status = found[0].get("status", {}) if found else {}
+        workflow: Manifest = found[0] if found else {"metadata": {"name": self.name}, "spec": {}}
+        status = workflow.get("status") or {}
         if not status and time.monotonic() - self.started > TAKE_UP_TIMEOUT_S:
-            namespace = self.target.namespace
-            what = f"Argo has not taken up the workflow {self.name} in {TAKE_UP_TIMEOUT_S} s"
-            remedy = f"its controller may be down, or may not watch namespace {namespace}"
-            raise CommandError(Finding("workflow-not-taken-up", what, self.name, remedy))
-        return status if status.get("finishedAt") else None
+            reason = not_taken_up(self.name, self.target.namespace)
+            what = f"{reason.what} in {TAKE_UP_TIMEOUT_S} s"
+            raise CommandError(Finding("workflow-not-taken-up", what, self.name, reason.remedy))
+        return workflow if status.get("finishedAt") else None
 
 
-def workflow_failure(run: FlowRun, name: str, status: dict[str, Any]) -> str:
-    """Return why a workflow failed: what its failed pods printed, and Argo's other messages."""
+def workflow_failure(run: FlowRun, workflow: Manifest) -> str:
+    """Return why a workflow failed: what its failed pods printed, and what Argo says of others."""
+    name, status = workflow["metadata"]["name"], workflow["status"]
     pods = list_pods(run.target, f"workflows.argoproj.io/workflow={name}")
+    explained = {step_name(pod) for pod in failed_pods(pods)}
+    whole = why_workflow(workflow)
+    lines = [str(whole)] if whole else []
+    lines += [
+        f"{step}: {reason}" for step, reason, _ in why_steps(workflow) if step not in explained
+    ]
     failed = explain_failed_pods(run.cluster, run.target.namespace, pods)
-    states = [status, *status.get("nodes", {}).values()]
-    messages = dict.fromkeys(filter(None, (state.get("message") for state in states)))
-    if failed:  # whose ends Argo tells too, once for each node of its graph
-        messages = dict.fromkeys(text for text in messages if not END_OF_A_POD.match(text))
-    return "\n".join(
-        [f"the workflow {name}: {status['phase']}", *messages, *filter(None, [failed])]
-    )
+    return "\n".join([f"the workflow {name}: {status['phase']}", *lines, *filter(None, [failed])])

@@ -9,18 +9,19 @@ from typing import TypeVar
 from ..cluster.pod_states import (
     METAFLOW_LABEL,
     count_phases,
-    last_warnings,
     list_pods,
-    reason_not_started,
+    list_warnings,
 )
 from ..cluster.target import Target
 from ..errors import INTERRUPTED, CommandError, Finding
+from ..pods.pending_reasons import Events, why_pending
 from ..pods.project_labels import annotation
 from ..pods.read_pods import Manifest
+from ..pods.reasons import Reason
 from ..show.progress import print_line
 
 START_TIMEOUT_S = 40  # in which a pod must start, once it lacks something
-QUEUE_TIMEOUT_S = 600  # the same while it lacks room on a node, and other pods are at work
+QUEUE_TIMEOUT_S = 600  # the same while it lacks what other pods have, and they are at work
 IDLE_TIMEOUT_S = 600  # in which a run must make a pod; Argo makes none while it waits for a retry
 PROGRESS_EVERY_S = 10
 POLL_EVERY_S = 2  # each lists all pods and Jobs of the namespace, and its events
@@ -57,11 +58,10 @@ class RunWatch:
         while (result := end()) is None:
             if interrupted.is_set():
                 raise CommandError(INTERRUPTED)
-            everything, warnings = pods_and_jobs(self.target), last_warnings(self.target)
+            everything, warnings = pods_and_jobs(self.target), list_warnings(self.target)
             own = self.own_objects(everything)
-            reasons = {
-                name: reason_not_started(pod_or_job, warnings) for name, pod_or_job in own.items()
-            }
+            found = ((name, why_pending(item, warnings)) for name, item in own.items())
+            reasons = {name: reason for name, reason in found if reason}
             self.give_up_on_pods(reasons, nodes_are_busy(everything, warnings))
             self.give_up_when_idle(own)
             self.print_progress(own, reasons)
@@ -76,16 +76,14 @@ class RunWatch:
             if name not in self.before and annotation(pod_or_job, "flow_name") == self.flow
         }
 
-    def give_up_on_pods(self, reasons: Mapping[str, str], busy: bool) -> None:
+    def give_up_on_pods(self, reasons: Mapping[str, Reason], busy: bool) -> None:
         now = time.monotonic()
-        self.waiting_since = {
-            name: self.waiting_since.get(name, now) for name, reason in reasons.items() if reason
-        }
+        self.waiting_since = {name: self.waiting_since.get(name, now) for name in reasons}
         for name, since in self.waiting_since.items():
-            in_queue = busy and "Insufficient" in reasons[name]
+            in_queue = busy and reasons[name].passes
             if now - since > (QUEUE_TIMEOUT_S if in_queue else START_TIMEOUT_S):
-                what = f"{name} cannot start: {reasons[name]}"
-                raise CommandError(Finding("pod-cannot-start", what, name))
+                what = f"{name} cannot start: {reasons[name].what}"
+                raise CommandError(Finding("pod-cannot-start", what, name, reasons[name].remedy))
 
     def give_up_when_idle(self, own: Objects) -> None:
         now = time.monotonic()
@@ -97,12 +95,12 @@ class RunWatch:
             finding = Finding("run-is-idle", f"{idle}, and it has not ended", self.flow, remedy)
             raise CommandError(finding)
 
-    def print_progress(self, own: Objects, reasons: Mapping[str, str]) -> None:
+    def print_progress(self, own: Objects, reasons: Mapping[str, Reason]) -> None:
         now = time.monotonic()
         if now - self.printed_at > PROGRESS_EVERY_S:
             phases = count_phases(own.values())
             counts = ", ".join(f"{count} {phase}" for phase, count in phases.items())
-            reason = next((f": {reason}" for reason in reasons.values() if reason), "")
+            reason = next((f": {reason.what}" for reason in reasons.values()), "")
             print_line(f"  {self.flow}: pods: {counts or 'none yet'}{reason}")
             self.printed_at = now
 
@@ -113,10 +111,10 @@ def is_at_work(pod_or_job: Manifest) -> bool:
     return status.get("phase") in ("Pending", "Running") or bool(status.get("active"))
 
 
-def nodes_are_busy(everything: Objects, warnings: Mapping[str, str]) -> bool:
+def nodes_are_busy(everything: Objects, warnings: Events) -> bool:
     """Return whether a pod on a node is at work, so that there will be room later."""
     return any(
-        is_at_work(pod_or_job) and not reason_not_started(pod_or_job, warnings)
+        is_at_work(pod_or_job) and not why_pending(pod_or_job, warnings)
         for pod_or_job in everything.values()
         if pod_or_job["spec"].get("nodeName")
     )

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .read_pods import Manifest, step_name
+from .reasons import Reason, Rule, facts_of, first_reason
+from .refusals import why_refused
 
 LOG_LINES = 20  # lines of a log without a traceback
 NOISE = (  # of Metaflow, of the shell that starts it, and of Argo's executor
@@ -13,46 +15,118 @@ NOISE = (  # of Metaflow, of the shell that starts it, and of Argo's executor
 )
 METAFLOW = "/.mf_code/metaflow/"  # where its code is in a pod
 TRACEBACK = "Traceback (most recent call last):"
-MORE_MEMORY = (
-    "it asked for memory {memory}{limit}; give it more, by memory in k8s.toml or by @k8s(memory=…)"
-    " on the step"
-)
-# A pattern of how a pod ended and what it printed, and what to do; the first that fits counts.
+MEMORY = "it asked for memory {memory}{limit}"
+MORE_MEMORY = "give it more, by memory in k8s.toml or by @k8s(memory=…) on the step"
+# What a pod's end, `OOMKilled, exit code 137`, and then its log say; the first that fits counts.
 RULES = (
-    (r"\AOOMKilled|\nMemoryError|ran out of memory", f"out of memory: {MORE_MEMORY}"),
-    (r"\A\S* exit code 137", f"killed, most likely because it was out of memory: {MORE_MEMORY}"),
-    (
-        r"ModuleNotFoundError: No module named '([^'.]+)",
-        "its image {image} has no module {0}: `uv add` the package that has it, and use an image"
-        " with it: `uv run k8s kind up` builds one where there is a Dockerfile; a module of the"
-        " project belongs in src/",
+    Rule(
+        "out-of-memory",
+        r"\AOOMKilled|\nMemoryError|ran out of memory",
+        f"out of memory: {MEMORY}",
+        MORE_MEMORY,
     ),
-    (
-        r"""(?:<frozen os>|/os\.py)", line \d+, in __getitem__\n(?: .*\n)*KeyError: '(.+?)'""",
-        "the pod has no variable {0}: a key of one of its secrets ({secrets}) or @environment must"
-        " give it; on kind, [secrets.NAME] of tests/kind.toml gives a Secret values",
-    ),
-    (
-        r"(?i)no nvidia driver|no cuda|not compiled with cuda|cuda_error_no_device|libcuda\.so"
-        r"|cuda driver version is insufficient|no hip gpus",
-        "no GPU can be used: it asked for {gpus}, and kind only counts GPUs; elsewhere the node's"
-        " driver, or CUDA in the image, may be missing. Use the GPU where there is one, or skip the"
-        " flow in tests/kind.toml",
-    ),
-    (
-        r"FileNotFoundError: \[Errno 2\].*: '(.+?)'",
-        "the pod has no file {0}: pods get a flow's Python files and no data; README.md says how to"
-        " send some",
-    ),
-    (
-        r"exec format error",
-        "its image {image} is for another processor than the node's: build it for that platform",
-    ),
-    (
-        r"\ADeadlineExceeded",
+    Rule(
+        "deadline",
+        r"\ADeadlineExceeded|(?i:\A.*exceeded its deadline)|Max duration limit exceeded",
         "it ran for longer than its @timeout, or than Metaflow's limit of 5 days",
     ),
-    (r"\AEvicted: (.*)", "its node put it out: {0}"),
+    Rule(
+        "out-of-memory",
+        r"\A\S* exit code 137",
+        f"killed, most likely because it was out of memory: {MEMORY}",
+        MORE_MEMORY,
+    ),
+    Rule(
+        "module-missing",
+        r"ModuleNotFoundError: No module named '(?P<module>[^'.]+)",
+        "its image {image} has no module {module}",
+        "`uv add` the package that has it, and use an image with it: `uv run k8s kind up` builds"
+        " one where there is a Dockerfile; a module of the project belongs in src/",
+    ),
+    Rule(
+        "variable-missing",
+        r"""(?:<frozen os>|/os\.py)", line \d+, in __getitem__\n(?: .*\n)*"""
+        r"""KeyError: '(?P<name>.+?)'""",
+        "the pod has no variable {name}",
+        "a key of one of its secrets ({secrets}) or @environment must give it; on kind,"
+        " [secrets.NAME] of tests/kind.toml gives a Secret values",
+    ),
+    Rule(
+        "gpu-unusable",
+        r"(?i)no nvidia driver|no cuda|not compiled with cuda|cuda_error_no_device|libcuda\.so"
+        r"|cuda driver version is insufficient|no hip gpus",
+        "no GPU can be used",
+        "it asked for {gpus}, and kind only counts GPUs; elsewhere the node's driver, or CUDA in"
+        " the image, may be missing. Use the GPU where there is one, or skip the flow in"
+        " tests/kind.toml",
+    ),
+    Rule(
+        "file-missing",
+        r"FileNotFoundError: \[Errno 2\].*: '(?P<file>.+?)'",
+        "the pod has no file {file}",
+        "pods get a flow's Python files and no data; README.md says how to send some",
+    ),
+    Rule(
+        "image-platform",
+        r"exec format error",
+        "its image {image} is for another processor than the node's",
+        "build it for that platform",
+    ),
+    Rule(
+        "command-missing",
+        r"exec: \\?\"(?P<program>[^\"\\]+)\\?\": (?:executable file not found|stat )",
+        "its image {image} has no program {program}",
+        "use an image that has it: Metaflow starts bash and python in it",
+    ),
+    Rule(
+        "datastore-from-pod",
+        r"NoCredentialsError|Unable to locate credentials|InvalidAccessKeyId"
+        r"|SignatureDoesNotMatch|ExpiredToken|Could not automatically determine credentials",
+        "it has no credentials for the datastore, or wrong ones",
+        "its service account {account}, or one of its secrets ({secrets}), must give them",
+    ),
+    Rule(
+        "datastore-from-pod",
+        r"(?s)NoSuchBucket|bucket does not exist",
+        "the datastore's bucket does not exist",
+        "make it, or correct METAFLOW_DATASTORE_SYSROOT_… of the environment",
+    ),
+    Rule(
+        "datastore-from-pod",
+        r"AccessDenied|An error occurred \(403\)",
+        "the datastore refuses it",
+        "its service account {account}, or one of its secrets ({secrets}), must allow reading and"
+        " writing there",
+    ),
+    Rule(
+        "datastore-from-pod",
+        r"Could not connect to the endpoint URL: \\?\"(?P<url>[^\"\\]+)",
+        "it cannot reach the datastore at {url}",
+        "correct METAFLOW_S3_ENDPOINT_URL of the environment, or the network of the pods",
+    ),
+    Rule(
+        "evicted",
+        r"\AEvicted: (?P<why>.*)",
+        "its node put it out: {why}",
+    ),
+    Rule(
+        "node-gone",
+        r"\A(?:NodeLost|Shutdown|Terminated|NodeShutdown|Preempting|Preempted): (?P<why>.*)",
+        "its node went away, or another pod took its place: {why}",
+        "@retry starts it again on another node",
+    ),
+    Rule(
+        "node-now",
+        r"\A(?:OutOf\w+|UnexpectedAdmissionError|NodeAffinity): (?P<why>.*)",
+        "its node did not take it in: {why}",
+        "@retry starts it again",
+        passes=True,
+    ),
+    Rule(
+        "stopped",
+        r"\A\S* exit code 143",
+        "it was stopped from outside, as when its run or its pod is deleted",
+    ),
 )
 
 
@@ -74,18 +148,24 @@ def explain_failures(pods: Iterable[Manifest], logs: Mapping[str, str]) -> list[
         log = logs.get(name) or str(terminated(pod).get("message", ""))
         step = step_name(pod) or name
         texts.append(f"{step}: {how_it_ended(pod)}\n{last_lines(log)}".rstrip())
-        if words := advise(pod, log):
-            advice.append(f"{step}: {words}")
+        if reason := known_failure(pod, log):
+            advice.append(f"{step}: {reason}")
     return [*texts, *advice]
 
 
-def advise(pod: Manifest, log: str) -> str:
-    """Return what to do about a failed pod; empty if no rule fits."""
-    text = f"{how_it_ended(pod)}\n{log}"
-    for pattern, words in RULES:
-        if found := re.search(pattern, text):
-            return words.format(*found.groups(), **asked_for(pod))
-    return ""
+def why_failed(pod: Manifest, log: str) -> Reason:
+    """Return why a pod has failed, from its end and the end of its log."""
+    how, name = how_it_ended(pod), pod["metadata"]["name"]
+    namespace = pod["metadata"].get("namespace", "NAMESPACE")
+    remedy = f"its log says more: `kubectl -n {namespace} logs {name} --all-containers`"
+    return known_failure(pod, log) or Reason("step-failed", f"it failed: {how}", remedy)
+
+
+def known_failure(pod: Manifest, log: str) -> Reason | None:
+    """Return what a rule says of a failed pod, if one fits."""
+    message, facts = str(terminated(pod).get("message", "")), facts_of(pod)
+    text = "\n".join(filter(None, (how_it_ended(pod), message, log)))
+    return why_refused(message, facts) or first_reason(RULES, text, facts)
 
 
 def how_it_ended(pod: Manifest) -> str:
@@ -97,28 +177,16 @@ def how_it_ended(pod: Manifest) -> str:
 
 
 def terminated(pod: Manifest) -> dict[str, Any]:
-    """Return the end of the container that runs Metaflow; empty if it has not ended."""
-    statuses = pod["status"].get("containerStatuses", [])
-    main = [status for status in statuses if status["name"] == "main"] or statuses[:1]
-    state: dict[str, Any] = main[0]["state"] if main else {}
-    return dict(state.get("terminated") or {})
+    """Return the end of the container that failed, first of the one that runs Metaflow.
 
-
-def asked_for(pod: Manifest) -> dict[str, str]:
-    """Return what a pod asked for, in the words of the rules."""
-    containers = pod["spec"]["containers"]
-    main = next((item for item in containers if item["name"] == "main"), containers[0])
-    requests, limits = (main.get("resources", {}).get(key, {}) for key in ("requests", "limits"))
-    sources = [source.get("secretRef", {}).get("name") for source in main.get("envFrom", ())]
-    gpus = [f"{name}: {count}" for name, count in limits.items() if "/" in name]
-    limit = limits.get("memory")
-    return {
-        "memory": requests.get("memory", "of any size"),
-        "limit": f", its limit is {limit}" if limit else " and has no limit but the node's memory",
-        "image": main["image"],
-        "secrets": ", ".join(filter(None, sources)) or "none",
-        "gpus": ", ".join(gpus) or "none",
-    }
+    It is empty if none has ended.
+    """
+    stages = ("containerStatuses", "initContainerStatuses")
+    statuses = [status for stage in stages for status in pod["status"].get(stage) or ()]
+    statuses.sort(key=lambda status: status["name"] != "main")
+    ends = [(status.get("state") or {}).get("terminated") or {} for status in statuses]
+    failed = [end for end in ends if end.get("exitCode")]
+    return dict((failed or ends or [{}])[0])
 
 
 def last_lines(log: str) -> str:
