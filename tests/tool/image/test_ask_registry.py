@@ -139,6 +139,7 @@ def test_pull_secret_for_an_image(keys: list[str], image: str, kind: str) -> Non
 )
 def test_pull_secret_for_others(data: dict[str, str]) -> None:
     assert logins_of_pull_secret(data, image_name("ghcr.io/acme/churn:1")) == []
+    assert logins_of_pull_secret(pull_secret("ghcr.*"), image_name("ghcr.io:5000/a:1")) == []
 
 
 def test_logins_of_the_users_docker(tmp_path: Path) -> None:

@@ -45,6 +45,23 @@ def datastore_findings(
         yield Finding("no-datastore-root", f"{where} has no {root}", where, remedy)
 
 
+def start_asking(target: Target, folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Start the script that asks the datastore; what it prints is read from its stdout."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "mf_k8s.metaflow.ask_datastore", *arguments],
+        # without a terminal, boto3 cannot ask for the code of an MFA device, which Metaflow's
+        # create may need: a code is good once
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        env={**target.variables, **UTF_8},
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
 @contextlib.contextmanager
 def datastore_asked(
     project: Project, files: Sequence[Path], target: Target, folder: Path
@@ -60,20 +77,7 @@ def datastore_asked(
     if kind not in ROOTS or not root or names_datastore(project, files):
         yield
         return
-    command = [sys.executable, "-P", "-m", "mf_k8s.metaflow.ask_datastore", kind, root]
-    with subprocess.Popen(
-        command,
-        # without a terminal, boto3 cannot ask for the code of an MFA device, which Metaflow's
-        # create may need: a code is good once
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        env={**target.variables, **UTF_8},
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
+    with start_asking(target, folder, kind, root) as process:
         try:
             yield
             reason, _ = process.communicate(timeout=ANSWER_TIMEOUT_S)

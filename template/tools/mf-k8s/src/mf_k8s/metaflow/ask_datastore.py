@@ -2,20 +2,21 @@
 
 It prints why the datastore cannot be used, and ends with code 3 then. Where it cannot tell, as
 without the right to list or the code of an MFA device, it ends with 0: Metaflow's create finds out.
+
+With a third argument it writes, reads and removes an object of this name below the root, and prints
+as JSON what datastore_object.try_object returns.
 """
 
+import json
 import re
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .datastore_object import BRIEFLY, Failure, failure, try_object
+
 CANNOT_BE_USED = 3
-# Metaflow tries again for half an hour, 60 seconds each time (aws_retry in s3util.py).
-BRIEFLY = {
-    "connect_timeout": 3,
-    "read_timeout": 10,
-    "retries": {"total_max_attempts": 2, "mode": "standard"},
-}
 # Of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html: no other try helps.
 FATAL = {
     "ExpiredToken",
@@ -32,19 +33,39 @@ LOG_IN = "log in, name a profile in AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AW
 CLIENTS = ("azure.", "google.", "requests.")  # whose errors say why there is no answer
 
 
-def ask_s3(bucket: str, folder: str) -> str:
-    """Return why a bucket of S3 cannot be used, with the credentials that were; empty if it can."""
+def s3_client() -> Any:
+    """Return Metaflow's own client of S3, which gives up soon."""
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
     from metaflow.metaflow_config import DATATOOLS_CLIENT_PARAMS, DATATOOLS_SESSION_VARS
     from metaflow.plugins.aws.aws_client import get_aws_client
 
     own = DATATOOLS_CLIENT_PARAMS.get("config") or {}
     config = (Config(**own) if isinstance(own, Mapping) else own).merge(Config(**BRIEFLY))
     parameters = {**DATATOOLS_CLIENT_PARAMS, "config": config}
+    return get_aws_client("s3", session_vars=DATATOOLS_SESSION_VARS, client_params=parameters)
+
+
+def gs_client() -> Any:
+    from metaflow.plugins.gcp.gs_storage_client_factory import get_gs_storage_client
+
+    return get_gs_storage_client()
+
+
+def azure_client() -> Any:
+    from metaflow.plugins.azure.blob_service_client_factory import get_azure_blob_service_client
+
+    return get_azure_blob_service_client()
+
+
+CLIENT: dict[str, Callable[[], Any]] = {"s3": s3_client, "gs": gs_client, "azure": azure_client}
+
+
+def ask_s3(bucket: str, folder: str) -> str:
+    """Return why a bucket of S3 cannot be used, with the credentials that were; empty if it can."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
     try:
-        client = get_aws_client("s3", session_vars=DATATOOLS_SESSION_VARS, client_params=parameters)
-        client.list_objects_v2(Bucket=bucket, Prefix=folder, MaxKeys=1)
+        s3_client().list_objects_v2(Bucket=bucket, Prefix=folder, MaxKeys=1)
     except NoCredentialsError:
         return f"there are no AWS credentials{credentials()}: {LOG_IN}"
     except BotoCoreError as error:
@@ -73,20 +94,15 @@ def credentials() -> str:
 
 
 def ask_gs(bucket: str, folder: str) -> str:
-    from metaflow.plugins.gcp.gs_storage_client_factory import get_gs_storage_client
-
-    client: Any = get_gs_storage_client()
     next(
-        iter(client.list_blobs(bucket, prefix=folder, max_results=1, timeout=10, retry=None)), None
+        iter(gs_client().list_blobs(bucket, prefix=folder, max_results=1, timeout=10, retry=None)),
+        None,
     )
     return ""
 
 
 def ask_azure(container: str, _folder: str) -> str:
-    from metaflow.plugins.azure.blob_service_client_factory import get_azure_blob_service_client
-
-    client: Any = get_azure_blob_service_client()
-    client.get_container_client(container).get_container_properties(timeout=5)
+    azure_client().get_container_client(container).get_container_properties(timeout=5)
     return ""
 
 
@@ -106,7 +122,20 @@ def ask(kind: str, root: str) -> str:
         return " ".join(f"{type(error).__name__}: {error}".split()) if is_answer else ""
 
 
+def write_read_remove(kind: str, root: str, name: str) -> Failure:
+    """Return what failed, with the credentials that were used; nothing if all succeeded."""
+    try:
+        failed = try_object(kind, CLIENT[kind](), root, name)
+    except Exception as error:
+        failed = failure("client", error)
+    return {**failed, "credentials": credentials()} if failed and kind == "s3" else failed
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    if len(sys.argv) > 3:
+        print(json.dumps(write_read_remove(*sys.argv[1:])))
+        sys.exit()
     if problem := ask(*sys.argv[1:]):
         print(problem)
         sys.exit(CANNOT_BE_USED)
