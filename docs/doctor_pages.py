@@ -41,6 +41,7 @@ kubectl create clusterrolebinding k8s-doctor --clusterrole=k8s-doctor --user=ann
 PLACES = {
     "namespace": "In the namespace of the runs",
     "argo": "In the namespace of Argo's controller",
+    "system": "In kube-system",
     "cluster": "In the whole cluster",
 }
 

@@ -14,7 +14,9 @@ PAGE = 500  # objects of one answer: kubectl's own number
 EVERYWHERE = "*"  # all namespaces
 EXPIRED = 410  # of a page's token: https://kubernetes.io/docs/reference/using-api/api-concepts/
 
-Scope = Literal["namespace", "cluster", "argo"]  # where a right is needed: of the runs, or Argo's
+# where a right is needed: in the namespace of the runs, everywhere, where Argo or Kubernetes runs
+Scope = Literal["namespace", "cluster", "argo", "system"]
+SYSTEM = "kube-system"
 Object = dict[str, Any]
 Listed = list[Any]  # which `list` cannot name below
 
@@ -30,7 +32,12 @@ class Right:
 
     def __str__(self) -> str:
         group = f".{self.group}" if self.group else ""
-        place = {"namespace": "", "cluster": " in the whole cluster", "argo": " where Argo runs"}
+        place = {
+            "namespace": "",
+            "cluster": " in the whole cluster",
+            "argo": " where Argo runs",
+            "system": f" in {SYSTEM}",
+        }
         return f"{self.verb} {self.resource}{group}{place[self.scope]}"
 
 
@@ -74,6 +81,11 @@ class Kind:
         """Return the right to read an object in the namespace of Argo's controller."""
         return self.right("get", "argo")
 
+    @property
+    def get_of_system(self) -> Right:
+        """Return the right to read an object in Kubernetes' own namespace."""
+        return self.right("get", "system")
+
     def path(self, namespace: str, name: str = "") -> str:
         """Return the path of the API; `namespace` may be EVERYWHERE."""
         root = "/api" if "/" not in self.version else "/apis"
@@ -99,10 +111,21 @@ def demands(pod: Object) -> Object:
         ]
         for key in containers
     }
-    kept |= {key: spec[key] for key in ("nodeName", "overhead", "priority") if key in spec}
+    kept |= {
+        key: spec[key] for key in ("nodeName", "overhead", "priority", "resources") if key in spec
+    }
     named = {key: metadata.get(key) for key in ("name", "namespace", "labels", "ownerReferences")}
     phase = (pod.get("status") or {}).get("phase")
     return {"metadata": named, "spec": kept, "status": {"phase": phase}}
+
+
+def offers(node: Object) -> Object:
+    """Return a node without its images and what only Kubernetes itself needs."""
+    metadata, status = node["metadata"], node.get("status") or {}
+    named = {key: metadata.get(key) for key in ("name", "labels")}
+    kept = ("allocatable", "capacity", "conditions", "nodeInfo")
+    stated = {key: status[key] for key in kept if key in status}
+    return {"metadata": named, "spec": node.get("spec") or {}, "status": stated}
 
 
 NAMESPACES = Kind("v1", "namespaces", namespaced=False)
@@ -115,7 +138,7 @@ STORAGE_CLASSES = Kind("storage.k8s.io/v1", "storageclasses", namespaced=False)
 EVENTS = Kind("v1", "events")
 PODS = Kind("v1", "pods")
 DEMANDS = Kind("v1", "pods", slim=demands)  # of every pod of the cluster
-NODES = Kind("v1", "nodes", namespaced=False)
+NODES = Kind("v1", "nodes", namespaced=False, slim=offers)
 QUOTAS = Kind("v1", "resourcequotas")
 LIMIT_RANGES = Kind("v1", "limitranges")
 ROLES = Kind("rbac.authorization.k8s.io/v1", "roles")

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from ..cluster.target import Target
+from ..cluster.view import SYSTEM
 from ..pods.rbac import RBAC, manifest
 from .grants import role_rules
 from .rules import Rule
@@ -15,12 +16,13 @@ ARGO_NAMESPACE = "argo"  # where its manifest puts the controller
 
 
 def doctor_roles(rules: Mapping[str, Rule], namespace: str, argo: str) -> Iterator[dict[str, Any]]:
-    """Yield the Roles of who runs the doctor: of the runs' namespace, of Argo's, of the cluster.
+    """Yield the Roles of who runs the doctor: of the runs' namespace, of Argo's, of
+    Kubernetes', and of the cluster.
 
     Each rule says which rights it reads with.
     """
     rights = {right for rule in rules.values() for right in rule.reads}
-    places = {"namespace": namespace, "argo": argo}
+    places = {"namespace": namespace, "argo": argo, "system": SYSTEM}
     for scope, place in places.items():
         role = manifest(
             f"{RBAC}/v1", "Role", NAME, rules=role_rules(r for r in rights if r.scope == scope)

@@ -39,6 +39,7 @@ SELECTOR, VOLUME, TAINT, CORDONED, READY, SIZE, NOW = (
     "now",
 )
 FITS = ""
+STAGES = (SELECTOR, VOLUME, TAINT, CORDONED, READY, SIZE, NOW, FITS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +88,6 @@ class Placement:
     demand: Demand
     stage: str
     nodes: Sequence[Node]
-    room: int = 0  # how many such pods fit now, counted no further than asked
-    capacity: int = 0  # how many would, with nothing else on the nodes
 
 
 @dataclass(eq=False)
@@ -97,14 +96,20 @@ class Nodes:
 
     nodes: Sequence[Node]
     shapes: dict[frozenset[str], list[list[Node]]] = field(default_factory=dict)
-    placements: dict[tuple[str, int], Placement] = field(default_factory=dict)
+    placements: dict[str, Placement] = field(default_factory=dict)
 
-    def place(self, demand: Demand, copies: int = 1) -> Placement:
-        """Return what becomes of `copies` such pods that are to run at once."""
-        key = (demand.identity, copies)
-        if key not in self.placements:
-            self.placements[key] = place(self.alike(demand.keys), demand, copies)
-        return self.placements[key]
+    def place(self, demand: Demand) -> Placement:
+        if demand.identity not in self.placements:
+            self.placements[demand.identity] = place(self.alike(demand.keys), demand)
+        return self.placements[demand.identity]
+
+    def suitable(self, demand: Demand, *stages: str) -> list[Node]:
+        """Return the nodes that these stages do not keep a pod from."""
+        found = []
+        for group in self.alike(demand.keys):
+            if not refusals(group[0], demand).intersection(stages):
+                found += group
+        return found
 
     def alike(self, keys: frozenset[str]) -> list[list[Node]]:
         """Return the nodes in groups that differ only in labels other than these, and in `free`."""
@@ -168,8 +173,8 @@ def demand_of(spec: Manifest, volumes: Sequence[Terms] = ()) -> Demand:
     return Demand(required_selectors(spec), volumes, tolerations, pod_requests(spec))
 
 
-def place(groups: Iterable[list[Node]], demand: Demand, copies: int) -> Placement:
-    """Return what becomes of `copies` pods; `groups` are nodes of one kind each."""
+def place(groups: Iterable[list[Node]], demand: Demand) -> Placement:
+    """Return what becomes of a pod; `groups` are nodes of one kind each."""
     refused = [(group, refusals(group[0], demand)) for group in groups]
     left = refused
     for stage in (SELECTOR, VOLUME):
@@ -186,18 +191,28 @@ def place(groups: Iterable[list[Node]], demand: Demand, copies: int) -> Placemen
         if not left:
             return Placement(demand, stage, nodes)
     nodes = [node for group, _ in left for node in group]
-    return by_room(demand, nodes, copies)
+    free = [node for node in nodes if not shortages(demand.requests, node.free)]
+    return Placement(demand, FITS, free) if free else Placement(demand, NOW, nodes)
 
 
-def by_room(demand: Demand, nodes: Sequence[Node], copies: int) -> Placement:
-    """Return whether `copies` pods fit on these nodes now, or when nothing else is on them."""
-    room = capacity = 0
-    for node in nodes:
-        room += copies_in(demand.requests, node.free)
-        capacity += copies_in(demand.requests, node.capacity)
-        if room >= copies:
-            return Placement(demand, FITS, nodes, copies, copies)
-    return Placement(demand, SIZE if capacity < copies else NOW, nodes, room, capacity)
+def room_beside(first: Placement, more: Placement, when_empty: bool = False) -> int:
+    """Return how many pods of `more` fit at once with one of `first`, or -1 if not even that does.
+
+    They fit now, or, `when_empty`, on nodes where nothing runs but what always does.
+    """
+    best = -1
+    rooms = {node.name: node.capacity if when_empty else node.free for node in more.nodes}
+    total = sum(copies_in(more.demand.requests, room) for room in rooms.values())
+    for node in first.nodes:
+        room = node.capacity if when_empty else node.free
+        if shortages(first.demand.requests, room):
+            continue
+        if node.name not in rooms:
+            return total
+        left = less(room, first.demand.requests)
+        taken = copies_in(more.demand.requests, room) - copies_in(more.demand.requests, left)
+        best = max(best, total - taken)
+    return best
 
 
 def refusals(node: Node, demand: Demand) -> set[str]:

@@ -1,0 +1,141 @@
+"""What the doctor says of pods that are larger than any node, and which size would fit."""
+
+from collections.abc import Sequence
+
+from ..pods.pod_requests import PODS, container_requests, spell
+from ..pods.read_pods import GPU_RESOURCES, SIZE_RESOURCES
+from ..pods.scheduling import Node, Nodes, Placement
+from .answers import FlowPod
+from .node_words import count, names
+from .placements import Words
+from .toml_lines import write_line
+
+KEYS = {resource: key for key, resource in SIZE_RESOURCES.items()}  # of k8s.toml
+MB = 10**6  # in which k8s.toml has memory and disk
+# Labels by which a node says that it has GPUs, whoever wrote them.
+GPU_LABELS = (
+    "nvidia.com/gpu.present",
+    "nvidia.com/gpu.product",
+    "feature.node.kubernetes.io/pci-10de.present",
+    "feature.node.kubernetes.io/pci-0302_10de.present",
+    "cloud.google.com/gke-accelerator",
+    "k8s.amazonaws.com/accelerator",
+    "karpenter.k8s.aws/instance-gpu-name",
+    "kubernetes.azure.com/accelerator",
+    "accelerator",
+    "amd.com/gpu.product-name",
+    "gpu.nvidia.com/class",
+)
+PLUGINS = {
+    "nvidia.com": "https://github.com/NVIDIA/k8s-device-plugin",
+    "amd.com": "https://github.com/ROCm/k8s-device-plugin",
+}
+
+
+def lacking(placement: Placement) -> list[str]:
+    """Return the resources of which no node has enough; all that some lacks, if it is not one."""
+    requests, nodes = placement.demand.requests, placement.nodes
+    of_none = [
+        name
+        for name, asked in requests.items()
+        if all(asked > node.capacity.get(name, 0) for node in nodes)
+    ]
+    return of_none or [
+        name
+        for name, asked in requests.items()
+        if any(asked > node.capacity.get(name, 0) for node in nodes)
+    ]
+
+
+def devices(placement: Placement) -> list[str]:
+    """Return the devices of which no node has enough."""
+    return [name for name in lacking(placement) if "/" in name]
+
+
+def size_words(placement: Placement, pod: FlowPod) -> Words:
+    """Return what is too large for every node, and how large it may be."""
+    requests, nodes = placement.demand.requests, placement.nodes
+    texts, remedies = [], []
+    for name in lacking(placement):
+        best = max(nodes, key=lambda node: node.capacity.get(name, 0))
+        largest = best.capacity.get(name, 0)
+        if name == PODS:
+            texts.append(f"{names(nodes)} may run no pod")
+        elif requests[name] <= largest:
+            texts.append(f"{name} {spell(name, requests[name])}")
+        else:
+            asked = f"asks for {name} {spell(name, requests[name])}"
+            which = f", the largest of {count(nodes)}," if len(nodes) > 1 else ""
+            texts.append(f"{asked}; node {best.name}{which} has {spell(name, largest)} for pods")
+            remedies.append(smaller(name, largest, requests[name], pod))
+    what = "; ".join(texts)
+    if not remedies and PODS not in lacking(placement):
+        what = f"no node has at once {' and '.join(texts)}"
+    larger = " and ".join(
+        f"{name} {spell(name, requests[name])}" for name in lacking(placement) if name != PODS
+    )
+    remedy = ", and ".join(filter(None, remedies))
+    return Words(what, f"{remedy}{', or ' if remedy else ''}add a node with {larger}")
+
+
+def smaller(name: str, largest: int, asked: int, pod: FlowPod) -> str:
+    """Return the advice to ask for less; empty if even nothing would be too much."""
+    room = largest - (asked - of_step(pod, name))
+    number = room // 100 / 10 if name == "cpu" else room // MB
+    if name not in KEYS or number <= 0:
+        return ""
+    key, value = KEYS[name], f"{number:g}" if name == "cpu" else str(number)
+    return f"write {key} = {value} into k8s.toml, or {key}={value} into @k8s(…) of the step"
+
+
+def of_step(pod: FlowPod, name: str) -> int:
+    """Return what the container that runs the step asks for: the others are Argo's."""
+    containers = pod.spec["containers"]
+    main = next((each for each in containers if each.get("name") == "main"), containers[0])
+    return container_requests(main).get(name, 0)
+
+
+def device_words(nodes: Nodes, placement: Placement, name: str) -> Words:
+    """Return why there are not enough devices of a kind, and what might be meant."""
+    asked, reach = placement.demand.requests[name], placement.nodes
+    best = max(reach, key=lambda node: node.capacity.get(name, 0))
+    if largest := best.capacity.get(name, 0):
+        what = f"asks for {name} {asked}; no node has more than {largest} ({best.name})"
+        return Words(what, f"{device_line(name, largest)}, or add a node with {asked}")
+    elsewhere = [node for node in nodes.nodes if node.capacity.get(name, 0) >= asked]
+    what = f"asks for {name} {asked}, and none of {count(reach)} that it may get has any"
+    if elsewhere:
+        return Words(f"{what}; {names(elsewhere)} would", "correct node_selector in k8s.toml")
+    what = f"asks for {name} {asked}, and no node has any"
+    if other := other_device(nodes.nodes, name):
+        having = [node for node in nodes.nodes if node.capacity.get(other)]
+        what += f"; {names(having)} {'has' if len(having) == 1 else 'have'} {other}"
+        return Words(what, device_line(other, min(asked, having[0].capacity[other])))
+    vendor = name.partition("/")[0]
+    labelled = [node for node in nodes.nodes if any(label in node.labels for label in GPU_LABELS)]
+    if labelled:
+        be = "is" if len(labelled) == 1 else "are"
+        what += (
+            f"; {names(labelled)} {be} labelled as having GPUs, but no device plugin reports them"
+        )
+        plugin = PLUGINS.get(vendor, "the device plugin of their vendor")
+        return Words(what, f"install {plugin} on them")
+    return Words(what, f"add a node with {name}, or {device_line(name, 0)}")
+
+
+def other_device(nodes: Sequence[Node], name: str) -> str:
+    """Return what may be meant by a device that no node has: another vendor's, or a MIG slice."""
+    there = {each for node in nodes for each, number in node.capacity.items() if number}
+    family = (f"{name.partition('/')[0]}/mig-", f"{name}.shared", "nvidia.com/mig-")
+    similar = sorted(each for each in there if each.startswith(family))
+    return next(iter([*sorted(there & {*GPU_RESOURCES.values()}), *similar]), "")
+
+
+def device_line(name: str, number: int) -> str:
+    """Return the advice to ask for so many of a device."""
+    for vendor, resource in GPU_RESOURCES.items():
+        if name == resource:
+            also = f' and gpu_vendor = "{vendor}"' if number else ""
+            return f"write gpu = {number}{also} into k8s.toml"
+    line = write_line(str(number), "extended_resources", name)
+    return line.replace("write ", "write gpu = 0 and ") if number else line
