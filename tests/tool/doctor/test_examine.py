@@ -1,6 +1,7 @@
 """Running the rules: which comes first, and what cannot be told."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from cluster_manifests import healthy, node
@@ -8,7 +9,7 @@ from examinations import examination, flow_pod, line
 from mf_k8s.cluster.view import CLAIMS, NODES, Right
 from mf_k8s.doctor.answers import Answer, FlowPod, cannot_tell, ok, problem
 from mf_k8s.doctor.examination import Examination
-from mf_k8s.doctor.examine import examine, examine_all, exit_code
+from mf_k8s.doctor.examine import accepted_findings, examine, examine_all, exit_code
 from mf_k8s.doctor.rules import Rule
 from simulated_cluster import Simulate
 
@@ -164,3 +165,32 @@ def test_exit_codes() -> None:
     assert exit_code([well, unknown], strict=True) == exit_code([not_asked], strict=True) == 2
     assert exit_code([unknown, wrong], strict=False) == exit_code([wrong], strict=True) == 1
     assert exit_code([problem("later", passes=True)], strict=False) == 1
+
+
+def test_what_an_environment_accepts(case: Examination) -> None:
+    def accepting(*codes: str) -> Examination:
+        environment = replace(case.target.environment, name="prod", accepted=codes)
+        return replace(case, target=replace(case.target, environment=environment))
+
+    rules = (rule("one", stops(TRAIN, HELLO)), rule("two", holds, needs=["one"]))
+    fine = "one: ok: fine | TrainFlow/start"
+    assert lines(accepting("one"), *rules)[:2] == [
+        "one: accepted: broken | TrainFlow/train, HelloFlow/start | mend it",
+        fine,
+    ]
+    assert lines(accepting("two", "one=HelloFlow"), *rules) == [
+        "one: accepted: broken | HelloFlow/start | mend it",
+        "one: problem: broken | TrainFlow/train | mend it",
+        fine,
+        "two: ok: fine | TrainFlow/start",
+        "two: ok: fine | HelloFlow/start",
+    ]
+    found = [
+        *accepted_findings(accepting("one", "tow=HelloFlow").target.environment, ["one", "two"])
+    ]
+    assert [str(finding) for finding in found] == [
+        "environments/prod.json: doctor_accepts has tow=HelloFlow, but no rule is called tow:"
+        " did you mean two?"
+    ]
+    only_accepted = [*examine(accepting("one"), rules[0])]
+    assert exit_code(only_accepted, strict=True) == 0

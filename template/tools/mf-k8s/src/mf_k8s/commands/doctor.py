@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import CommandError, Finding
+from ..errors import CommandError, Finding, raise_if
 from .options import Debug, Env, Flows, OutputFormat, errors_in_json
 
 
@@ -40,7 +40,7 @@ def doctor(
     """
     from ..deploy.create import files_to_deploy
     from ..deploy.project_branch import with_options
-    from ..doctor.examine import examine_all, exit_code
+    from ..doctor.examine import accepted_findings, examine_all, exit_code
     from ..doctor.prepare import prepare
     from ..doctor.print_answers import as_json, print_answers
     from ..doctor.roles import print_roles
@@ -59,6 +59,7 @@ def doctor(
     with errors_in_json(format, ok=False, answers=[]):
         project = find_project()
         target = with_options(find_target(project, env), ())
+        raise_if(accepted_findings(target.environment, rules))
         if print_role:
             print_roles(rules, target)
             return

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from ..pods.read_pods import Manifest
 
-State = Literal["ok", "problem", "cannot tell", "not asked"]
+State = Literal["ok", "problem", "accepted", "cannot tell", "not asked"]
 OK: State = "ok"
 PROBLEM: State = "problem"
+ACCEPTED: State = "accepted"  # a problem that the environment says is none there
 CANNOT_TELL: State = "cannot tell"
 NOT_ASKED: State = "not asked"
 

@@ -1,11 +1,13 @@
 """Runs the rules, each after those that must hold first."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..cluster.view import NotAllowed
 from ..errors import CommandError, Finding, findings_of
-from .answers import NOT_ASKED, OK, PROBLEM, Answer, FlowPod, cannot_tell
+from ..project.environments import Environment
+from .answers import ACCEPTED, NOT_ASKED, OK, PROBLEM, Answer, FlowPod, cannot_tell
 from .examination import Examination
 from .rules import Rule, all_rules
 
@@ -33,9 +35,45 @@ def examine(case: Examination, rules: Mapping[str, Rule] | None = None) -> Itera
             yield Answer(NOT_ASKED, f"{first} comes first", case.pods, code=code)
             continue
         for answer in answers_of(rule, replace(case, pods=pods)):
-            if answer.state == PROBLEM and not answer.passes:
-                stopped[code] |= {*(answer.pods or case.pods)}
-            yield answer
+            for part in without_accepted(answer, case.target.environment.accepted, pods):
+                if part.state == PROBLEM and not part.passes:
+                    stopped[code] |= {*(part.pods or case.pods)}
+                yield part
+
+
+def without_accepted(
+    answer: Answer, accepted: Collection[str], pods: Iterable[FlowPod]
+) -> Iterator[Answer]:
+    """Yield an answer in parts: the problem, and what of it the environment accepts.
+
+    `accepted` has codes, alone or with a flow: `queue`, `queue=TrainFlow`.
+    """
+    names = {answer.code, *(f"{answer.code}={pod.flow}" for pod in answer.pods or pods)}
+    if answer.state != PROBLEM or not names & {*accepted}:
+        yield answer
+    elif answer.code in accepted:
+        yield replace(answer, state=ACCEPTED)
+    else:
+        for state in (ACCEPTED, PROBLEM):
+            part = [
+                pod
+                for pod in answer.pods or pods
+                if (f"{answer.code}={pod.flow}" in accepted) == (state == ACCEPTED)
+            ]
+            if part:
+                yield replace(answer, state=state, pods=tuple(part))
+
+
+def accepted_findings(environment: Environment, rules: Iterable[str]) -> Iterator[Finding]:
+    """Yield the codes that an environment accepts and that no rule has."""
+    known = sorted(rules)
+    for entry in environment.accepted:
+        code = entry.partition("=")[0]
+        if code not in known:
+            near = difflib.get_close_matches(code, known, 1)
+            what = f"doctor_accepts has {entry}, but no rule is called {code}"
+            remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            yield Finding("accepted-unknown", what, environment.file, remedy)
 
 
 def answers_of(rule: Rule, case: Examination) -> Iterator[Answer]:
@@ -68,4 +106,4 @@ def exit_code(answers: Iterable[Answer], strict: bool) -> int:
     states = {answer.state for answer in answers}
     if PROBLEM in states:
         return 1
-    return 2 if strict and states - {OK} else 0
+    return 2 if strict and states - {OK, ACCEPTED} else 0

@@ -10,14 +10,21 @@ from rich.markup import escape
 
 from ..errors import Finding
 from ..show.tables import Printer
-from .answers import CANNOT_TELL, NOT_ASKED, OK, PROBLEM, Answer, FlowPod, shown_pods
+from .answers import ACCEPTED, CANNOT_TELL, NOT_ASKED, OK, PROBLEM, Answer, FlowPod, shown_pods
 
-ORDER = (OK, CANNOT_TELL, NOT_ASKED, PROBLEM)  # the problems last, where a terminal shows them
+ORDER = (
+    OK,
+    ACCEPTED,
+    CANNOT_TELL,
+    NOT_ASKED,
+    PROBLEM,
+)  # the problems last, where a terminal shows them
 STYLES = {
     PROBLEM: "bold red",
     "not now": "red",
     CANNOT_TELL: "yellow",
     NOT_ASKED: "yellow",
+    ACCEPTED: "yellow",
     OK: "green",
 }
 WIDTH, CODE_WIDTH = 13, 20  # of the first columns
@@ -28,9 +35,9 @@ def as_json(
 ) -> str:
     """Return what `--format json` prints: `version` (1), `ok`, `answers` and `errors`.
 
-    An answer has the rule's `code`, its `state` (ok, problem, cannot tell or not asked), `what`,
-    `remedy`, whether it `passes` by itself, and in `pods` the `flow` and `pod` of each it is about.
-    `ok` is true if no answer is a problem.
+    An answer has the rule's `code`, its `state` (see answers.State), `what`, `remedy`, whether it
+    `passes` by itself, and in `pods` the `flow` and `pod` of each it is about. `ok` is true if
+    no answer is a problem.
     """
     rows = [
         {
@@ -69,7 +76,7 @@ def print_answers(answers: Sequence[Answer], every: Collection[FlowPod], markdow
 
 def place(answer: Answer) -> tuple[int | str, ...]:
     """Return by what answers are sorted: those that cannot tell for one reason are neighbours."""
-    alike = () if answer.state in (OK, PROBLEM) else (answer.what,)
+    alike = () if answer.state in (OK, ACCEPTED, PROBLEM) else (answer.what,)
     return ORDER.index(answer.state), *alike, answer.code, answer.what
 
 
@@ -102,7 +109,12 @@ def blocks(
 def summary(answers: Iterable[Answer]) -> str:
     """Return how many answers there are of each state."""
     counts = Counter(answer.state for answer in answers)
-    words = {PROBLEM: "problem", CANNOT_TELL: "that cannot be told", NOT_ASKED: "not asked"}
+    words = {
+        ACCEPTED: "accepted",
+        PROBLEM: "problem",
+        CANNOT_TELL: "that cannot be told",
+        NOT_ASKED: "not asked",
+    }
     texts = [f"{counts[OK]} ok"]
     for state, word in words.items():
         if number := counts[state]:

@@ -29,6 +29,7 @@ class Environment:
     context: str = ""  # of kubectl; empty for whichever is the current one
     variables: tuple[tuple[str, str], ...] = ()  # of Metaflow and the AWS client
     create_options: tuple[str, ...] = ()  # of Metaflow's `argo-workflows create`
+    accepted: tuple[str, ...] = ()  # problems of the doctor's that are none here
 
     @property
     def file(self) -> str:
@@ -63,6 +64,7 @@ def read_environment(project: Project, name: str) -> Environment:
         settings.get("context", ""),
         tuple(variables(settings).items()),
         tuple(create_options(settings)),
+        tuple(settings.get("doctor_accepts", ())),
     )
 
 
