@@ -81,7 +81,7 @@ def test_where_no_pod_is_left(case: Examination) -> None:
     ) == [
         "one: problem: gone | make it",
         "two: not asked: one comes first | TrainFlow/start, TrainFlow/train, HelloFlow/start",
-        "three: not asked: two comes first | TrainFlow/start, TrainFlow/train, HelloFlow/start",
+        "three: not asked: one comes first | TrainFlow/start, TrainFlow/train, HelloFlow/start",
     ]
 
 
@@ -194,3 +194,18 @@ def test_what_an_environment_accepts(case: Examination) -> None:
     ]
     only_accepted = [*examine(accepting("one"), rules[0])]
     assert exit_code(only_accepted, strict=True) == 0
+
+
+def test_alike_answers_are_one(case: Examination) -> None:
+    """As where a rule finds the same of pods that ask for different sizes."""
+
+    def examine_pods(case: Examination) -> Iterator[Answer]:
+        yield problem("too large", [TRAIN], "make it smaller")
+        yield problem("too large", [HELLO], "make it smaller")
+        yield problem("too large", [START], "take it away")
+
+    found = examine_all(case, rule("one", examine_pods)).answers
+    assert [line(answer) for answer in found] == [
+        "problem: too large | TrainFlow/train, HelloFlow/start | make it smaller",
+        "problem: too large | TrainFlow/start | take it away",
+    ]

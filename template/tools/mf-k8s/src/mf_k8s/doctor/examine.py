@@ -25,11 +25,12 @@ def examine(case: Examination, rules: Mapping[str, Rule] | None = None) -> Itera
 
     Raise CommandError if the cluster does not answer any more.
     """
-    stopped: dict[str, set[FlowPod]] = {}  # pods that may not start, by the rule that says so
+    # of each rule, the pods that it or one before it stops, and the code of the one that does
+    stopped: dict[str, dict[FlowPod, str]] = {}
     for code, rule in (rules or all_rules()).items():
-        blocked = {pod: need for need in rule.needs for pod in stopped.get(need, ())}
+        blocked = {pod: by for need in rule.needs for pod, by in stopped.get(need, {}).items()}
         pods = tuple(pod for pod in case.pods if pod not in blocked)
-        stopped[code] = {*blocked}
+        stopped[code] = dict(blocked)
         if blocked and not pods:
             first = ", ".join(dict.fromkeys(blocked.values()))
             yield Answer(NOT_ASKED, f"{first} comes first", case.pods, code=code)
@@ -37,7 +38,7 @@ def examine(case: Examination, rules: Mapping[str, Rule] | None = None) -> Itera
         for answer in answers_of(rule, replace(case, pods=pods)):
             for part in without_accepted(answer, case.target.environment.accepted, pods):
                 if part.state == PROBLEM and not part.passes:
-                    stopped[code] |= {*(part.pods or case.pods)}
+                    stopped[code] |= dict.fromkeys(part.pods or case.pods, code)
                 yield part
 
 
@@ -93,11 +94,13 @@ def answers_of(rule: Rule, case: Examination) -> Iterator[Answer]:
 def examine_all(case: Examination, rules: Mapping[str, Rule] | None = None) -> Examined:
     """Return all answers; where the cluster goes away, those until then and why."""
     examined = Examined()
+    alike: dict[Answer, dict[FlowPod, None]] = {}  # the pods of answers that differ in them only
     try:
         for answer in examine(case, rules):
-            examined.answers.append(answer)
+            alike.setdefault(replace(answer, pods=()), {}).update(dict.fromkeys(answer.pods))
     except CommandError as error:
         examined.errors += findings_of(error)
+    examined.answers += (replace(answer, pods=tuple(pods)) for answer, pods in alike.items())
     return examined
 
 
