@@ -83,7 +83,7 @@ package: $(BIN)/$(VERSIONS)
 	@ls $(DIST)/mf_k8s-*
 
 benchmark: $(BIN)/$(VERSIONS)
-	@for name in copying flow help check fleet; do $(BIN)/python benchmarks/$$name.py || exit; done
+	@for name in copying flow help check doctor fleet; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 benchmark-kind: $(BIN)/$(VERSIONS)
 	@$(BIN)/python benchmarks/kind.py

@@ -88,14 +88,14 @@ def test_what_is_right_documents_the_cluster(simulate: Simulate) -> None:
             [node("a", labels={"pool": "gpu-a100"}), node("b")],
             {"pool": "gpu-a10"},
             "node-selector: problem: no node has pool=gpu-a10; the nodes have pool: gpu-a100"
-            " | kubectl label node NODE pool=gpu-a10 --overwrite (NODE is the one to use), or write"
-            ' node_selector.pool = "gpu-a100" into k8s.toml',
+            " | kubectl label node NODE pool=gpu-a10 --overwrite  # NODE is the one to use; or"
+            ' write node_selector.pool = "gpu-a100" into k8s.toml',
         ),
         (
             [node("a", labels={"pools": "x"})],
             {"pool": "x"},
             "node-selector: problem: no node has pool=x, and none the label pool; there is pools"
-            " | kubectl label node NODE pool=x (NODE is the one to use)",
+            " | kubectl label node NODE pool=x  # NODE is the one to use",
         ),
         (
             [node("a", labels={ZONE: "eu-1a"}), node("b", labels={ZONE: "eu-1b"})],
@@ -266,8 +266,8 @@ def test_gpus_of_nodes_that_are_not_selected(simulate: Simulate) -> None:
 def test_no_room_now(simulate: Simulate) -> None:
     objects = [node("a"), node("b"), pod("p", on="a", cpu="6"), pod("q", on="b", cpu="7500m")]
     assert lines(simulate, objects, requests={"cpu": "4"}) == [
-        "node-now: not now: no room now: asks for cpu 4, and 2 is free at most (a) | wait;"
-        " kubectl describe node a shows what runs there"
+        "node-now: not now: no room now: asks for cpu 4, and 2 is free at most (a) |"
+        " kubectl describe node a  # shows what runs there; or wait"
     ]
     objects[2]["status"]["phase"] = "Succeeded"
     assert lines(simulate, objects, requests={"cpu": "4"}) == []

@@ -136,7 +136,7 @@ def make_bucket(case: Examination, datastore: Datastore) -> str:
         return f"gcloud storage buckets create gs://{bucket}"
     if datastore.kind == "azure":
         return f"az storage container create --auth-mode login --account-name ACCOUNT -n {bucket}"
-    return f"uvx --from awscli aws s3 mb s3://{bucket}{endpoint(case)}"
+    return f"{login(case)}uvx --from awscli aws s3 mb s3://{bucket}{endpoint(case)}"
 
 
 def remove_object(case: Examination, datastore: Datastore, name: str) -> str:
@@ -147,7 +147,13 @@ def remove_object(case: Examination, datastore: Datastore, name: str) -> str:
     if datastore.kind == "azure":
         names = f"--account-name ACCOUNT -c {container} -n {key}"
         return f"az storage blob delete --auth-mode login {names}"
-    return f"uvx --from awscli aws s3 rm s3://{container}/{key}{endpoint(case)}"
+    return f"{login(case)}uvx --from awscli aws s3 rm s3://{container}/{key}{endpoint(case)}"
+
+
+def login(case: Examination) -> str:
+    """Return what gives a shell the credentials of the development cluster."""
+    is_kind = case.target.environment.name == "kind"
+    return 'eval "$(uv run k8s kind env)"; ' if is_kind else ""
 
 
 def endpoint(case: Examination) -> str:

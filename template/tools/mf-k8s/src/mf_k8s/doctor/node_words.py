@@ -93,7 +93,7 @@ def label_remedy(case: Examination, entry: Manifest, values: Sequence[str]) -> s
     if entry["operator"] not in ("In", "Exists") or key.startswith(OF_THE_MACHINE):
         delete = f"delete {toml_key('node_selector', key)} from k8s.toml"
         return other or f"{delete}, or add such a node"
-    return f"{label} (NODE is the one to use){', or ' if other else ''}{other}"
+    return f"{label}  # NODE is the one to use{'; or ' if other else ''}{other}"
 
 
 def taint_words(case: Examination, placement: Placement) -> Words:
@@ -159,4 +159,4 @@ def now_words(case: Examination, placement: Placement) -> Words:
     what = "; ".join(texts) or f"none of {count(nodes)} has {asks} free at once"
     nodes = sorted(nodes, key=lambda node: -node.free.get("cpu", 0))
     look = case.kubectl(f"describe node {nodes[0].name}", namespaced=False)
-    return Words(f"no room now: {what}", f"wait; {look} shows what runs there", passes=True)
+    return Words(f"no room now: {what}", f"{look}  # shows what runs there; or wait", passes=True)
