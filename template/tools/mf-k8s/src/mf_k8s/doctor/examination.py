@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..cluster.dry_run import Refusal, dry_run
 from ..cluster.target import Target
-from ..cluster.view import View
+from ..cluster.view import NotAllowed, View
 from ..metaflow.record_requests import Request
 from ..pods.argo_controller import Controller
 from ..pods.read_pods import Manifest
@@ -54,6 +55,18 @@ class Examination:
             for name in names(pod):
                 by_name.setdefault(name, []).append(pod)
         return sorted(by_name.items())
+
+    def tried(self, pod: FlowPod) -> Manifest | Refusal | None:
+        """Return a pod as the server would make it, or why not; None where it may not be asked."""
+        try:
+            return dry_run(self.view, pod.manifest)
+        except NotAllowed:
+            return None
+
+    def admitted(self, pod: FlowPod) -> Manifest:
+        """Return a pod as the server would make it; as it is, where that cannot be known."""
+        answer = self.tried(pod)
+        return pod.manifest if answer is None or isinstance(answer, Refusal) else answer
 
     def kubectl(self, words: str, namespaced: bool = True) -> str:
         """Return a command of kubectl's for this cluster, to paste."""

@@ -16,6 +16,11 @@ JOBSETS = {  # for the pod that creates the JobSet of a @parallel step
     "verbs": ["create", "get", "watch", "delete"],
 }
 
+AGENT = [  # for the pod in which Argo sends the requests of `notify`
+    {"apiGroups": ["argoproj.io"], "resources": ["workflowtasksets"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["argoproj.io"], "resources": ["workflowtasksets/status"], "verbs": ["patch"]},
+]
+
 
 def accounts(
     names: Iterable[str], parallel: bool, role_name: str = EXECUTOR_ROLE

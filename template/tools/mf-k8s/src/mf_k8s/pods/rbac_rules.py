@@ -44,17 +44,6 @@ def groups_of(namespace: str) -> list[str]:
     return ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
 
 
-def requests_of(rules: Iterable[Manifest]) -> list[Request]:
-    """Return what the rules of a Role are for."""
-    return [
-        Request(verb, group, resource)
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    ]
-
-
 def is_bound(binding: Manifest, namespace: str, account: str) -> bool:
     """Return whether a RoleBinding or ClusterRoleBinding is for a service account."""
     home = binding["metadata"].get("namespace", "")
