@@ -5,13 +5,16 @@ from typing import Annotated
 import typer
 
 from ..errors import CommandError, Finding, raise_if
-from .options import Debug, Env, Flows, OutputFormat, errors_in_json
+from .options import Debug, Env, Flows, OutputFormat, errors_in_json, wrong_options
 
 
 def doctor(
     flows: Flows = None,
     env: Env = "",
     format: OutputFormat = "table",
+    run: Annotated[
+        str, typer.Option(metavar="ID", help="Say why this run is pending, or why it failed.")
+    ] = "",
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 2, too, if something cannot be told.")
     ] = False,
@@ -36,13 +39,17 @@ def doctor(
     Each answer is ok, a problem with the command that mends it, or "cannot tell", with the right
     that is missing. --print-role prints the rights that it needs to tell all.
 
+    With --run it asks about one run instead, on Argo or of `run --with kubernetes`: its pods,
+    events and logs, and what Argo says of it.
+
     Exit codes: 0 no problem, 1 a problem, 2 something could not be examined.
     """
     from ..deploy.create import files_to_deploy
     from ..deploy.project_branch import with_options
     from ..doctor.examine import accepted_findings, examine_all, exit_code
+    from ..doctor.explain_run import explain_run
     from ..doctor.prepare import prepare
-    from ..doctor.print_answers import as_json, print_answers
+    from ..doctor.print_answers import as_json, print_answers, print_run
     from ..doctor.roles import print_roles
     from ..doctor.rules import all_rules
     from ..kind.find_target import find_target
@@ -63,6 +70,13 @@ def doctor(
         if print_role:
             print_roles(rules, target)
             return
+        if run:
+            if flows or probe_pod:
+                raise wrong_options("--run asks about one run: name no flow, and no --probe-pod")
+            with working("Looking"):
+                explained = explain_run(project, target, run)
+            print_run(explained, format, target)
+            raise typer.Exit(exit_code(explained.answers, strict))
         files = files_to_deploy(project, flows or ())
         with working("Examining"):
             case, errors = prepare(project, target, files, probe_pod)

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from rich.markup import escape
 
@@ -31,13 +32,22 @@ WIDTH, CODE_WIDTH = 13, 20  # of the first columns
 
 
 def as_json(
-    answers: Sequence[Answer], errors: Iterable[Finding], every: Collection[FlowPod]
+    answers: Sequence[Answer],
+    errors: Iterable[Finding],
+    every: Collection[FlowPod],
+    **more: Any,
 ) -> str:
     """Return what `--format json` prints: `version` (1), `ok`, `answers` and `errors`.
 
+<<<<<<< HEAD
     An answer has the rule's `code`, its `state` (see answers.State), `what`, `remedy`, whether it
     `passes` by itself, and in `pods` the `flow` and `pod` of each it is about. `ok` is true if
     no answer is a problem.
+=======
+    An answer has the rule's `code`, its `state` (ok, problem, cannot tell or not asked), `what`,
+    `remedy`, whether it `passes` by itself, and in `pods` the `flow` and `pod` of each it is about.
+    `ok` is true if no answer is a problem. `more` are keys of a command's own, like `logs`.
+>>>>>>> 965d41b (wip2)
     """
     rows = [
         {
@@ -52,7 +62,8 @@ def as_json(
     ]
     is_ok = all(answer.state != PROBLEM for answer in answers)
     failed = [asdict(finding) for finding in errors]
-    return json.dumps({"version": 1, "ok": is_ok, "answers": rows, "errors": failed}, indent=2)
+    whole = {"version": 1, "ok": is_ok, "answers": rows, "errors": failed, **more}
+    return json.dumps(whole, indent=2)
 
 
 def print_answers(answers: Sequence[Answer], every: Collection[FlowPod], markdown: bool) -> None:
@@ -72,6 +83,17 @@ def print_answers(answers: Sequence[Answer], every: Collection[FlowPod], markdow
                 printer.console.print(f"{'':<{WIDTH}}{escape(line)}", soft_wrap=True)
         printer.lines("")
     printer.lines(summary(answers))
+
+
+def print_run(explained: Explained, format: str, target: Target) -> None:
+    """Print why a run is pending or has failed, and the ends of the logs of its failed pods."""
+    if format == "json":
+        print(as_json(explained.answers, (), explained.pods, logs=explained.logs))
+        return
+    print(f"{'cluster':<16} {target}\n", flush=True)
+    for pod, text in explained.logs.items():
+        print("\n".join(f"```\n{pod}: {text}\n```" if format == "markdown" else f"{pod}: {text}"))
+    print_answers(explained.answers, explained.pods, format == "markdown")
 
 
 def place(answer: Answer) -> tuple[int | str, ...]:

@@ -10,6 +10,7 @@ from ..cluster.view import SYSTEM
 from ..pods.rbac import RBAC, manifest
 from .grants import role_rules
 from .rules import Rule
+from .run_objects import READS
 
 NAME = "k8s-doctor"
 ARGO_NAMESPACE = "argo"  # where its manifest puts the controller
@@ -19,9 +20,9 @@ def doctor_roles(rules: Mapping[str, Rule], namespace: str, argo: str) -> Iterat
     """Yield the Roles of who runs the doctor: of the runs' namespace, of Argo's, of
     Kubernetes', and of the cluster.
 
-    Each rule says which rights it reads with.
+    Each rule says which rights it reads with; --run has its own.
     """
-    rights = {right for rule in rules.values() for right in rule.reads}
+    rights = {right for rule in rules.values() for right in rule.reads} | {*READS}
     places = {"namespace": namespace, "argo": argo, "system": SYSTEM}
     for scope, place in places.items():
         role = manifest(
