@@ -75,9 +75,7 @@ def of_workflow(objects: RunObjects) -> Iterator[Answer]:
 def of_steps(objects: RunObjects) -> Iterator[Answer]:
     """Yield what Argo says of steps that have no pod, or have none any more."""
     if objects.workflow:
-        with_pod = {
-            (pod["metadata"].get("annotations") or {}).get(NODE_ID) for pod in objects.pods
-        }
+        with_pod = {(pod["metadata"].get("annotations") or {}).get(NODE_ID) for pod in objects.pods}
         flow = annotation(objects.workflow, "flow_name")
         for step, reason, node in why_steps(objects.workflow):
             if node.get("id") not in with_pod:

@@ -9,9 +9,11 @@ from typing import Any
 
 from rich.markup import escape
 
+from ..cluster.target import Target
 from ..errors import Finding
 from ..show.tables import Printer
 from .answers import ACCEPTED, CANNOT_TELL, NOT_ASKED, OK, PROBLEM, Answer, FlowPod, shown_pods
+from .explain_run import Explained
 
 ORDER = (
     OK,
@@ -39,15 +41,9 @@ def as_json(
 ) -> str:
     """Return what `--format json` prints: `version` (1), `ok`, `answers` and `errors`.
 
-<<<<<<< HEAD
     An answer has the rule's `code`, its `state` (see answers.State), `what`, `remedy`, whether it
     `passes` by itself, and in `pods` the `flow` and `pod` of each it is about. `ok` is true if
-    no answer is a problem.
-=======
-    An answer has the rule's `code`, its `state` (ok, problem, cannot tell or not asked), `what`,
-    `remedy`, whether it `passes` by itself, and in `pods` the `flow` and `pod` of each it is about.
-    `ok` is true if no answer is a problem. `more` are keys of a command's own, like `logs`.
->>>>>>> 965d41b (wip2)
+    no answer is a problem. `more` are keys of a command's own, like `logs`.
     """
     rows = [
         {
@@ -92,8 +88,9 @@ def print_run(explained: Explained, format: str, target: Target) -> None:
         return
     print(f"{'cluster':<16} {target}\n", flush=True)
     for pod, text in explained.logs.items():
-        print("\n".join(f"```\n{pod}: {text}\n```" if format == "markdown" else f"{pod}: {text}"))
-    print_answers(explained.answers, explained.pods, format == "markdown")
+        block = f"{pod}: {text}"
+        print(f"```\n{block}\n```\n" if format == "markdown" else f"{block}\n")
+    print_answers(explained.answers, (), format == "markdown")
 
 
 def place(answer: Answer) -> tuple[int | str, ...]:
