@@ -1,29 +1,166 @@
-"""What the controller of Argo Workflows is configured with, as far as it shapes pods."""
+"""Reads how Argo's workflow controller is configured: its Deployment, and its ConfigMap.
+
+The fields of the ConfigMap are those of config/config.go in argo-workflows, the flags those of
+cmd/workflow-controller/main.go.
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
+
 from .read_pods import Manifest
+from .read_yaml import read_yaml
+
+CONFIG_MAP = "workflow-controller-configmap"  # unless --configmap names another
+INSTANCE_ID = "workflows.argoproj.io/controller-instanceid"  # a label of what a controller watches
+EXECUTOR_IMAGE = "quay.io/argoproj/argoexec"
+SWITCHES = {"namespaced", "executor-plugins"}  # flags without a value
 
 
 @dataclass(frozen=True)
 class Controller:
-    """A workflow controller; by default one as its own manifest installs it."""
+    """A workflow controller; `Controller()` is as Argo's own manifest installs it."""
 
     namespace: str = "argo"  # where it runs
-    release: str = ""  # like v3.7.12; empty where its image does not say
-    config_map: str = "workflow-controller-configmap"
+    release: str = ""  # like v4.0.5; empty where its image does not say
+    config_map: str = CONFIG_MAP
     only_namespace: str = ""  # the one that it watches; empty for all
+    available: int = 1  # replicas
     config: Mapping[str, Any] = field(default_factory=dict)  # the ConfigMap's, parsed
+    config_error: str = ""  # why the ConfigMap cannot be read: the controller does not start, too
+    flags: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def watches(self, namespace: str) -> bool:
         return self.only_namespace in ("", namespace)
 
+    @property
+    def version(self) -> tuple[int, int, int] | None:
+        """The release as numbers, or None if it is unknown."""
+        match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", self.release)
+        return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+    @property
+    def instance_id(self) -> str:
+        """The value that INSTANCE_ID must have on what it watches; empty: it must not be there."""
+        return str(self.config.get("instanceID") or "")
+
+    @property
+    def executor(self) -> Manifest:
+        """What Argo's own containers have of a Container: resources, a security context, …"""
+        return self.config.get("executor") or {}
+
+    @property
+    def executor_image(self) -> str:
+        default = f"{EXECUTOR_IMAGE}:{self.release or 'latest'}"
+        return self.flags.get("executor-image") or self.executor.get("image") or default
+
+    @property
+    def executor_pull_policy(self) -> str:
+        policy = self.flags.get("executor-image-pull-policy")
+        return policy or self.executor.get("imagePullPolicy") or ""
+
+    @property
+    def main_container(self) -> Manifest:
+        """What containers of steps have, unless their templates say otherwise."""
+        return self.config.get("mainContainer") or {}
+
+    @property
+    def workflow_defaults(self) -> Manifest:
+        """A Workflow, whose values each has that says nothing else."""
+        return self.config.get("workflowDefaults") or {}
+
+    @property
+    def default_spec(self) -> Manifest:
+        return self.workflow_defaults.get("spec") or {}
+
+    @property
+    def has_initless_pods(self) -> bool:
+        """Whether pods have `supervisor` instead of `init` and `wait`; known from 4.1 on."""
+        return bool((self.config.get("initlessPod") or {}).get("enabled"))
+
 
 def read_controller(deployment: Manifest, config_map: Manifest | None) -> Controller:
-    """Return a controller, from its Deployment and, where it may be read, its ConfigMap."""
-    image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
-    tag = re.search(r":(v[\d.]+)", image)
-    return Controller(deployment["metadata"]["namespace"], tag[1] if tag else "")
+    """Return what a Deployment of the workflow controller, and its ConfigMap, say."""
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    container = next(filter(is_controller, containers), containers[0])
+    variables = {
+        variable["name"]: variable.get("value") or "" for variable in container.get("env") or ()
+    }
+    flags = dict(read_flags(container)) | flags_by_variable(variables)
+    config, error = read_config(config_map)
+    namespace = deployment["metadata"].get("namespace") or ""
+    only_namespace = config.get("namespace") or ""
+    if flags.get("namespaced", "false") != "false":
+        only_namespace = flags.get("managed-namespace") or namespace
+    return Controller(
+        release=read_release(container.get("image") or ""),
+        namespace=namespace,
+        only_namespace=only_namespace,
+        config_map=config_map_name(deployment),
+        available=(deployment.get("status") or {}).get("availableReplicas") or 0,
+        config=config,
+        config_error=error,
+        flags=flags,
+        variables=variables,
+    )
+
+
+def is_controller(container: Manifest) -> bool:
+    return "workflow-controller" in (container.get("image") or "") + container["name"]
+
+
+def config_map_name(deployment: Manifest) -> str:
+    """Return the name of the ConfigMap that a Deployment of the workflow controller reads."""
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    container = next(filter(is_controller, containers), containers[0])
+    return dict(read_flags(container)).get("configmap") or CONFIG_MAP
+
+
+def read_release(image: str) -> str:
+    """Return the release that an image's tag names, or an empty text."""
+    name = image.partition("@")[0].rpartition("/")[2]
+    match = re.match(r"v?\d+\.\d+\.\d+", name.partition(":")[2])
+    return f"v{match[0].removeprefix('v')}" if match else ""
+
+
+def read_flags(container: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield the flags of a container's command: `--name value`, `--name=value` and `--switch`."""
+    words = iter([*(container.get("command") or ()), *(container.get("args") or ())])
+    for word in words:
+        name, has_value, value = word.removeprefix("--").partition("=")
+        if word.startswith("--"):
+            if not has_value:
+                value = "true" if name in SWITCHES else next(words, "")
+            yield name, value
+
+
+def flags_by_variable(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the flags that variables set, like ARGO_MANAGED_NAMESPACE."""
+    names = ("namespaced", "managed-namespace", "configmap", "executor-image")
+    by_variable = {f"ARGO_{name.upper().replace('-', '_')}": name for name in names}
+    return {flag: variables[name] for name, flag in by_variable.items() if variables.get(name)}
+
+
+def read_config(config_map: Manifest | None) -> tuple[dict[str, Any], str]:
+    """Return the configuration in a ConfigMap, and why it cannot be read, or an empty text.
+
+    It is YAML, below one key `config` or with a key for each field (config/controller.go in
+    argo-workflows).
+    """
+    data: dict[str, str] = (config_map or {}).get("data") or {}
+    if "config" in data and len(data) > 1:
+        return {}, "it has `config` and other keys: only one of both is allowed"
+    try:
+        if "config" in data:
+            config = read_yaml(data["config"]) or {}
+        else:
+            config = {name: read_yaml(text) for name, text in data.items()}
+    except yaml.YAMLError as error:
+        return {}, f"it is not valid YAML: {' '.join(str(error).split())}"
+    if not isinstance(config, dict):
+        return {}, "it is not a table"
+    return config, ""

@@ -105,17 +105,18 @@ def raw_pods(workflow_template: Manifest) -> dict[str, RawPod]:
 
 
 def jobset_pods(manifest: str) -> dict[str, RawPod]:
-    """Return the pods of a JobSet, by `step/job`, from the text that Metaflow makes of it.
-
-    The text is YAML only when Argo's expressions, {{=asInt(…)}}, are numbers.
-    """
-    jobset = read_yaml(re.sub(r"\{\{=.*?\}\}", "1", manifest))
+    """Return the pods of a JobSet, by `step/job`, from the text that Metaflow makes of it."""
     pods = {}
-    for job in jobset["spec"]["replicatedJobs"]:
+    for job in jobset_manifest(manifest)["spec"]["replicatedJobs"]:
         pod = job["template"]["spec"]["template"]
         raw = RawPod(pod["metadata"], pod["spec"], pod["spec"]["containers"][0])
         pods[f"{step_name(pod)}/{job['name']}"] = raw
     return pods
+
+
+def jobset_manifest(text: str) -> Any:
+    """Return a JobSet from the text in which Argo's expressions, {{=asInt(…)}}, are numbers."""
+    return read_yaml(re.sub(r"\{\{=.*?\}\}", "1", text))
 
 
 def pod_spec(template: Manifest, workflow_spec: Manifest) -> dict[str, Any]:

@@ -1,0 +1,100 @@
+"""The volumes of a pod can be mounted on a node that the pod could have.
+
+A disk of a cloud is in one zone, and a local volume on one node: the volume's node affinity says
+where (https://kubernetes.io/docs/concepts/storage/persistent-volumes/#node-affinity). A pod that
+mounts it runs only there. If its node selector, its size or the taints that it tolerates leave it
+none of these nodes, it stays pending without an end, with the event `didn't match
+PersistentVolume's node affinity`. Two claims whose volumes are in different zones cannot be mounted
+by one pod.
+
+The volume stays where it is: bring the pod to it, by the node selector or a toleration, or use
+another claim. A StorageClass that waits for the first consumer makes volumes where the pod runs.
+"""
+
+from collections.abc import Iterator
+
+from ...cluster.view import CLAIMS, STORAGE_CLASSES, VOLUMES
+from ...pods.autoscaling import spell_selector
+from ...pods.node_labels import (
+    all_expressions,
+    expression_holds,
+    holds,
+    keys_of,
+    spell_expression,
+)
+from ...pods.scheduling import CORDONED, FITS, NOW, READY, SIZE, TAINT, VOLUME, Placement, demand_of
+from ..answers import Answer, FlowPod, ok
+from ..claim_volumes import volumes_by_claim, volumes_of
+from ..examination import Examination
+from ..node_words import (
+    OF_THE_MACHINE,
+    cordoned_words,
+    names,
+    now_words,
+    ready_words,
+    taint_words,
+)
+from ..placements import READS_OF_NODES, Words, answer_without_node, nodes_of, placements
+from ..size_words import size_words
+from ..toml_lines import toml_key, write_line
+
+NEEDS = ("claim-binds", "node-size", "node-gpu")
+READS = (CLAIMS.get, STORAGE_CLASSES.get, VOLUMES.get, *READS_OF_NODES)
+
+
+def examine(case: Examination) -> Iterator[Answer]:
+    for placement, pods in placements(case, lambda pod: volumes_of(case, pod)):
+        volumes = volumes_by_claim(case, pods[0])
+        without = nodes_of(case).place(demand_of(pods[0].spec))
+        if not volumes or without.stage not in (NOW, FITS):
+            continue  # or a node may come, which a rule before this one says
+        held = "; ".join(f"{claim} on {spell_selector(terms)}" for claim, terms in volumes.items())
+        if placement.stage in (FITS, without.stage):
+            yield ok(held, pods)
+            continue
+        words = words_of(case, placement, pods[0])
+        what = f"its volumes can be mounted only there: {held}; {words.what}"
+        yield answer_without_node(case, placement, pods, words._replace(what=what))
+
+
+def words_of(case: Examination, placement: Placement, pod: FlowPod) -> Words:
+    """Return what is wrong with the nodes of the volumes."""
+    if placement.stage == SIZE:
+        return size_words(placement, pod)
+    words = {
+        VOLUME: volume_words,
+        TAINT: taint_words,
+        CORDONED: cordoned_words,
+        READY: ready_words,
+        NOW: now_words,
+    }
+    return words[placement.stage](case, placement)
+
+
+def volume_words(case: Examination, placement: Placement) -> Words:
+    """Return why no node that a pod selects is one of its volumes."""
+    demand, every = placement.demand, nodes_of(case).nodes
+    at_hand = [n for n in every if all(holds(terms, n.labels) for terms in demand.volumes)]
+    if not at_hand:
+        if len(demand.volumes) > 1 and all(
+            any(holds(terms, node.labels) for node in every) for terms in demand.volumes
+        ):
+            return Words("no node has all of them", "use claims whose volumes are in one place")
+        return Words("no node is there", "add a node there, or use another claim")
+    node = at_hand[0]
+    unmet = [
+        entry
+        for entry in all_expressions(demand.selectors)
+        if not expression_holds(entry, node.labels)
+    ]
+    what = f"{names(at_hand)} is not {', '.join(map(spell_expression, unmet))}"
+    if len(at_hand) > 1:
+        what = what.replace(" is not ", " are not ", 1)
+    entry = unmet[0]
+    key, values = entry["key"], entry.get("values") or [""]
+    if key in keys_of(demand.volumes) or key.startswith(OF_THE_MACHINE):
+        if key in node.labels:
+            return Words(what, write_line(node.labels[key], "node_selector", key))
+        return Words(what, f"delete {toml_key('node_selector', key)} from k8s.toml")
+    label = f"label node {node.name} {key}={values[0]} --overwrite"
+    return Words(what, case.kubectl(label, namespaced=False))
