@@ -171,6 +171,44 @@ def test_the_control_plane_is_no_way_out(simulate: Simulate) -> None:
     assert found.startswith("node-size: problem: asks for cpu 16; node a has 8 for pods |")
 
 
+def test_a_tolerated_control_plane_is_a_node(simulate: Simulate) -> None:
+    nodes = [
+        node("c", "node-role.kubernetes.io/control-plane:NoSchedule"),
+        node("x", "x:NoSchedule"),
+    ]
+    key = "node-role.kubernetes.io/control-plane"
+    assert lines(simulate, nodes, tolerations=[{"key": key, "operator": "Exists"}]) == []
+
+
+def test_gangs(simulate: Simulate) -> None:
+    """All pods of a @parallel step wait for each other, so that two must have room."""
+    gpus = {"nvidia.com/gpu": "2"}
+    gang = [
+        flow_pod("F/train/control", requests=gpus),
+        flow_pod("F/train/worker", requests=gpus, side_by_side=None),
+    ]
+    pods = [*gang, flow_pod("F/train/creator"), flow_pod("F/start")]
+
+    def gang_on(*objects: Manifest) -> list[str]:
+        return shown(examination(simulate(*objects), *pods), "node-gang")
+
+    both = "F/train/control, F/train/worker"
+    b = node("b", "x:NoExecute", allocatable=GPU)
+    assert gang_on(node("a", allocatable=GPU), b) == [
+        f"ok: room for 2 pods at once, on empty nodes for 2 | {both}"
+    ]
+    assert gang_on(node("a", allocatable={"nvidia.com/gpu": "3"}), b) == [
+        "problem: 1 node that it may get: no room for two of its pods at once"
+        f" | {both} | add a node, or ask for less cpu, memory or gpu in @k8s(…) of the step"
+    ]
+    used = pod("p", on="a", **{"nvidia.com/gpu": "1"})
+    assert gang_on(node("a", allocatable=GPU), used) == [
+        "not now: no room for two of its pods at once now; empty nodes have some for 2"
+        f" | {both} | wait until other pods end"
+    ]
+    assert gang_on(node("a")) == []
+
+
 def test_cordoned_and_not_ready(simulate: Simulate) -> None:
     closed = [node("a", unschedulable=True), node("b", unschedulable=True)]
     assert lines(simulate, closed) == [

@@ -89,7 +89,8 @@ def answer_without_node(
     try:
         new = new_node(case.view, nodes_of(case), placement)
     except NotAllowed as refused:
-        what = f"{words.what}; for want of the right to {refused.right}, whether a new node comes"
+        lack = f"for want of the right to {refused.right}"
+        what = f"{words.what}; whether a new node comes, {lack}"
         return cannot_tell(what, pods)
     if new.may_come:
         return cannot_tell(f"{words.what}; needs a new node, {new.why}", pods, words.remedy)

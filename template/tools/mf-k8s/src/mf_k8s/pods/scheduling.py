@@ -39,7 +39,8 @@ SELECTOR, VOLUME, TAINT, CORDONED, READY, SIZE, NOW = (
     "now",
 )
 FITS = ""
-STAGES = (SELECTOR, VOLUME, TAINT, CORDONED, READY, SIZE, NOW, FITS)
+NEVER = (SELECTOR, VOLUME, TAINT, CORDONED, READY, SIZE)  # until somebody mends it
+STAGES = (*NEVER, NOW, FITS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,12 @@ class Nodes:
         if demand.identity not in self.placements:
             self.placements[demand.identity] = place(self.alike(demand.keys), demand)
         return self.placements[demand.identity]
+
+    def room(self, demand: Demand, when_empty: bool = False) -> int:
+        """Return how many such pods fit at once: now, or with nothing but what always runs."""
+        nodes = self.suitable(demand, *NEVER)
+        rooms = [node.capacity if when_empty else node.free for node in nodes]
+        return sum(copies_in(demand.requests, room) for room in rooms)
 
     def suitable(self, demand: Demand, *stages: str) -> list[Node]:
         """Return the nodes that these stages do not keep a pod from."""
@@ -182,6 +189,9 @@ def place(groups: Iterable[list[Node]], demand: Demand) -> Placement:
         left = [(group, stages) for group, stages in left if stage not in stages]
         if not left:
             return Placement(demand, stage, nodes)
+    if nodes := [node for group, stages in left if not stages for node in group]:
+        free = [node for node in nodes if not shortages(demand.requests, node.free)]
+        return Placement(demand, FITS, free) if free else Placement(demand, NOW, nodes)
     # A node that is too small is no way out where another only lacks a toleration.
     large = [entry for entry in left if SIZE not in entry[1] and not of_control_plane(entry[0][0])]
     left = large or left
@@ -189,30 +199,8 @@ def place(groups: Iterable[list[Node]], demand: Demand) -> Placement:
         nodes = [node for group, _ in left for node in group]
         left = [(group, stages) for group, stages in left if stage not in stages]
         if not left:
-            return Placement(demand, stage, nodes)
-    nodes = [node for group, _ in left for node in group]
-    free = [node for node in nodes if not shortages(demand.requests, node.free)]
-    return Placement(demand, FITS, free) if free else Placement(demand, NOW, nodes)
-
-
-def room_beside(first: Placement, more: Placement, when_empty: bool = False) -> int:
-    """Return how many pods of `more` fit at once with one of `first`, or -1 if not even that does.
-
-    They fit now, or, `when_empty`, on nodes where nothing runs but what always does.
-    """
-    best = -1
-    rooms = {node.name: node.capacity if when_empty else node.free for node in more.nodes}
-    total = sum(copies_in(more.demand.requests, room) for room in rooms.values())
-    for node in first.nodes:
-        room = node.capacity if when_empty else node.free
-        if shortages(first.demand.requests, room):
-            continue
-        if node.name not in rooms:
-            return total
-        left = less(room, first.demand.requests)
-        taken = copies_in(more.demand.requests, room) - copies_in(more.demand.requests, left)
-        best = max(best, total - taken)
-    return best
+            break
+    return Placement(demand, stage, nodes)
 
 
 def refusals(node: Node, demand: Demand) -> set[str]:

@@ -12,7 +12,7 @@ nodes are labelled as having GPUs and report none, the device plugin is missing 
 
 from collections.abc import Iterator
 
-from ...pods.scheduling import SIZE, STAGES, Placement
+from ...pods.scheduling import NEVER, SIZE, Placement
 from ..answers import Answer, FlowPod
 from ..examination import Examination
 from ..node_words import names
@@ -33,7 +33,7 @@ def examine(case: Examination) -> Iterator[Answer]:
     def fits(placement: Placement) -> str:
         requests = placement.demand.requests.items()
         asked = [f"{name} {number}" for name, number in requests if "/" in name and number]
-        having = nodes.suitable(placement.demand, *STAGES[: STAGES.index(SIZE) + 1])
+        having = nodes.suitable(placement.demand, *NEVER)
         return f"{', '.join(asked)}: {names(having)}" if asked else ""
 
     yield from answers_at(case, SIZE, words, fits)

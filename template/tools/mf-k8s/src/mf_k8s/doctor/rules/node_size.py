@@ -13,7 +13,7 @@ The sizes are `cpu` (cores), `memory` and `disk` (MB) in k8s.toml, of a pool or 
 from collections.abc import Iterator
 
 from ...pods.pod_requests import spell
-from ...pods.scheduling import SIZE, STAGES, Placement
+from ...pods.scheduling import NEVER, SIZE, Placement
 from ..answers import Answer, FlowPod
 from ..examination import Examination
 from ..node_words import count
@@ -31,7 +31,6 @@ def examine(case: Examination) -> Iterator[Answer]:
     def fits(placement: Placement) -> str:
         asked = placement.demand.requests
         sizes = ", ".join(f"{name} {spell(name, asked[name])}" for name in KEYS if name in asked)
-        stages = STAGES[: STAGES.index(SIZE) + 1]
-        return f"{sizes or 'nothing'}: {count(nodes_of(case).suitable(placement.demand, *stages))}"
+        return f"{sizes or 'nothing'}: {count(nodes_of(case).suitable(placement.demand, *NEVER))}"
 
     yield from answers_at(case, SIZE, words, fits)
