@@ -1,47 +1,55 @@
 """Finds the controller of Argo Workflows, which makes the pods of the runs."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from ..cluster.view import CONFIG_MAPS, DEPLOYMENTS, EVERYWHERE, NotAllowed, View
+from ..cluster.view import CONFIG_MAPS, DEPLOYMENTS, EVERYWHERE, NotAllowed, Scope, View
 from ..pods.argo_controller import Controller, read_controller
 from ..pods.read_pods import Manifest
 
-READS = (DEPLOYMENTS.list_everywhere, DEPLOYMENTS.list, CONFIG_MAPS.get_of_argo)
+READS = (
+    DEPLOYMENTS.list_everywhere,
+    DEPLOYMENTS.list,
+    DEPLOYMENTS.right("list", "argo"),
+    CONFIG_MAPS.get_of_argo,
+)
 CONTROLLER = "workflow-controller"  # in the name of its image, whoever installed it
 NAMESPACES = ("argo", "argo-workflows")  # where its manifest and its chart put it
 
 
 def find_controller(view: View) -> Controller | None:
-    """Return the controller that watches the namespace of the runs, or else another, or None.
+    """Return the controller that takes the runs, or else one that watches, or another, or None.
 
     Raise NotAllowed where the user may not look for it.
     """
-    found = [*controllers(view)]
-    watching = [each for each in found if each.watches(view.target.namespace)]
-    return next(iter([*watching, *found]), None)
+    found, namespace = [*controllers(view)], view.target.namespace
+    taking = [each for each in found if each.takes(namespace)]
+    watching = [each for each in found if each.watches(namespace)]
+    return next(iter([*taking, *watching, *found]), None)
 
 
 def controllers(view: View) -> Iterator[Controller]:
     """Yield all controllers of the cluster, or of the namespaces that the user may look into."""
     for deployment in deployments(view):
-        if is_controller(deployment):
-            namespace = deployment["metadata"]["namespace"]
-            name = read_controller(deployment, None).config_map
-            try:
-                config_map = view.get(CONFIG_MAPS, name, namespace, scope="argo")
-            except NotAllowed:
-                config_map = None
+        controller = read_controller(deployment, None)
+        try:
+            place = controller.namespace
+            config_map = view.get(CONFIG_MAPS, controller.config_map, place, scope="argo")
             yield read_controller(deployment, config_map)
+        except NotAllowed:
+            yield replace(controller, has_config=False)
 
 
 def deployments(view: View) -> list[Manifest]:
+    """Return the Deployments of controllers. Raise NotAllowed if there may be others unseen."""
     try:
-        return view.list(DEPLOYMENTS, EVERYWHERE)
+        return [*filter(is_controller, view.list(DEPLOYMENTS, EVERYWHERE))]
     except NotAllowed as refusal:
-        found = []
+        found: list[Manifest] = []
         for namespace in dict.fromkeys((view.target.namespace, *NAMESPACES)):
+            own: Scope = "namespace" if namespace == view.target.namespace else "argo"
             try:
-                found += view.list(DEPLOYMENTS, namespace, scope="argo")
+                found += filter(is_controller, view.list(DEPLOYMENTS, namespace, scope=own))
             except NotAllowed:
                 continue
         if not found:

@@ -56,9 +56,7 @@ def argo_release(project: Project) -> str:
 
 def install(project: Project, cluster: Cluster, name: str) -> None:
     """Apply the manifest of ARGO, JOBSET or EVENTS, unless this version has done so."""
-    path, namespace = INSTALLS[name]
-    path = path.replace("ARGO_RELEASE", argo_release(project))
-    place = os.environ.get(f"K8S_{name}_MANIFEST", f"https://github.com/{path}")
+    place, namespace = manifest_place(project, name), INSTALLS[name][1]
     kept = cluster.folder / quote(place, safe="")
     text = download(place, kept, name)
     digest = hashlib.sha256(f"{version(TABLE)}\n{text}".encode()).hexdigest()
@@ -73,6 +71,12 @@ def install(project: Project, cluster: Cluster, name: str) -> None:
         shorten_requeue_time(manifests)
     apply(cluster, [manifest("v1", "Namespace", namespace), *manifests], namespace)
     cluster.kubectl("annotate", "namespace", namespace, "--overwrite", f"{DIGEST}={digest}")
+
+
+def manifest_place(project: Project, name: str) -> str:
+    """Return the file or URL of the manifest of ARGO, JOBSET or EVENTS."""
+    path = INSTALLS[name][0].replace("ARGO_RELEASE", argo_release(project))
+    return os.environ.get(f"K8S_{name}_MANIFEST", f"https://github.com/{path}")
 
 
 def installed(cluster: Cluster, namespace: str) -> str:

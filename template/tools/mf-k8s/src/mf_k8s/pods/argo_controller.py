@@ -28,14 +28,24 @@ class Controller:
     release: str = ""  # like v4.0.5; empty where its image does not say
     config_map: str = CONFIG_MAP
     only_namespace: str = ""  # the one that it watches; empty for all
-    available: int = 1  # replicas
+    deployment: str = "workflow-controller"
+    account: str = "argo"  # its service account
+    replicas: int = 1
+    available: int = 1  # replicas that run
     config: Mapping[str, Any] = field(default_factory=dict)  # the ConfigMap's, parsed
     config_error: str = ""  # why the ConfigMap cannot be read: the controller does not start, too
+    has_config: bool = True  # False where the user may not read the ConfigMap
+    data: Mapping[str, str] = field(default_factory=dict)  # the ConfigMap's, as it is
+    container: Mapping[str, Any] = field(default_factory=dict)  # of the Deployment
     flags: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def watches(self, namespace: str) -> bool:
         return self.only_namespace in ("", namespace)
+
+    def takes(self, namespace: str) -> bool:
+        """Return whether it runs the workflows of a namespace that have no instance ID."""
+        return self.watches(namespace) and not self.instance_id and self.available > 0
 
     @property
     def version(self) -> tuple[int, int, int] | None:
@@ -85,8 +95,8 @@ class Controller:
 
 def read_controller(deployment: Manifest, config_map: Manifest | None) -> Controller:
     """Return what a Deployment of the workflow controller, and its ConfigMap, say."""
-    containers = deployment["spec"]["template"]["spec"]["containers"]
-    container = next(filter(is_controller, containers), containers[0])
+    pod, status = deployment["spec"]["template"]["spec"], deployment.get("status") or {}
+    container = next(filter(is_controller, pod["containers"]), pod["containers"][0])
     variables = {
         variable["name"]: variable.get("value") or "" for variable in container.get("env") or ()
     }
@@ -100,10 +110,15 @@ def read_controller(deployment: Manifest, config_map: Manifest | None) -> Contro
         release=read_release(container.get("image") or ""),
         namespace=namespace,
         only_namespace=only_namespace,
-        config_map=config_map_name(deployment),
-        available=(deployment.get("status") or {}).get("availableReplicas") or 0,
+        config_map=flags.get("configmap") or CONFIG_MAP,
+        deployment=deployment["metadata"]["name"],
+        account=pod.get("serviceAccountName") or "default",
+        replicas=deployment["spec"].get("replicas", 1),
+        available=status.get("availableReplicas") or 0,
         config=config,
         config_error=error,
+        data=(config_map or {}).get("data") or {},
+        container=container,
         flags=flags,
         variables=variables,
     )
@@ -111,13 +126,6 @@ def read_controller(deployment: Manifest, config_map: Manifest | None) -> Contro
 
 def is_controller(container: Manifest) -> bool:
     return "workflow-controller" in (container.get("image") or "") + container["name"]
-
-
-def config_map_name(deployment: Manifest) -> str:
-    """Return the name of the ConfigMap that a Deployment of the workflow controller reads."""
-    containers = deployment["spec"]["template"]["spec"]["containers"]
-    container = next(filter(is_controller, containers), containers[0])
-    return dict(read_flags(container)).get("configmap") or CONFIG_MAP
 
 
 def read_release(image: str) -> str:
