@@ -119,8 +119,10 @@ def serve_images() -> Iterator[tuple[type[Registry], str]]:
         server.shutdown()
 
 
-def pull_secret(*keys: str, kind: str = ".dockerconfigjson") -> dict[str, str]:
-    """Return the data of a Secret with ann's login under each key."""
-    auths = {key: {"auth": BASIC.split()[1]} for key in keys}
+def pull_secret(
+    *keys: str, kind: str = ".dockerconfigjson", login: str = f"ann:{PASSWORD}"
+) -> dict[str, str]:
+    """Return the data of a Secret with a login under each key."""
+    auths = {key: {"auth": base64.b64encode(login.encode()).decode()} for key in keys}
     content = auths if kind == ".dockercfg" else {"auths": auths}
     return {kind: base64.b64encode(packed(content)).decode()}

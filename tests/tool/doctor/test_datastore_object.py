@@ -38,7 +38,9 @@ def test_a_bucket_and_none(simulate: Simulate, s3: dict[str, str], tmp_path: Pat
     """Nothing is left in the bucket, and the printed command makes one that is missing."""
     address, cluster = s3["METAFLOW_S3_ENDPOINT_URL"], simulate(*healthy())
     case = case_of(cluster, tmp_path, address)
-    assert shown(case, "datastore") == [f"ok: {ROOT}: an object was written and read, and removed"]
+    assert shown(case, "datastore") == [
+        f"ok: {ROOT}: an object was written and read from here, and removed"
+    ]
     keys = {"aws_access_key_id": "ann", "aws_secret_access_key": "sesame"}
     client = boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
     listed = client.list_objects_v2(Bucket="bucket", Prefix="metaflow/k8s-doctor")
@@ -82,7 +84,7 @@ LOG_IN = "log in, name a profile in AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AW
         (
             {"DELETE": (403, "AccessDenied")},
             "PUT GET DELETE",
-            f"ok: {ROOT}: an object was written and read{LEFT}",
+            f"ok: {ROOT}: an object was written and read from here{LEFT}",
         ),
         (
             {"GET": (403, "AccessDenied"), "DELETE": (403, "AccessDenied")},
@@ -94,6 +96,11 @@ LOG_IN = "log in, name a profile in AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AW
             {"PUT": (403, "InvalidAccessKeyId")},
             "PUT",
             f"problem: {ROOT} does not accept the credentials (InvalidAccessKeyId: No) | {LOG_IN}",
+        ),
+        (
+            {"PUT": (404, "XAdminUserNotFound")},
+            "PUT",
+            f"problem: {ROOT} does not accept the credentials (XAdminUserNotFound: No) | {LOG_IN}",
         ),
         (
             {"PUT": (501, "NotImplemented")},

@@ -23,6 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_show_locals=False,  # with --debug, older typers show them: some are logins
     epilog="Run it anywhere inside a project.",
 )
 app.command()(test)

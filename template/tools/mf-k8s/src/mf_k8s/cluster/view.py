@@ -128,6 +128,13 @@ def offers(node: Object) -> Object:
     return {"metadata": named, "spec": node.get("spec") or {}, "status": stated}
 
 
+def image_names(node: Object) -> Object:
+    """Return of a node the names of the images that it has."""
+    images = (node.get("status") or {}).get("images") or ()
+    names = [name for image in images for name in image.get("names") or ()]
+    return {"name": node["metadata"]["name"], "images": names}
+
+
 NAMESPACES = Kind("v1", "namespaces", namespaced=False)
 ACCOUNTS = Kind("v1", "serviceaccounts")
 SECRETS = Kind("v1", "secrets", slim=key_names)
@@ -139,6 +146,7 @@ EVENTS = Kind("v1", "events")
 PODS = Kind("v1", "pods")
 DEMANDS = Kind("v1", "pods", slim=demands)  # of every pod of the cluster
 NODES = Kind("v1", "nodes", namespaced=False, slim=offers)
+NODE_IMAGES = Kind("v1", "nodes", namespaced=False, slim=image_names)
 QUOTAS = Kind("v1", "resourcequotas")
 LIMIT_RANGES = Kind("v1", "limitranges")
 ROLES = Kind("rbac.authorization.k8s.io/v1", "roles")
@@ -172,7 +180,7 @@ class View:
 
     target: Target
     rights: frozenset[Right] | None = None  # the only ones to use; None for any
-    known: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    known: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
     def only(self, rights: Iterable[Right]) -> "View":
         """Return the same view for somebody who has said which rights it needs."""
@@ -185,8 +193,21 @@ class View:
         """
         right = self.declared(kind.right("get", scope))
         path = kind.path(namespace or self.target.namespace, name)
-        found = self.once(path, lambda: self.read(path, right))
-        return kind.slim(found) if found else None
+
+        def read() -> Any:
+            found = self.read(path, right)
+            return kind.slim(found) if found else None
+
+        return self.once((path, kind.slim), read)
+
+    def login(self, name: str) -> dict[str, str] | None:
+        """Return a Secret's values, for an image registry alone; None if there is no such Secret.
+
+        The view does not keep them. Raise NotAllowed if the user may not read Secrets.
+        """
+        right = self.declared(SECRETS.get)
+        found = self.read(SECRETS.path(self.target.namespace, name), right)
+        return (found.get("data") or {}) if found else None
 
     def list(self, kind: Kind, namespace: str = "", scope: Scope = "namespace") -> list[Any]:
         """Return all objects of a namespace, or EVERYWHERE; none where the kind is not installed.

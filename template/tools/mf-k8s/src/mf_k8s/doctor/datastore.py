@@ -16,13 +16,14 @@ ANSWER_TIMEOUT_S = 60  # of three requests, with Metaflow's import
 END_TIMEOUT_S = 25  # in which an interrupted script removes its object
 Failure = Mapping[str, Any]
 
-NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
+NO_BUCKET = {"NoSuchBucket", "ContainerNotFound", "NotFound"}  # of S3, Azure and Google
 NO_LOGIN = {
     *(FATAL - NO_BUCKET),
     *("AuthenticationFailed", "ClientAuthenticationError", "CredentialRetrievalError"),
     *("CredentialUnavailableError", "DefaultCredentialsError", "NoCredentialsError"),
     *("PartialCredentialsError", "ProfileNotFound", "RefreshError", "SSOTokenLoadError"),
     *("TokenRetrievalError", "UnauthorizedSSOTokenError"),
+    "XAdminUserNotFound",  # Versity, of a key that it does not know
 }
 BUSY = NO_ANSWER
 RIGHTS = {  # of an account, to do a step
@@ -103,7 +104,7 @@ def cause_of(failed: Failure) -> str:
     code, status = failed.get("code"), failed.get("status", 0)
     if failed.get("step") == "library":
         return "library"
-    if code in NO_BUCKET or (status == 404 and failed.get("step") == "write"):
+    if code in NO_BUCKET and failed.get("step") == "write":
         return "bucket"
     if code in NO_LOGIN or status == 401:
         return "login"
@@ -154,6 +155,15 @@ def login(case: Examination) -> str:
     """Return what gives a shell the credentials of the development cluster."""
     is_kind = case.target.environment.name == "kind"
     return 'eval "$(uv run k8s kind env)"; ' if is_kind else ""
+
+
+def remains(case: Examination, datastore: Datastore, name: str, failed: Failure) -> str:
+    """Return which object is left and how to remove it, if one is."""
+    if "left" not in failed:
+        return ""
+    why = f"could not be removed ({failed['left']})"
+    command = remove_object(case, datastore, name)
+    return f"; {datastore.place(name)} {why}; `{command}` removes it"
 
 
 def endpoint(case: Examination) -> str:

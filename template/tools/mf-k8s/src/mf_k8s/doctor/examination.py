@@ -29,7 +29,7 @@ class Examination:
     controller: Controller | None = None  # of Argo Workflows; None where it was not found
     files: Sequence[Path] = ()  # of the flows
     probe_pod: bool = False  # a pod may be started to ask the datastore
-    found: dict[Any, Any] = field(default_factory=dict)  # what rules find out together
+    found: dict[Any, Any] = field(default_factory=dict, repr=False)  # what rules find out together
 
     @property
     def namespace(self) -> str:

@@ -25,7 +25,7 @@ from ..datastore import (
     give_right,
     make_bucket,
     object_name,
-    remove_object,
+    remains,
     try_from_here,
     what_failed,
 )
@@ -48,7 +48,8 @@ def examine(case: Examination) -> Iterator[Answer]:
 def answer(case: Examination, datastore: Datastore, name: str, failed: Failure) -> Answer:
     left = remains(case, datastore, name, failed)
     if not failed or failed.get("step") == "remove":
-        return ok(f"{datastore.root}: an object was written and read{left or ', and removed'}")
+        done = f"{datastore.root}: an object was written and read from here"
+        return ok(f"{done}{left or ', and removed'}")
     what = f"{what_failed(failed, datastore)}{failed.get('credentials', '')}{left}"
     cause = cause_of(failed)
     if cause == "busy":
@@ -60,12 +61,3 @@ def answer(case: Examination, datastore: Datastore, name: str, failed: Failure) 
         "other": "check the network, and that the datastore's root and address are right",
     }
     return problem(what, remedy=remedies.get(cause, ""))
-
-
-def remains(case: Examination, datastore: Datastore, name: str, failed: Failure) -> str:
-    """Return which object is left and how to remove it, if one is."""
-    if "left" not in failed:
-        return ""
-    why = f"could not be removed ({failed['left']})"
-    command = remove_object(case, datastore, name)
-    return f"; {datastore.place(name)} {why}; `{command}` removes it"
