@@ -24,9 +24,10 @@ from ...pods.pod_security import ENFORCE, LEVELS, Violation, strictest_level, vi
 from ..answers import Answer, FlowPod, cannot_tell, ok, problem
 from ..examination import Examination
 
-NEEDS = ("namespace-exists",)
+NEEDS = ("account-exists", "limit-range")  # which the cluster asks first
 READS = (NAMESPACES.get,)
 REFUSED = re.compile(r'violates PodSecurity "(\w+):([\w.-]+)": (.+)')
+ASKED = re.compile("(exceeded|failed) quota: ")  # comes after the standards
 MAIN = "main"
 OF_K8S_TOML = {  # what a step's own container can be given there
     "privileged=false": "privileged = false",
@@ -42,7 +43,7 @@ def examine(case: Examination) -> Iterator[Answer]:
         answer = case.tried(pod)
         if isinstance(answer, Refusal) and (refused := REFUSED.search(answer.message)):
             found.setdefault((refused[1], broken(pod, refused[1]) or refused[3]), []).append(pod)
-        elif answer is None or isinstance(answer, Refusal):
+        elif answer is None or (isinstance(answer, Refusal) and not ASKED.search(answer.message)):
             unknown.append(pod)
     yield from of_labels(case, unknown, found)
     for (level, fields), pods in found.items():
