@@ -95,8 +95,7 @@ def test_a_quota_demands_requests(simulate: Simulate) -> None:
     case = examination(cluster, with_argo(sized("train")), sized("gang/worker"))
     fine, fault = answers(case, "quota-requests")
     assert fault.what == (
-        "quota team demands requests.cpu and requests.memory of each container: init, wait have"
-        " none"
+        "quota team demands of each container requests.cpu and requests.memory: init, wait lack it"
     )
     assert [pod.name for pod in fault.pods] == ["train"]
     assert (fine.what, [pod.name for pod in fine.pods]) == ("quota team", ["gang/worker"])
@@ -113,9 +112,9 @@ def test_a_quota_demands_limits(simulate: Simulate) -> None:
     """A default limit is not below what a step requests, which would be refused."""
     cluster = without_create(simulate, quota("team", {"limits.memory": "64Gi"}))
     case = examination(cluster, with_argo(sized("train")), sized("limited", memory="4096M"))
-    fault, other = answers(case, "quota-requests")
-    assert fault.what.endswith("limits.memory of each container: init, main, wait have none")
-    assert other.what.endswith("limits.memory of each container: main has none")
+    (fault,) = answers(case, "quota-requests")
+    assert fault.what.endswith("of each container limits.memory: init, main, wait lack it")
+    assert [pod.name for pod in fault.pods] == ["train", "limited"]
     applied = json.loads(fault.remedy.removeprefix("echo '").partition("' | ")[0])
     item = {"defaultRequest": {"memory": "64Mi"}, "default": {"memory": "4096M"}}
     assert applied["spec"] == {"limits": [{"type": "Container", **item}]}

@@ -34,6 +34,7 @@ def of_image(name: str, image: str, *pull_secrets: str) -> FlowPod:
     named = [{"name": secret} for secret in pull_secrets]
     pod = flow_pod(f"OneFlow/{name}", imagePullSecrets=named)
     pod.spec["containers"][0]["image"] = image
+    pod.spec["containers"].insert(0, {"name": "wait", "image": "quay.io/argoproj/argoexec:v4.0.5"})
     return pod
 
 
@@ -155,7 +156,7 @@ def test_a_login_for_another_registry(simulate: Simulate) -> None:
 def test_no_value_of_a_secret_is_kept_or_shown(simulate: Simulate) -> None:
     cluster = simulate(*healthy(), secret("s3", "KEY"), logins("hub", "docker.io"))
     pod = of_image("one", "acme/a:1", "hub")
-    pod.spec["containers"][0]["envFrom"] = [{"secretRef": {"name": "s3"}}]
+    pod.spec["containers"][1]["envFrom"] = [{"secretRef": {"name": "s3"}}]
     case = examination(cluster, pod)
     codes = ("secret-exists", "secret-keys", "pull-secret-exists", "pull-secret-type")
     texts = [line for code in codes for line in shown(case, code)]

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..pods.secret_uses import images, pull_secrets
 from .answers import FlowPod
 from .examination import Examination
 
+EXECUTOR = r"/argoexec\b"
 KEYS = {  # by the type of a Secret: https://kubernetes.io/docs/concepts/configuration/secret/
     "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
     "kubernetes.io/dockercfg": ".dockercfg",
@@ -57,8 +59,8 @@ def registries_of(pods: Iterable[FlowPod]) -> list[str]:
 
 
 def images_of(pod: FlowPod) -> list[str]:
-    """Return the image that runs the step: Argo's own come from elsewhere."""
-    return images({"spec": {"containers": pod.spec["containers"][:1]}})
+    """Return the images of a step: that of Argo's executor comes from elsewhere."""
+    return [image for image in images(pod.manifest) if not re.search(EXECUTOR, image)]
 
 
 def has_login(secret: dict[str, Any], pod: FlowPod) -> bool:

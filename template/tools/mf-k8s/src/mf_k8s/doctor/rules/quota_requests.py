@@ -11,7 +11,7 @@ request, and where limits are demanded one as high as the largest request, since
 below a request is refused.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ...cluster.view import LIMIT_RANGES, QUOTAS
 from ...pods.limits import containers_of, quantity_of
@@ -30,34 +30,34 @@ LIMITS = {"cpu": "500m", "memory": "512Mi"}
 
 def examine(case: Examination) -> Iterator[Answer]:
     quotas = case.view.list(QUOTAS)
-    pods = completed_pods(case) if quotas else {}
-    found: dict[str, dict[str, list[FlowPod]]] = {}  # by what is lacking, then by quota
-    demanded: set[str] = set()
+    whole = completed_pods(case) if quotas else {}
+    found: dict[str, dict[FlowPod, dict[str, list[str]]]] = {}
     for quota in quotas:
         name = quota["metadata"]["name"]
-        lacking = {
-            pod: unnamed(quota, whole) for pod, whole in pods.items() if counts(quota, whole)
-        }
-        for pod, containers in lacking.items():
-            demanded |= {*containers}
-            for text in in_words(containers):
-                found.setdefault(name, {}).setdefault(text, []).append(pod)
-        if fine := [pod for pod in case.pods if not lacking.get(pod)]:
+        counted = [(pod, manifest) for pod, manifest in whole.items() if counts(quota, manifest)]
+        lacking = {pod: names for pod, manifest in counted if (names := unnamed(quota, manifest))}
+        if lacking:
+            found[name] = lacking
+        if fine := [pod for pod in case.pods if pod not in lacking]:
             yield ok(f"quota {name}", fine)
-    remedy = case.apply(defaults(demanded, pods.values())) if demanded else ""
-    for name, texts in found.items():
-        for text, stopped in texts.items():
-            yield problem(f"quota {name} demands {text}", stopped, remedy)
+    resources = {resource for own in found.values() for names in own.values() for resource in names}
+    remedy = case.apply(defaults(sorted(resources), whole.values())) if found else ""
+    for name, lacking in found.items():
+        yield problem(
+            f"quota {name} demands of each container {in_words(lacking)}", lacking, remedy
+        )
 
 
-def in_words(lacking: dict[str, list[str]]) -> Iterator[str]:
-    """Yield what is demanded, like `requests.cpu, requests.memory: init, wait have none`."""
-    by_containers: dict[tuple[str, ...], list[str]] = {}
-    for resource, containers in sorted(lacking.items()):
-        by_containers.setdefault(tuple(containers), []).append(resource)
-    for names, resources in by_containers.items():
-        has = "have" if len(names) > 1 else "has"
-        yield f"{' and '.join(resources)} of each container: {', '.join(names)} {has} none"
+def in_words(lacking: Mapping[FlowPod, Mapping[str, list[str]]]) -> str:
+    """Return what is demanded and not there, like `limits.cpu: init, main, wait have none`."""
+    containers: dict[str, set[str]] = {}
+    for names in lacking.values():
+        for resource, of_pod in names.items():
+            containers.setdefault(resource, set()).update(of_pod)
+    resources: dict[str, list[str]] = {}
+    for resource in sorted(containers):
+        resources.setdefault(", ".join(sorted(containers[resource])), []).append(resource)
+    return "; ".join(f"{' and '.join(res)}: {who} lack it" for who, res in resources.items())
 
 
 def defaults(demanded: Iterable[str], pods: Iterable[Manifest]) -> Manifest:
