@@ -61,12 +61,12 @@ def test_claims_that_are_there(simulate: Simulate) -> None:
     )
     well, being_deleted, missing = shown(case, "claim-exists")
     assert well == "ok: data | F/a, F/b"
-    assert being_deleted.startswith(
+    assert being_deleted == (
         "problem: the claim going is being deleted: it goes when no pod uses it any more | F/c"
-        " | kubectl -n default describe pvc going shows who does; then echo '{"
+        " | kubectl -n default describe pvc going  # shows who does"
     )
     assert missing.startswith("problem: there is no claim lost in namespace default | F/b | echo '")
-    assert missing.endswith("' | kubectl -n default apply -f - (SIZE is like 10Gi)")
+    assert missing.endswith("' | kubectl -n default apply -f -  # SIZE is like 10Gi")
     assert applied(missing) == {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -176,7 +176,7 @@ def test_volumes_that_an_administrator_makes(simulate: Simulate) -> None:
     ]
     lacks = [
         "problem: no volume of StorageClass local fits the claim data, and none is made | F/s"
-        " | kubectl get pv shows which there are"
+        " | kubectl get pv  # shows which there are"
     ]
     for change in (
         {"capacity": {"storage": "1M"}},
@@ -285,7 +285,7 @@ A, B = node("a", labels={ZONE: "eu-1a"}), node("b", labels={ZONE: "eu-1b"})
             [A, B, pod("p", on="b", cpu="8")],
             {},
             "not now: no room now: asks for cpu 1, and 0 is free at most (b) | F/s"
-            " | wait; kubectl describe node b shows what runs there",
+            " | kubectl describe node b  # shows what runs there; or wait",
         ),
         ([A], {}, "problem: no node is there | F/s | add a node there, or use another claim"),
     ],

@@ -58,7 +58,7 @@ def selecting(simulate: Simulate, *objects: Manifest, **more: Any) -> str:
     return line.replace("no node has pool=gpu, and none the label pool; ", "")
 
 
-LABEL = "kubectl label node NODE pool=gpu (NODE is the one to use)"
+LABEL = "kubectl label node NODE pool=gpu  # NODE is the one to use"
 MAY = f"cannot tell: needs a new node, which NodePool gpu may make | F/s | {LABEL}"
 
 

@@ -41,4 +41,4 @@ def claim_to_make(case: Examination, name: str, pods: Iterable[FlowPod], size: s
     command = case.apply(new_claim(name, MANY if shared else ONCE, size, storage_class))
     notes = [SIZE] if size == "SIZE" else []
     notes += ["CLASS is a StorageClass: there is no default"] if storage_class else []
-    return f"{command} ({', '.join(notes)})" if notes else command
+    return f"{command}  # {'; '.join(notes)}" if notes else command

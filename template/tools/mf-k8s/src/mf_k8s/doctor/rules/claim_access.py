@@ -79,4 +79,4 @@ def another_claim(case: Examination, name: str) -> str:
     """Return the advice to use a claim that all may mount."""
     make = case.apply(new_claim(f"{name}-shared", MANY, "SIZE", "CLASS"))
     rename = f"write {name}-shared for {name} into persistent_volume_claims of k8s.toml"
-    return f"{make} ({SIZE_NOTE}, CLASS a StorageClass of files), and {rename}"
+    return f"{make}  # {SIZE_NOTE}; CLASS is a StorageClass of files; then {rename}"

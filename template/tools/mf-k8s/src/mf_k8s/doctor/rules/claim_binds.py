@@ -69,7 +69,7 @@ def of_pending(case: Examination, claim: Manifest, pods: list[FlowPod]) -> Answe
         if any(may_bind(volume, claim) for volume in case.view.list(VOLUMES)):
             return ok(f"{name} gets a volume with its first pod", pods)
         what = f"no volume of StorageClass {class_name} fits the claim {name}, and none is made"
-        return problem(what, pods, f"{case.kubectl('get pv', False)} shows which there are")
+        return problem(what, pods, f"{case.kubectl('get pv', False)}  # shows which there are")
     if found.get("volumeBindingMode") == FIRST_POD:
         return ok(f"{name} gets a volume with its first pod", pods)
     what = f"the claim {name} waits for {provisioner} to make a volume"
