@@ -59,6 +59,12 @@ def argo_pods(workflow_template: Manifest, controller: Controller) -> dict[str, 
     return pods
 
 
+def whole_spec(workflow_template: Manifest, controller: Controller) -> dict[str, Any]:
+    """Return the WorkflowSpec of a WorkflowTemplate's runs, with what the controller adds."""
+    spec: dict[str, Any] = Workflow(workflow_template, controller).spec
+    return spec
+
+
 class Workflow:
     """A workflow that runs a WorkflowTemplate, with what its controller adds to it."""
 

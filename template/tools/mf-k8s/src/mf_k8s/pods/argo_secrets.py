@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+TOKEN = ".service-account-token"  # how the names of Secrets with tokens of accounts end
+
 
 def token_of(account: str) -> str:
     """Return the name of the Secret with a service account's token, unless the account names one.
@@ -10,7 +12,7 @@ def token_of(account: str) -> str:
     That would be an annotation workflows.argoproj.io/service-account-token.name of the account, or
     the first of its `secrets` (util/secrets/secrets.go in argo-workflows).
     """
-    return f"{account}.service-account-token"
+    return account + TOKEN
 
 
 def secret_volumes(location: Any) -> Iterator[dict[str, Any]]:

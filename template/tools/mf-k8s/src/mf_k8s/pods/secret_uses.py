@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .argo_secrets import TOKEN
 from .limits import containers_of
 from .read_pods import Manifest
 
@@ -21,7 +22,11 @@ class SecretUse:
 
 
 def secret_uses(pod: Manifest) -> Iterator[SecretUse]:
-    """Yield what a pod takes of Secrets, but for what is optional and for pull secrets."""
+    """Yield what a pod takes of Secrets.
+
+    But for what is optional, for pull secrets, and for the tokens that Argo mounts, which no one
+    writes by hand.
+    """
     for container in containers_of(pod):
         for source in container.get("envFrom") or ():
             reference = source.get("secretRef") or {}
@@ -36,7 +41,7 @@ def secret_uses(pod: Manifest) -> Iterator[SecretUse]:
         for secret in filter(None, (source.get("secret") for source in sources)):
             keys = tuple(item["key"] for item in secret.get("items") or ())
             name = secret.get("secretName") or secret.get("name")
-            if name and not secret.get("optional"):
+            if name and not secret.get("optional") and not name.endswith(TOKEN):
                 yield SecretUse(name, keys)
 
 
