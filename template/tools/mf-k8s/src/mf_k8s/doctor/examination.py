@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from ..pods.argo_controller import Controller
 from ..pods.read_pods import Manifest
 from ..project.project import Project
 from .answers import FlowPod
+
+DRY_RUNS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ class Examination:
 
     def tried(self, pod: FlowPod) -> Manifest | Refusal | None:
         """Return a pod as the server would make it, or why not; None where it may not be asked."""
+        answers: dict[FlowPod, Manifest | Refusal | None] = self.found.setdefault("tried", {})
+        if pod not in answers:
+            rest = [each for each in self.pods if each not in answers and each != pod]
+            answers[pod] = self.try_pod(pod)  # asks once whether it may
+            with ThreadPoolExecutor(DRY_RUNS_AT_ONCE) as pool:
+                answers |= zip(rest, pool.map(self.try_pod, rest), strict=True)
+        return answers[pod]
+
+    def try_pod(self, pod: FlowPod) -> Manifest | Refusal | None:
         try:
             return dry_run(self.view, pod.manifest)
         except NotAllowed:
