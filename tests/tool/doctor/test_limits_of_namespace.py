@@ -149,6 +149,21 @@ def test_a_gang_needs_its_quota_at_once(simulate: Simulate) -> None:
     assert [pod.name for pod in fine.pods] == ["start", "end"]
 
 
+def test_a_quota_of_other_objects(simulate: Simulate) -> None:
+    """A run is a Workflow, and a gang a JobSet of several Jobs."""
+    runs = quota("runs", {"count/workflows.argoproj.io": "3"}, {"count/workflows.argoproj.io": "3"})
+    jobs = quota("jobs", {"count/jobs.batch": "1"})
+    gang = [sized("train/creator"), sized("train/control"), sized("train/worker")]
+    case = examination(without_create(simulate, runs, jobs), sized("start"), *gang)
+    fault, *_ = [answer for answer in answers(case, "quota-size") if answer.state == "problem"]
+    assert fault.what == "quota jobs is too small: count/jobs.batch 1, and 2 are needed at once"
+    assert [*fault.pods] == gang
+    full, *_ = [answer for answer in answers(case, "quota-now") if answer.passes]
+    assert full.what == (
+        "quota runs is full now: 3 of 3 count/workflows.argoproj.io are used, and 1 are needed"
+    )
+
+
 def test_a_quota_full_now(simulate: Simulate) -> None:
     team = quota("team", {"requests.cpu": "4"}, used={"requests.cpu": "3500m"})
     case = examination(without_create(simulate, team), sized("start", cpu="500m"), sized("train"))

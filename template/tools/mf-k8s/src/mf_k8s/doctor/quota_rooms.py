@@ -1,6 +1,7 @@
 """What quotas have too little of, for each pod and for each gang."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..cluster.view import QUOTAS
@@ -34,10 +35,20 @@ def quota_excesses(case: Examination) -> list[tuple[Manifest, dict[FlowPod, list
 def of_quota(quota: Manifest, whole: Mapping[FlowPod, Manifest]) -> dict[FlowPod, list[Excess]]:
     found: dict[FlowPod, list[Excess]] = {}
     for gang in gangs([*whole]):
-        together = [whole[pod] for pod in gang if counts(quota, whole[pod])]
-        if missing := excesses(quota, usage_of_all(quota, ((pod, 1) for pod in together))):
-            found |= {pod: missing for pod in gang if counts(quota, whole[pod])}
+        counted = [pod for pod in gang if counts(quota, whole[pod])]
+        usage = usage_of_all(quota, ((whole[pod], 1) for pod in counted)) + objects(gang)
+        if missing := excesses(quota, usage):
+            found |= dict.fromkeys(counted, missing)
     return found
+
+
+def objects(gang: Sequence[FlowPod]) -> Counter[str]:
+    """Return what else a run makes that a quota may count, which then has no scope."""
+    makes = Counter({"count/workflows.argoproj.io": 1, "count/workflowtaskresults.argoproj.io": 1})
+    if jobs := sum("/" in pod.name and not pod.name.endswith("/creator") for pod in gang):
+        makes.update({"count/jobsets.jobset.x-k8s.io": 1, "count/jobs.batch": jobs})
+        makes.update({"services": 1, "count/services": 1})  # by which the pods find each other
+    return makes
 
 
 def quota_problem(

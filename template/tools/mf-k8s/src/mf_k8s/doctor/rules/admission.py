@@ -26,6 +26,7 @@ NEEDS = (
     "quota-requests",
     "quota-size",
     "pod-security",
+    "priority-class",
 )
 READS = (QUOTAS.list, LIMIT_RANGES.list)
 NO_DRY_RUN = "does not support dry run"

@@ -24,7 +24,7 @@ from ...pods.pod_security import ENFORCE, LEVELS, Violation, strictest_level, vi
 from ..answers import Answer, FlowPod, cannot_tell, ok, problem
 from ..examination import Examination
 
-NEEDS = ("account-exists", "limit-range")  # which the cluster asks first
+NEEDS = ("account-exists", "limit-range", "priority-class")  # which the cluster asks first
 READS = (NAMESPACES.get,)
 REFUSED = re.compile(r'violates PodSecurity "(\w+):([\w.-]+)": (.+)')
 ASKED = re.compile("(exceeded|failed) quota: ")  # comes after the standards

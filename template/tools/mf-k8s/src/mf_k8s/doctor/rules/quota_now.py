@@ -21,7 +21,8 @@ READS = (QUOTAS.list, LIMIT_RANGES.list)
 
 
 def examine(case: Examination) -> Iterator[Answer]:
-    for quota, found in quota_excesses(case):
+    for quota, all_of in quota_excesses(case):
+        found = {pod: own for pod, own in all_of.items() if not any(e.is_final for e in own)}
         if found:
             yield quota_problem(case, quota, found, final=False)
         if fine := [pod for pod in case.pods if pod not in found]:
