@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..kind.installs import INSTALLS, manifest_place
+from ..kind.installs import INSTALLS, argo_release, manifest_place
 from ..pods.argo_controller import Controller
 from .examination import Examination
 
@@ -24,10 +24,9 @@ def install(case: Examination, name: str) -> str:
 
 def own_controller(case: Examination, release: str) -> str:
     """Return the command that installs a controller of its own into the namespace of the runs."""
-    place = manifest_place(case.project, "ARGO").replace("/install.yaml", "/namespace-install.yaml")
-    if release:
-        place = re.sub(r"/v[\d.]+/", f"/{release}/", place)
-    return case.kubectl(f"apply --server-side -f {shlex.quote(place)}")
+    path = INSTALLS["ARGO"][0].replace("/install.yaml", "/namespace-install.yaml")
+    path = path.replace("ARGO_RELEASE", release or argo_release(case.project))
+    return case.kubectl(f"apply --server-side -f https://github.com/{path}")
 
 
 def watch_all_namespaces(case: Examination, controller: Controller) -> str:

@@ -60,16 +60,21 @@ def merge_tables(
 def merge_lists(
     original: Sequence[Any], patch: Sequence[Any], keys: Keys, key: str
 ) -> list[dict[str, Any]]:
-    """Return the items of both lists; those with the same value of `key` are merged."""
-    kept = [] if {"$patch": "replace"} in patch else original
-    merged = {item.get(key): dict(item) for item in kept}
+    """Return the items of both lists. Each of the patch is merged into the first of the same key.
+
+    So of two items of one key in the patch, like tolerations with other effects, the last is left.
+    """
+    merged = [] if {"$patch": "replace"} in patch else [dict(item) for item in original]
     for item in patch:
-        name = item.get(key)
+        same = [index for index, own in enumerate(merged) if own.get(key) == item.get(key)]
         if item.get("$patch") == "delete":
-            merged.pop(name, None)
+            merged = [own for own in merged if own.get(key) != item.get(key)]
         elif item.keys() != {"$patch"}:
-            merged[name] = merge_tables(merged.get(name, {}), item, keys)
-    return [*merged.values()]
+            if same:
+                merged[same[0]] = merge_tables(merged[same[0]], item, keys)
+            else:
+                merged.append(merge_tables({}, item, keys))
+    return merged
 
 
 def without_directives(value: Any) -> Any:

@@ -1,0 +1,77 @@
+"""This release of Argo Workflows knows all that the flows are written with.
+
+A field that a release does not know is dropped without a message, or refused by its definitions: a
+CronWorkflow whose `schedules` are unknown, as before 3.6, never starts anything; `synchronization`
+of k8s.toml is a list, `semaphores`, which an older Argo ignores; `pendingTimeout` came with 4.1.
+(https://argo-workflows.readthedocs.io/en/latest/upgrading/)
+
+The release is read off the image of the controller; one with a tag of the organisation's own, or
+with a digest alone, does not say it. Argo supports its two newest minor releases. The command
+upgrades Argo to the release that the project has chosen for its development cluster.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ...pods.project_labels import annotation
+from ...pods.read_pods import Manifest
+from ..answers import Answer, cannot_tell, ok, problem
+from ..examination import Examination
+from ..installing import install
+
+NEEDS = ("argo-watches",)
+READS = ()
+Version = tuple[int, int, int]
+SINCE: dict[str, Version] = {  # the first release that knows a field
+    "schedules": (3, 6, 0),
+    "semaphores": (3, 6, 0),
+    "mutexes": (3, 6, 0),
+    "pendingTimeout": (4, 1, 0),
+    "podResources": (4, 1, 0),
+}
+
+
+def examine(case: Examination) -> Iterator[Answer]:
+    controller = case.controller
+    if not controller:
+        return
+    version = controller.version
+    if not version:
+        image = controller.container.get("image") or "its image"
+        yield cannot_tell(f"which release it is: {image} does not say it")
+        return
+    stopped: dict[str, set[str]] = {}
+    for flow, item in written(case):
+        for field in fields_of(item):
+            if version < SINCE.get(field, version):
+                stopped.setdefault(field, set()).add(flow)
+    for field, flows in stopped.items():
+        pods = [pod for pod in case.pods if pod.flow in flows]
+        first = ".".join(map(str, SINCE[field][:2]))
+        what = f"{controller.release} does not know {field}, which Argo has from {first} on"
+        yield problem(what, pods, install(case, "ARGO"))
+    if not stopped:
+        yield ok(controller.release)
+
+
+def written(case: Examination) -> Iterator[tuple[str, Manifest]]:
+    """Yield each object of Argo's that is written, with its flow."""
+    flows = {
+        template["metadata"]["name"]: annotation(template, "flow_name")
+        for template in case.templates
+    }
+    for plural in ("workflowtemplates", "cronworkflows"):
+        for item in case.written(plural):
+            yield flows.get(item["metadata"]["name"], ""), item["spec"]
+
+
+def fields_of(value: Any) -> Iterator[str]:
+    """Yield the names of all fields of an object that have a value, at any depth."""
+    if isinstance(value, dict):
+        for field, item in value.items():
+            if item not in (None, [], {}):
+                yield field
+                yield from fields_of(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from fields_of(item)
