@@ -91,6 +91,7 @@ WORKFLOWS = [
     {"pod_gc": {"strategy": "OnWorkflowSuccess"}},
     {"pod_gc": {"delete_delay_duration": "60s"}},
     {"parallelism": 1},
+    {"pending_timeout": "90s"},
     {"priority_class": "batch-low"},
     {"synchronization": {}},
     {"synchronization": {"semaphores": []}},
@@ -133,6 +134,7 @@ def test_half_a_semaphore_is_refused(
 @also(config={"pools": {"big": {"workflow": {}}}})
 @also(config={"workflow": {"ttl": {"seconds_after_success": 60}, "parallelism": 0}})
 @also(config={"workflow": {"pod_gc": {"delete_delay_duration": "1d"}}})
+@also(config={"workflow": {"pending_timeout": "0m"}})
 @also(config={"workflow": {"memory": 1}})
 @also(config={"workflow": {"synchronization": {"semaphores": [{}]}}})
 @also(config={"workflow": {"synchronization": {"semaphores": [{"config_map_key_ref": {}}]}}})

@@ -163,6 +163,7 @@ def test_check_takes_json_and_numbers_in_any_spelling(k8s: Run, project: Path) -
 OF_WORKFLOW = """
 [workflow]
 parallelism = 5
+pending_timeout = "30m"
 priority_class = "batch-low"
 ttl.seconds_after_completion = 86400
 pod_gc = { strategy = "OnWorkflowSuccess", delete_delay_duration = "60s" }
@@ -170,6 +171,7 @@ synchronization.semaphores = [{ config_map_key_ref = { name = "limits", key = "t
 """
 IN_ARGO = {
     "parallelism": 5,
+    "pending_timeout": "30m",
     "priority_class": "batch-low",
     "ttl": {"secondsAfterCompletion": 86400},
     "pod_gc": {"strategy": "OnWorkflowSuccess", "deleteDelayDuration": "60s"},

@@ -8,6 +8,7 @@ from conftest import ROOT
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.pods.argo_releases import release_problems
 from mf_k8s.pods.configure_template import configure_template
+from mf_k8s.pods.read_pods import workflow_settings
 from mf_k8s.project.project import Project
 
 
@@ -86,3 +87,22 @@ def test_the_whole_workflow_is_completed(example: Path) -> None:
         "podPriorityClassName": "low",
         "synchronization": {"semaphores": [{"configMapKeyRef": {"name": "a", "key": "b_c"}}]},
     }
+
+
+def test_each_pod_gets_the_pending_timeout(example: Path) -> None:
+    """A graph has none: Argo 4.1 refuses it there (validateTemplate in workflow/validate)."""
+    template = compiled(example, "gang")
+    after = configure_template(template, {}, {"pending_timeout": "30m"})
+    timeouts: dict[str, set[Any]] = {}
+    for each in after["spec"]["templates"]:
+        kind = next(key for key in ("dag", "steps", "container", "resource", "http") if key in each)
+        timeouts.setdefault(kind, set()).add(each.get("pendingTimeout"))
+    assert timeouts.pop("container") == timeouts.pop("resource") == {"30m"}
+    assert "dag" in timeouts and all(values == {None} for values in timeouts.values()), timeouts
+    assert workflow_settings(after)["pending_timeout"] == "30m"
+    first = next(each for each in after["spec"]["templates"] if each.get("pendingTimeout"))
+    first["pendingTimeout"] = "1h"
+    assert workflow_settings(after)["pending_timeout"] == "1h and 30m"
+    del first["pendingTimeout"]
+    assert workflow_settings(after)["pending_timeout"] == "30m and none"
+    assert "pending_timeout" not in workflow_settings(template)

@@ -77,7 +77,7 @@ RECORDED = {
         "correct `image` in k8s.toml",
     ),
     "pullsecretflow": (
-        "secret-exists",
+        "pull-secret-exists",
         "there is no pull secret missing, and registry.invalid/none/image:2 is not public",
         "kubectl -n team-a create secret docker-registry missing --docker-server=HOST --docker-username=USER --docker-password=PASSWORD",
     ),

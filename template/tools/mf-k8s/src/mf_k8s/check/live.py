@@ -5,6 +5,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ..cluster.api import ARGO
+from ..cluster.argo_fields import as_kind_can
 from ..cluster.pod_states import list_pods
 from ..cluster.target import Target
 from ..errors import Finding
@@ -56,7 +57,7 @@ def check_live(
     and the newest of `run --with kubernetes`; None for no run. Raise CommandError if the cluster
     does not answer, or refuses.
     """
-    config = read_config(project.config_file)
+    config = as_kind_can(read_config(project.config_file), target)
     if templates is None:
         templates = target.list(f"{ARGO}/{target.namespace}/workflowtemplates")
     cluster = OnCluster(templates, [] if run is None else list_pods(target))

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ..check.compare import check_flows, name_clashes
 from ..check.live import check_live
 from ..check.print_reports import show_reports
 from ..check.report import Report
+from ..cluster.argo_fields import as_kind_can
 from ..cluster.target import Target
 from ..cluster.write_or_undo import write_all
 from ..errors import CommandError, Finding, raise_if
@@ -33,6 +34,7 @@ from ..show.progress import print_line, stage
 from .already_deployed import foreign_templates
 from .datastore import datastore_findings
 from .project_branch import branch_findings, same_name_findings
+from .workflow_findings import limit_findings, pending_timeout_findings
 
 SCRIPT = "mf_k8s.metaflow.create_on_server"
 FOR_CREATE = {
@@ -112,12 +114,14 @@ def create_requests(
     Their objects are completed. `script` is a module that runs Metaflow's create for one flow, by
     record_requests, whose Job explains the other arguments.
     """
-    job = job_of_create(project, target, keep_token, upload)
+    on_server, file = script == SCRIPT, project.config_file.name
+    job = job_of_create(project, target, keep_token, upload, on_server)
     raise_if(
         [
             *name_clashes(project, compiled).values(),
             *report_findings(check_flows(project, compiled)),
-            *limit_findings(project.config_file.name, job.workflow, job.create_options),
+            *limit_findings(file, job.workflow, job.create_options),
+            *(pending_timeout_findings(file, job.workflow, target) if on_server else ()),
         ]
     )
     return [
@@ -126,27 +130,23 @@ def create_requests(
 
 
 def job_of_create(
-    project: Project, target: Target, keep_token: bool = False, upload: bool = True
+    project: Project,
+    target: Target,
+    keep_token: bool = False,
+    upload: bool = True,
+    on_server: bool = False,
 ) -> Job:
-    """Return what the creates of all flows have in common."""
+    """Return what the creates of all flows have in common.
+
+    `on_server` is whether they are for the cluster, which is asked what its Argo has.
+    """
     # helper pods get what the company sets for all in Metaflow's configuration, too
     config = read_config(project.config_file)
+    config = as_kind_can(config, target) if on_server else config
     workflow, options = config.get("workflow", {}), target.environment.create_options
     defaults = read_metaflow_defaults(target.configuration, on_argo=True)
     shared = with_defaults(shared_settings(config), defaults)
     return Job(marks(project), shared, workflow, options, keep_token, upload)
-
-
-def limit_findings(
-    file: str, workflow: Mapping[str, Any], options: Sequence[str]
-) -> Iterator[Finding]:
-    """Yield whether both [workflow] and options of create limit how many tasks run side by side."""
-    if "parallelism" in workflow and any(option.startswith("--max-workers") for option in options):
-        what = (
-            "max_workers of the environment (or --max-workers) and parallelism of [workflow] in"
-            f" {file} set the same limit"
-        )
-        yield Finding("limit-given-twice", what, file, "keep one of them")
 
 
 def create_flow(

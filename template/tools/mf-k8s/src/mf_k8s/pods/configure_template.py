@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..project.k8s_toml import argo_spelling
-from .read_pods import INHERITED, WORKFLOW_SPEC, Manifest, step_name
+from .read_pods import (
+    INHERITED,
+    PENDING_TIMEOUT,
+    WORKFLOW_SPEC,
+    Manifest,
+    pod_templates,
+    step_name,
+)
 
 CONDITIONAL_JOIN = "metaflow.plugins.argo.conditional_input_paths"  # in the command of its pod
 TASK_ID = re.compile(r"\{\{tasks\.([\w-]+)\.outputs\.parameters\.task-id\}\}")
@@ -37,6 +44,9 @@ def configure_template(
         correct_secrets(template.get("container") or {})
         if step_name(template):
             apply_removals(template, inherited)
+    for template in pod_templates(completed):
+        if PENDING_TIMEOUT in workflow:
+            template["pendingTimeout"] = workflow[PENDING_TIMEOUT]
     return completed
 
 
@@ -71,7 +81,11 @@ def inherited_fields(shared: Mapping[str, Any]) -> dict[str, Any]:
 
 def workflow_spec_fields(workflow: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a WorkflowSpec that k8s.toml's [workflow] names."""
-    return {WORKFLOW_SPEC[key]: argo_spelling(value) for key, value in workflow.items()}
+    return {
+        WORKFLOW_SPEC[key]: argo_spelling(value)
+        for key, value in workflow.items()
+        if key != PENDING_TIMEOUT
+    }
 
 
 def correct_secrets(container: dict[str, Any]) -> None:

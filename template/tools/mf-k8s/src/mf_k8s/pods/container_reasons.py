@@ -144,7 +144,7 @@ def missing_pull_secret(warnings: Sequence[Manifest], facts: Mapping[str, str]) 
             remedy = (
                 f"kubectl -n {facts['namespace']} create secret docker-registry {names[0]}{login}"
             )
-            return Reason("secret-exists", what, remedy)
+            return Reason("pull-secret-exists", what, remedy)
     return None
 
 

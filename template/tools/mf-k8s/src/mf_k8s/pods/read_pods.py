@@ -36,6 +36,9 @@ WORKFLOW_SPEC = {
     "priority_class": "podPriorityClassName",
     "synchronization": "synchronization",
 }
+PENDING_TIMEOUT = (
+    "pending_timeout"  # of [workflow], too, but a field of each template that is a pod
+)
 # Labels and annotations that Metaflow and Argo add to pods: names, and how names begin.
 ADDED_NAMES = {"app.kubernetes.io/name", "app.kubernetes.io/part-of", "num_parallel"}
 ADDED_PREFIXES = ("metaflow/", "workflows.argoproj.io/", "task_id_")
@@ -69,7 +72,17 @@ def step_name(template: Manifest) -> str | None:
 def workflow_settings(workflow_template: Manifest) -> dict[str, Any]:
     """Return the settings of [workflow] that a WorkflowTemplate has, in Argo's spelling."""
     spec = workflow_template["spec"]
-    return {key: spec[field] for key, field in WORKFLOW_SPEC.items() if spec.get(field)}
+    settings = {key: spec[field] for key, field in WORKFLOW_SPEC.items() if spec.get(field)}
+    timeouts = {template.get("pendingTimeout") for template in pod_templates(workflow_template)}
+    if timeouts - {None}:
+        settings[PENDING_TIMEOUT] = " and ".join(sorted(each or "none" for each in timeouts))
+    return settings
+
+
+def pod_templates(workflow_template: Manifest) -> list[dict[str, Any]]:
+    """Return the templates of a WorkflowTemplate that are pods, and no graphs of others."""
+    templates: list[dict[str, Any]] = workflow_template["spec"].get("templates") or []
+    return [each for each in templates if each.get("container") or each.get("resource")]
 
 
 class RawPod(NamedTuple):
