@@ -34,6 +34,7 @@ class Registry(BaseHTTPRequestHandler):
     scheme = "bearer"
     status = 200  # of all answers, if it is another
     scope = ""  # what was asked of the token server
+    asked: list[str] = []  # paths
 
     @classmethod
     def push(cls, name: str, *architectures: str, variables: tuple[str, ...] = ()) -> str:
@@ -64,6 +65,7 @@ class Registry(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self) -> None:
+        self.asked.append(self.path)
         url, authorization = urlsplit(self.path), self.headers.get("Authorization", "")
         if self.status != 200:
             self.answer(self.status)
@@ -112,6 +114,7 @@ def serve_images() -> Iterator[tuple[type[Registry], str]]:
 
     class Fresh(Registry):
         bodies: dict[str, tuple[str, bytes]] = {}
+        asked: list[str] = []
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Fresh) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

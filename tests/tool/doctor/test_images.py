@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cluster_manifests import account, healthy, manifest, node
 from examinations import answers, examination, flow_pod, shown
+from mf_k8s.cluster.view import SECRETS
 from mf_k8s.doctor import images
 from mf_k8s.doctor.answers import FlowPod
 from mf_k8s.doctor.print_answers import as_json
@@ -71,13 +72,14 @@ def test_pull_secrets(simulate: Simulate, registry: Served) -> None:
     )
     create = "kubectl -n default create secret docker-registry"
     user = f"--docker-server={address} --docker-username=USER --docker-password=PASSWORD"
-    again = f"{user} --dry-run=client -o yaml | kubectl -n default apply -f -"
+    login = f"USER and PASSWORD are a login to {address}"
+    again = f"{user} --dry-run=client -o yaml | kubectl -n default apply -f -  # {login}"
     assert sorted(shown(case, "image-pull")) == [
         f"ok: {image}: in its registry with good, {digest} | TrainFlow/of-account",
         f"ok: {image}: in its registry with wrong or good, {digest} | TrainFlow/good",
         f"problem: {image} cannot be pulled: {address} asks for a login, and the pods have no pull"
-        f" secret | TrainFlow/none | {create} registry {user}; then write image_pull_secrets ="
-        ' ["registry"] into k8s.toml',
+        f" secret | TrainFlow/none | {create} registry {user}  # {login}; then write"
+        ' image_pull_secrets = ["registry"] into k8s.toml',
         f"problem: {image} cannot be pulled: {address} refuses the login of wrong, or has no such"
         f" image | TrainFlow/wrong | {create} wrong {again}",
         f"problem: {image} cannot be pulled: elsewhere, missing has no login for {address}, which"
@@ -127,14 +129,20 @@ def test_no_registry(simulate: Simulate, registry: Served) -> None:
     served, address = registry
     served.status = 503
     case = examination(
-        simulate(*healthy()), pod_of(f"{address}/a:1"), pod_of("localhost/a:1", "TrainFlow/end")
+        simulate(*healthy()),
+        pod_of(f"{address}/a:1"),
+        pod_of(f"{address}/b:1", "TrainFlow/b"),
+        pod_of("localhost/a:1", "TrainFlow/end"),
     )
     assert shown(case, "image-pull") == [
         f"cannot tell: whether {address}/a:1 can be pulled: {address} answers 503 Service"
         " Unavailable | TrainFlow/start",
+        f"cannot tell: whether {address}/b:1 can be pulled: {address} answers 503 Service"
+        " Unavailable | TrainFlow/b",
         "cannot tell: localhost/a:1 is of localhost, which is another machine for each node"
         " | TrainFlow/end",
     ]
+    assert served.asked == ["/v2/a/manifests/1"]  # a registry that is silent may be so for long
     for host in ("1.dkr.ecr.eu-west-1.amazonaws.com", "eu-docker.pkg.dev", "a.azurecr.io"):
         assert images.OF_CLOUDS.search(host)
     assert not images.OF_CLOUDS.search("ghcr.io") and not images.OF_CLOUDS.search("quay.io")
@@ -231,7 +239,9 @@ def test_no_login_is_shown(
     cluster = simulate(*healthy(), secret("good", pull_secret(address)))
     image = f"{address}/acme/churn:1.0"
     case = examination(cluster, pod_of(image, "TrainFlow/start", "good"))
+    case.view.get(SECRETS, "good")
     texts = [as_json(answers(case, "image-pull"), [], case.pods), repr(case)]
+    texts.append(repr(case.view.known))
 
     def fail(*_: object) -> None:
         raise RuntimeError("a fault of the tool's own")

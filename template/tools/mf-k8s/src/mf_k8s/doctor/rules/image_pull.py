@@ -109,7 +109,9 @@ def log_in(case: Examination, pull: Pull) -> str:
     server = "https://index.docker.io/v1/" if registry == "docker.io" else registry
     user = "--docker-username=USER --docker-password=PASSWORD"
     create = f"create secret docker-registry {name} --docker-server={server} {user}"
+    meaning = f"USER and PASSWORD are a login to {registry}"
     if not pull.secrets:
-        return f"{case.kubectl(create)}; then {write_line([name], 'image_pull_secrets')}"
+        line = write_line([name], "image_pull_secrets")
+        return f"{case.kubectl(create)}  # {meaning}; then {line}"
     apply = case.kubectl("apply -f -")
-    return f"{case.kubectl(f'{create} --dry-run=client -o yaml')} | {apply}"
+    return f"{case.kubectl(f'{create} --dry-run=client -o yaml')} | {apply}  # {meaning}"
