@@ -21,7 +21,10 @@ from ..examination import Examination
 from ..probe_answers import probe_answer
 from ..probe_pod import alike, run_probes
 
-NEEDS = ("image-pull", "secret-exists")
+NEEDS = (
+    *("admission", "image-pull", "pod-security", "secret-exists", "secret-keys"),
+    *("node-cordoned", "node-ready", "node-selector", "node-taint"),
+)
 READS = (EVENTS.list, JOBS.list, PODS.list, SECRETS.get)
 
 MOST_PROBES = 5
