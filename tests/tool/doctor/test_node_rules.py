@@ -311,6 +311,12 @@ def test_no_room_now(simulate: Simulate) -> None:
     assert lines(simulate, objects, requests={"cpu": "4"}) == []
 
 
+def test_the_advised_size_fits_now_if_half_of_a_node_is_free(simulate: Simulate) -> None:
+    for used, advice in (("3", "cpu = 5 into"), ("5", "cpu = 8 into")):
+        (found,) = lines(simulate, [node("a"), pod("p", on="a", cpu=used)], requests={"cpu": "9"})
+        assert advice in found
+
+
 def test_what_else_the_scheduler_looks_at(simulate: Simulate) -> None:
     terms = {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]}
     spec = {"affinity": {"podAntiAffinity": terms}, "schedulerName": "volcano"}

@@ -15,7 +15,7 @@ from ..cluster.view import (
 )
 from ..pods.autoscaling import OF_CLOUDS, STATUS_CONFIG_MAP, all_at_maximum, refusal
 from ..pods.node_labels import Terms
-from ..pods.scheduling import NOW, STAGES, Nodes, Placement, demand_of, read_nodes
+from ..pods.scheduling import NOW, STAGES, Demand, Nodes, Placement, demand_of, read_nodes
 from .answers import Answer, FlowPod, cannot_tell, ok, problem
 from .examination import Examination
 
@@ -48,14 +48,22 @@ def nodes_of(case: Examination) -> Nodes:
     return nodes_found
 
 
+def demand_at(case: Examination, pod: FlowPod) -> Demand:
+    """Return the demand of a pod but for its volumes, worked out once for all rules."""
+    if ("demand", pod) not in case.found:
+        case.found["demand", pod] = demand_of(pod.spec)
+    demand: Demand = case.found["demand", pod]
+    return demand
+
+
 def placements(
-    case: Examination, volumes: Volumes = lambda pod: ()
+    case: Examination, volumes: Volumes | None = None
 ) -> list[tuple[Placement, list[FlowPod]]]:
     """Return what becomes of the pods; those with the same demands are together."""
     nodes = nodes_of(case)
     found: dict[str, tuple[Placement, list[FlowPod]]] = {}
     for pod in case.pods:
-        demand = demand_of(pod.spec, volumes(pod))
+        demand = demand_at(case, pod) if volumes is None else demand_of(pod.spec, volumes(pod))
         found.setdefault(demand.identity, (nodes.place(demand), []))[1].append(pod)
     return [*found.values()]
 

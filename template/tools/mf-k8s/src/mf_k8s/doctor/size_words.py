@@ -67,7 +67,10 @@ def size_words(placement: Placement, pod: FlowPod) -> Words:
             asked = f"asks for {name} {spell(name, requests[name])}"
             which = f", the largest of {count(nodes)}," if len(nodes) > 1 else ""
             texts.append(f"{asked}; node {best.name}{which} has {spell(name, largest)} for pods")
-            remedies.append(smaller(name, largest, requests[name], pod))
+            free = max(node.free.get(name, 0) for node in nodes)
+            # so that it fits now, unless the nodes are busy with what will end
+            fitting = free if free > largest / 2 else largest
+            remedies.append(smaller(name, fitting, requests[name], pod))
     what = "; ".join(texts)
     if not remedies and PODS not in lacking(placement):
         what = f"no node has at once {' and '.join(texts)}"
