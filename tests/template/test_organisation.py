@@ -249,7 +249,8 @@ def test_example_makes_what_the_docs_show(small_template, tmp_path):
         "user": "churn",
     }
     assert places == {
-        "dev": {**shared, "METAFLOW_KUBERNETES_NAMESPACE": "ml-dev", "branch": "dev"},
+        "dev": {**shared, "METAFLOW_KUBERNETES_NAMESPACE": "ml-dev", "branch": "dev"}
+        | {"schedules": False},
         "prod": {**shared, "METAFLOW_KUBERNETES_NAMESPACE": "ml-prod", "production": True},
     }
 

@@ -30,7 +30,8 @@ def test_what_events_need_is_named() -> None:
     )
     assert reason_not_created("flows/train.py", output, Environment("prod")).message == (
         "@trigger needs METAFLOW_ARGO_EVENTS_EVENT: write METAFLOW_ARGO_EVENTS_EVENT,"
-        " _EVENT_SOURCE, _SERVICE_ACCOUNT and _WEBHOOK_URL into environments/prod.json"
+        " _EVENT_SOURCE, _SERVICE_ACCOUNT and _WEBHOOK_URL into environments/prod.json, or"
+        ' "schedules": false, if nothing is to start flows there'
     )
 
 

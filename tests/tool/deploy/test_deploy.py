@@ -7,6 +7,7 @@ from typing import Any
 
 from deployed import FOREIGN, GONE, PROD, Deploy, deploy, project, put
 from kubernetes_api import Api
+from mf_k8s.metaflow.compile_flows import EVENTS
 from mf_k8s.project.project import Project
 from stand_ins import k8s
 
@@ -60,6 +61,37 @@ def test_from_first_deploy_to_pruned(project: Path, api: type[Api], deploy: Depl
     assert "deleted          CronWorkflow churnmodel.prod.goneflow\n" in output
     assert "deleted          CronWorkflow helloflow\n" in output
     assert "deleted          Sensor churnmodel-prod-goneflow\n" in output
+
+
+def test_a_place_where_nothing_starts_flows(project: Path, api: type[Api], deploy: Deploy) -> None:
+    """What started them before is deleted, and nothing about events needs to be set.
+
+    Without `schedules` they start as before, with a line that says so.
+    """
+    hello = project / "flows/hello.py"
+    text = hello.read_text().replace("import schedule", "import schedule, trigger")
+    hello.write_text(text.replace("class Hello", '@trigger(event="customers")\nclass Hello'))
+    staging = project / "environments/staging.json"
+    place = {"METAFLOW_KUBERNETES_NAMESPACE": "team-a", "branch": "staging", "user": "churn-ci"}
+    events = {f"METAFLOW_ARGO_EVENTS_{name}": name.lower() for name in EVENTS}
+    staging.write_text(json.dumps(place | events))
+    code, output = deploy("--env", "staging")
+    assert code == 0, output
+    line = "environments/staging.json does not say whether flows start there by themselves, so they"
+    assert f"{line} do: HelloFlow. Write" in output
+    name = "churnmodel.test.staging.helloflow"
+    template, cron = f"workflowtemplates/{name}", f"cronworkflows/{name}"
+    assert {*api.objects} == {template, cron, f"sensors/{name.replace('.', '-')}"}
+
+    staging.write_text(json.dumps(place | {"schedules": False}))
+    code, output = deploy("--env", "staging", "--dry-run")
+    assert code == 0 and "0 * * * ?" in output, output
+    assert {*api.objects} > {template}
+    code, output = deploy("--env", "staging")
+    assert code == 0 and line not in output, output
+    assert {*api.objects} == {template}
+    annotations = api.objects[template]["metadata"]["annotations"]
+    assert not {"metaflow/cron", "metaflow/triggers", "metaflow/sensor_name"} & {*annotations}
 
 
 def test_two_flows_of_one_name_are_refused(project: Path, api: type[Api], deploy: Deploy) -> None:

@@ -164,6 +164,23 @@ def test_what_is_rendered(rendered: Path) -> None:
     assert images == {"ghcr.io/acme/churn:1.2.3"}
 
 
+def test_a_place_where_nothing_starts_flows(first: Path) -> None:
+    """Neither a CronWorkflow nor a Sensor is written, and no setting of events is needed."""
+    settings: dict[str, Any] = {name: each for name, each in PROD.items() if "EVENTS" not in name}
+    quiet = {"production": False, "branch": "quiet", "schedules": False}
+    environment = first / "environments/quiet.json"
+    environment.write_text(json.dumps(settings | quiet))
+    try:
+        code, output = k8s(first, "render", "--env", "quiet", "-o", "quiet", "--no-upload")
+    finally:
+        environment.unlink()
+    assert code == 0, output
+    kinds = {name.partition("-")[0] for name in contents(first / "quiet")}
+    assert kinds == {"kustomization.yaml", "role", "rolebinding", "serviceaccount"} | {
+        "workflowtemplate"
+    }
+
+
 def test_the_code_is_uploaded(rendered: Path, s3: dict[str, str], tmp_path: Path) -> None:
     """Where the files say, under the sum of its content, as an archive that tar reads."""
     text = (rendered / f"workflowtemplate-{NAME}.yaml").read_text()

@@ -165,7 +165,8 @@ def watch_all() -> None:
         watch("packaging_sys.tar_backend:TarPackagingBackend", method)
     watch("metaflow_environment:metaflow_git", "get_repository_info")
     watch("metaflow_environment:MetaflowEnvironment", "get_environment_info")
-    watch("plugins.argo.argo_workflows:ArgoWorkflows", "_base_kubernetes_annotations")
+    for method in ("_base_kubernetes_annotations", "_get_schedule", "_process_triggers"):
+        watch("plugins.argo.argo_workflows:ArgoWorkflows", method)
     watch("decorators", "_run_step_mutator")
     watch("plugins.kubernetes.kubernetes_decorator:KubernetesDecorator", "init")
     watch("plugins.kubernetes.kubernetes_decorator:KubernetesDecorator", "step_init")

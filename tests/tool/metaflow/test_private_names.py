@@ -200,6 +200,8 @@ STATEMENTS: dict[str, Statement] = {
     "metaflow_environment.MetaflowEnvironment": called("get_environment_info"),
     "argo_workflows.ArgoWorkflows": called("_base_kubernetes_annotations"),
     "_base_kubernetes_annotations": called("_base_kubernetes_annotations"),
+    "_get_schedule": called("_get_schedule"),
+    "_process_triggers": called("_process_triggers"),
     "argo_workflows.random": notes_are(random=True, choice="called"),
     "argo_workflows_cli.store_token": is_used(f"{ARGO}_cli:resolve_token", "store_token"),
     "metaflow.plugins.argo.conditional_input_paths": runs_module,

@@ -101,7 +101,10 @@ def test_plan_shows_flows_and_what_is_not_in_k8s_toml(
     changed = {
         (item["pod"], item["setting"]): (item["old"], item["new"]) for item in plan["changes"]
     }
-    assert changed.keys() == {("start", "retry"), ("start", "retry after"), ("(workflow)", "cron")}
+    assert changed.keys() == {
+        *(("start", "retry"), ("start", "retry after")),
+        *(("(workflow)", "cron"), ("(workflow)", "starts by itself in")),
+    }
     assert changed["start", "retry"] == (None, 4)
     assert "0 0 * * ?" in changed["(workflow)", "cron"][1]
 

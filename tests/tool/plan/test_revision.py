@@ -40,3 +40,28 @@ def test_plan_against_a_revision_before_the_template(
     done = k8s("plan", "--format=json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["added"] == ["HelloFlow", "TrainFlow"]
+
+
+def test_plan_shows_where_a_flow_starts_by_itself(
+    k8s: Run, project: Path, history: Callable[..., str]
+) -> None:
+    """A place that says nothing starts it, in both revisions, and one that says no does not."""
+    hello = project / "flows/hello.py"
+    text = hello.read_text().replace("import Par", "import schedule, Par")
+    hello.write_text(text.replace("class Hello", "@schedule(hourly=True)\nclass Hello"))
+    staging = project / "environments/staging.json"
+    staging.write_text('{"branch": "staging"}')
+    history("add", "-A")
+    history("commit", "-qm", "hourly")
+    assert k8s("plan", "--exit-code").returncode == 0
+    staging.write_text('{"branch": "staging", "schedules": false}')
+    done = k8s("plan", "--exit-code", "--format=json")
+    assert done.returncode == 1, done.stderr
+    (change,) = json.loads(done.stdout)["changes"]
+    assert change == {
+        "flow": "HelloFlow",
+        "pod": "(workflow)",
+        "setting": "starts by itself in",
+        "old": "prod, staging",
+        "new": "prod",
+    }

@@ -66,6 +66,15 @@ def test_all_keys(written: Written) -> None:
     )
 
 
+def test_flows_start_unless_the_file_says_no(written: Written) -> None:
+    """Also where it says nothing: an update of a project stops no schedule."""
+    says = {None: {}, True: {"schedules": True}, False: {"schedules": False}}
+    for schedules, settings in says.items():
+        environment = written(settings)
+        assert environment.schedules is schedules
+        assert environment.starts_flows is (schedules is not False)
+
+
 def test_a_file_of_0_2_0_is_as_it_was(written: Written) -> None:
     settings = {"METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_ANYTHING": "1", "METAFLOW_USER": "a"}
     environment = written(settings)
@@ -73,9 +82,7 @@ def test_a_file_of_0_2_0_is_as_it_was(written: Written) -> None:
     assert (environment.context, environment.create_options) == ("", ())
 
 
-KEYS = (
-    "the keys are $schema, context, production, branch, user, tags, max_workers, notify, METAFLOW"
-)
+KEYS = "the keys are $schema, context, production, branch, schedules, user, tags, max_workers, "
 
 
 @pytest.mark.parametrize(
@@ -88,6 +95,7 @@ KEYS = (
         ({"METAFLOW_X": 1}, "environments/dev.json: METAFLOW_X = 1: Text"),
         ({"context": ""}, 'environments/dev.json: context = "": Text: a context of kubectl'),
         ({"production": "yes"}, 'environments/dev.json: production = "yes": true deploys'),
+        ({"schedules": "no"}, 'environments/dev.json: schedules = "no": false deploys flows with'),
         ({"branch": "a-b"}, 'environments/dev.json: branch = "a-b": Lower-case letters, digits'),
         ({"max_workers": 0}, "environments/dev.json: max_workers = 0: Whole number"),
         ({"notify": ["end"]}, 'environments/dev.json: notify.0 = "end": error or success.'),

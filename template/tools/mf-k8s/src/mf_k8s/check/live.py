@@ -20,6 +20,7 @@ from ..project.k8s_toml import Config, read_config
 from ..project.merge_settings import step_settings
 from ..project.project import Project, shown_path
 from .compare import compare_pods, compare_workflow, start_report
+from .live_starters import with_starters
 from .report import Comparison, Report
 from .run_state import with_run_state
 
@@ -58,6 +59,7 @@ def check_live(
     does not answer, or refuses.
     """
     config = as_kind_can(read_config(project.config_file), target)
+    ask = templates is None and target.environment.name != "kind"  # whose tests start flows
     if templates is None:
         templates = target.list(f"{ARGO}/{target.namespace}/workflowtemplates")
     cluster = OnCluster(templates, [] if run is None else list_pods(target))
@@ -74,7 +76,17 @@ def check_live(
         for_run = expectation(config, flow, run_defaults)
         for_argo = expectation(config, flow, argo_defaults)
         own = own_objects(cluster, project, result)
-        reports = [template_report(start, template, for_argo, config) for template in own.templates]
+        assert result.template
+        reports = [
+            with_starters(
+                template_report(start, template, for_argo, config),
+                result.template,
+                template,
+                target,
+                ask,
+            )
+            for template in own.templates
+        ]
         for run_id, pods in newest_runs(own.pods, run or "").items():
             by_code = for_argo if run_id.startswith("argo-") else for_run
             expected, found = pods_of_run(by_code.pods, pods)

@@ -38,7 +38,8 @@ def missing_rights(target: Target, rights: Rights, namespace: str = "") -> Itera
 
 def missing_rights_to_start(target: Target, compiled: Iterable[CompiledFile]) -> Iterator[Finding]:
     """Yield the rights that the account lacks to write what starts flows by time or by events."""
-    templates = [flow.template for flow in compiled if flow.template]
+    starts = target.environment.starts_flows
+    templates = [flow.template for flow in compiled if flow.template and starts]
     sensors = target.configuration.setting("ARGO_EVENTS_SENSOR_NAMESPACE")
     if any(annotation(template, "cron") for template in templates):
         yield from missing_rights(target, {"cronworkflows": ("create", "update")})

@@ -1,7 +1,6 @@
 """Writes flows to Argo Workflows: all of them or none, each pod configured."""
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,6 @@ from ..pods.metaflow_defaults import with_defaults
 from ..pods.project_labels import marks
 from ..pods.read_pods import Manifest
 from ..programs.run import UTF_8
-from ..project.environments import Environment
 from ..project.flow_files import no_flow_started, starts_flow
 from ..project.k8s_toml import read_config
 from ..project.merge_settings import shared_settings
@@ -33,7 +31,9 @@ from ..project.project import Project, shown_path
 from ..show.progress import print_line, stage
 from .already_deployed import foreign_templates
 from .datastore import datastore_findings
+from .not_created import last_lines, reason_not_created
 from .project_branch import branch_findings, same_name_findings
+from .schedules import say_what_starts
 from .workflow_findings import limit_findings, pending_timeout_findings
 
 SCRIPT = "mf_k8s.metaflow.create_on_server"
@@ -43,8 +43,6 @@ FOR_CREATE = {
     **UTF_8,
 }
 CREATE_TIMEOUT_S = 600  # of Metaflow's create of a flow; more where it resolves packages
-UNSET_EVENTS = re.compile(r"setting\s+(METAFLOW_ARGO_EVENTS_\w+)")  # in its _compile_sensor
-DEPLOYED_BY = re.compile(r"deployed by the user (.+?)\.(?=\s|$)")  # in Metaflow's resolve_token
 
 
 def deploy_flows(
@@ -98,6 +96,7 @@ def compile_to_deploy(
     if target.environment.name != "kind":  # whose only user is kind
         branches = branch_findings(compiled, target)
         raise_if([*branches, *same_name_findings(project, compiled, target)])
+    say_what_starts(compiled, target.environment)
     return compiled
 
 
@@ -146,7 +145,8 @@ def job_of_create(
     workflow, options = config.get("workflow", {}), target.environment.create_options
     defaults = read_metaflow_defaults(target.configuration, on_argo=True)
     shared = with_defaults(shared_settings(config), defaults)
-    return Job(marks(project), shared, workflow, options, keep_token, upload)
+    starts = target.environment.starts_flows
+    return Job(marks(project), shared, workflow, options, keep_token, upload, starts)
 
 
 def create_flow(
@@ -206,38 +206,6 @@ def check_templates(
     for report in reports:
         for note in report.notes:
             print_line(f"{report.title}: {note}")
-
-
-def reason_not_created(file: str, output: str, environment: Environment) -> Finding:
-    """Return why Metaflow's create has failed."""
-    if deployer := DEPLOYED_BY.search(output):
-        setting, env = f"set METAFLOW_USER={deployer[1]}", ""
-        if environment.name:
-            setting = f'write "user": "{deployer[1]}" into {environment.file}'
-            env = f" --env {environment.name}"
-        return Finding(
-            "deployed-by-another-user",
-            f"it was deployed by {deployer[1]}, and Metaflow lets only that user, or a holder"
-            " of its production token, deploy it again",
-            file,
-            f"{setting}, or give the token once,"
-            f" `uv run k8s deploy {file}{env} -- --authorize TOKEN`",
-        )
-    if variable := UNSET_EVENTS.search(output):
-        place = environment.file if environment.name else "Metaflow's configuration"
-        remedy = (
-            "write METAFLOW_ARGO_EVENTS_EVENT, _EVENT_SOURCE, _SERVICE_ACCOUNT and _WEBHOOK_URL"
-            f" into {place}"
-        )
-        return Finding("no-argo-events", f"@trigger needs {variable[1]}", file, remedy)
-    return Finding("create-failed", last_lines(output), file)
-
-
-def last_lines(output: str) -> str:
-    """Return the last lines, or the error that Metaflow has announced in a line of its own."""
-    lines = list(filter(None, map(str.strip, output.splitlines())))
-    starts = [number for number, line in enumerate(lines) if line.endswith(" error:")]
-    return " ".join(lines[starts[-1] if starts else -4 :])
 
 
 def report_findings(reports: Iterable[Report]) -> list[Finding]:

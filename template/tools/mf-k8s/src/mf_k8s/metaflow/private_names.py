@@ -57,6 +57,8 @@ PRIVATE_NAMES = {
     "metaflow_environment.MetaflowEnvironment": "has get_environment_info: what the machine is",
     "argo_workflows.ArgoWorkflows": "is the class that makes the WorkflowTemplate",
     "_base_kubernetes_annotations": "of that class: the annotations of all that it makes",
+    "_get_schedule": "of that class: the cron text and the time zone, or None twice",
+    "_process_triggers": "of that class: a list of events, empty for none, and their options",
     "argo_workflows.random": "is the module random, and names a file where a flow has Parameters",
     "argo_workflows_cli.store_token": "keeps a production token on this machine",
     "metaflow.plugins.argo.conditional_input_paths": "is run by pods that join conditional steps",

@@ -30,6 +30,7 @@ class Job:
     create_options: Sequence[str]  # behind Metaflow's command
     keep_token: bool = False  # Metaflow's production token, on this machine: the flow is deployed
     upload: bool = True  # the code package
+    starts: bool = True  # by @schedule and @trigger; else as if the flow had neither
     file: str = ""  # of the flow
     requests_file: str = ""  # where the result goes
     options: Sequence[str] = ()  # before Metaflow's command
@@ -65,6 +66,8 @@ def record_requests(job: Job, send: Send) -> None:
     for verb in VERBS:
         name = f"{verb}_namespaced_custom_object"
         setattr(api, name, instead_of(verb, getattr(api, name)))
+    if not job.starts:
+        leave_out_starters()
     create = ["argo-workflows", "create", *job.create_options]
     sys.argv = [job.file, "--no-pylint", *job.options, *create]
     sys.path.insert(0, str(Path(job.file).parent))
@@ -75,6 +78,18 @@ def record_requests(job: Job, send: Send) -> None:
             raise
     content = json.dumps(without_replaced_deletes(requests))
     Path(job.requests_file).write_text(content, encoding="utf-8")
+
+
+def leave_out_starters() -> None:
+    """Let Metaflow see no @schedule, @trigger and @trigger_on_finish.
+
+    It then deletes the Sensor and suspends the CronWorkflow that are there from before.
+    """
+    from metaflow.plugins.argo import argo_workflows
+
+    workflows: Any = argo_workflows.ArgoWorkflows
+    workflows._get_schedule = lambda _: (None, None)
+    workflows._process_triggers = lambda _: ([], None)
 
 
 def without_replaced_deletes(requests: Sequence[Request]) -> list[Request]:

@@ -15,7 +15,10 @@ from ..check.stale_image import stale_image_notes
 from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import CompiledFile, compile_flows, not_compiled
 from ..pods.configure_template import configure_template
+from ..pods.read_pods import WORKFLOW
+from ..pods.starters import starters
 from ..programs.run import UV, git, git_or_nothing
+from ..project.environments import where_flows_start
 from ..project.k8s_toml import read_config
 from ..project.merge_settings import shared_settings
 from ..project.project import Project, flow_patterns, read_table
@@ -61,6 +64,7 @@ def planned_flows(
     flows: dict[str, Any] = {}
     config = read_config(project.config_file)
     shared, workflow = shared_settings(config), config.get("workflow", {})
+    places = ", ".join(where_flows_start(project)) or None
     results = list(compiled)
     problems = [*name_clashes(project, results).values()]
     for result in results:
@@ -69,7 +73,10 @@ def planned_flows(
             problems.append(not_compiled(file, result.error))
         elif result.flow and result.template:
             completed = configure_template(result.template, shared, workflow)
-            flows[result.flow["name"]] = planned_settings(completed, result.flow["steps"])
+            settings = planned_settings(completed, result.flow["steps"])
+            if starters(completed):
+                settings[WORKFLOW]["starts by itself in"] = places
+            flows[result.flow["name"]] = settings
     return flows, problems
 
 

@@ -30,6 +30,7 @@ class Environment:
     variables: tuple[tuple[str, str], ...] = ()  # of Metaflow and the AWS client
     create_options: tuple[str, ...] = ()  # of Metaflow's `argo-workflows create`
     accepted: tuple[str, ...] = ()  # problems of the doctor's that are none here
+    schedules: bool | None = None  # whether @schedule and @trigger start flows; None: not said
 
     @property
     def file(self) -> str:
@@ -39,6 +40,14 @@ class Environment:
     def namespace(self) -> str:
         """Return the Kubernetes namespace of the runs, `default` where none is set."""
         return dict(self.variables).get("METAFLOW_KUBERNETES_NAMESPACE", "default")
+
+    @property
+    def starts_flows(self) -> bool:
+        """Return whether @schedule and @trigger start flows here.
+
+        They do unless the file says false: an update of a project stops no schedule.
+        """
+        return self.schedules is not False
 
 
 NO_ENVIRONMENT = Environment()  # the user's own configuration alone
@@ -65,6 +74,7 @@ def read_environment(project: Project, name: str) -> Environment:
         tuple(variables(settings).items()),
         tuple(create_options(settings)),
         tuple(settings.get("doctor_accepts", ())),
+        settings.get("schedules"),
     )
 
 
@@ -88,6 +98,23 @@ def environment_names(project: Project) -> Iterable[str]:
     """Return the names of a project's environments; a schema may lie beside them, for editors."""
     files = (project.root / "environments").glob("*.json")
     return {file.stem for file in files if not file.name.endswith(".schema.json")}
+
+
+def where_flows_start(project: Project) -> list[str]:
+    """Return the environments but kind's in which @schedule and @trigger start flows.
+
+    A file that is not valid counts too, as one of an older revision may be.
+    """
+    found = []
+    for name in sorted({*environment_names(project)} - {"kind"}):
+        try:
+            file = project.root / "environments" / f"{name}.json"
+            settings = json.loads(file.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError):
+            continue
+        if not isinstance(settings, dict) or settings.get("schedules") is not False:
+            found.append(name)
+    return found
 
 
 def variables(settings: dict[str, Any]) -> dict[str, str]:
