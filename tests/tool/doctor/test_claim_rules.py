@@ -210,9 +210,9 @@ def test_one_node_at_a_time(simulate: Simulate) -> None:
     pods = [wide("data"), flow_pod("F/join", claims=["data"])]
     problem, well = found(simulate, "claim-access", *objects, pods=pods)
     assert problem.startswith(
-        "problem: the claim data is ReadWriteOnce: pods of one node can mount it at once, and many"
-        ' may run at once on 2 nodes | F/each | write node_selector."kubernetes.io/hostname" ='
-        ' "node-2" into k8s.toml, or echo \''
+        "problem: the claim data is ReadWriteOnce: pods of one node can mount it at once, and"
+        " several may run at once on 2 nodes | F/each"
+        ' | write node_selector."kubernetes.io/hostname" = "node-2" into k8s.toml, or echo \''
     )
     assert well == "ok: data: ReadWriteOnce | F/join"
     made = applied(problem)
@@ -224,6 +224,58 @@ def test_one_node_at_a_time(simulate: Simulate) -> None:
     held = volume("pv-data", "node-1", key="kubernetes.io/hostname")
     mended = found(simulate, "claim-access", *objects, held, pods=[wide("data")])
     assert mended == ["ok: data: ReadWriteOnce | F/each"]
+
+
+def graph(**tasks: str) -> Manifest:
+    """Return a WorkflowTemplate of F: each task with what it depends on, and a `when` after `|`."""
+    templates, dag = [], []
+    for name, depends in tasks.items():
+        pod = {"container": {"image": "a"}}
+        pod["metadata"] = {"annotations": {"metaflow/step_name": name}}
+        templates.append({"name": name, **pod})
+        depends, _, when = depends.partition("|")
+        dag.append({"name": name, "template": name, "depends": depends, "when": when})
+    templates.append({"name": "F", "dag": {"tasks": dag}})
+    metadata = {"annotations": {"metaflow/flow_name": "F"}}
+    return {"metadata": metadata, "spec": {"entrypoint": "F", "templates": templates}}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "stopped"),
+    [
+        ({"a": "s.Succeeded", "b": "s.Succeeded"}, "F/a, F/b"),
+        ({"a": "s.Succeeded", "b": "a.Succeeded"}, ""),
+        ({"a": "s.Succeeded|x == 1", "b": "s.Succeeded|x == 2"}, ""),
+    ],
+)
+def test_branches(simulate: Simulate, tasks, stopped: str) -> None:
+    template = graph(s="", j="a.Succeeded && b.Succeeded", **tasks)
+    pods = [flow_pod(f"F/{name}", claims=["data"]) for name in "sabj"]
+    cluster = simulate(*healthy(), claim("data", mode="ReadWriteOnce"))
+    request = {"plural": "workflowtemplates", "body": template}
+    case = examination(cluster, *pods, requests=[("create", request)])
+    found = [line for line in shown(case, "claim-access") if not line.startswith("ok")]
+    assert [line.split(" | ")[1] for line in found] == ([stopped] if stopped else [])
+    assert all("several may run at once on 2 nodes" in line for line in found)
+
+
+@pytest.mark.parametrize("mode", ["ReadWriteOnce", "ReadWriteOncePod"])
+def test_a_claim_that_another_pod_has_mounted(simulate: Simulate, mode: str) -> None:
+    held = claim("data", mode=mode)
+    notebook = pod("notebook", on="node-1")
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    notebook["spec"]["volumes"] = volumes
+    (line,) = found(simulate, "claim-access", *healthy(), held, notebook)
+    assert line == (
+        f"not now: the claim data is {mode}, and the pod notebook on node-1 mounts it now | F/s"
+        " | kubectl -n default describe pod notebook  # wait until it ends, or delete it"
+    )
+    here = [flow_pod("F/s", claims=["data"], nodeSelector={"kubernetes.io/hostname": "node-1"})]
+    (line,) = found(simulate, "claim-access", *healthy(), held, notebook, pods=here)
+    assert line.startswith("ok" if mode == "ReadWriteOnce" else "not now")
+    notebook["status"]["phase"] = "Succeeded"
+    (line,) = found(simulate, "claim-access", *healthy(), held, notebook)
+    assert line == f"ok: data: {mode} | F/s"
 
 
 def test_other_access_modes(simulate: Simulate) -> None:
@@ -238,7 +290,7 @@ def test_other_access_modes(simulate: Simulate) -> None:
     ]
     (line,) = found(simulate, "claim-access", *objects, pods=[wide("once")])
     assert line.startswith(
-        "problem: the claim once is ReadWriteOncePod: of many pods at once, one can mount it"
+        "problem: the claim once is ReadWriteOncePod: of several pods at once, one can mount it"
         " | F/each | echo '"
     )
 
