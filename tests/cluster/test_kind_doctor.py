@@ -9,13 +9,15 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from conftest import EXAMPLE
-from kind_clusters import FLOWS, NEEDS_KIND
+from kind_clusters import FLOWS, NEEDS_KIND, in_background
 from mf_k8s.deploy.create import files_to_deploy
 from mf_k8s.deploy.project_branch import with_options
 from mf_k8s.doctor import prepare as preparing
@@ -24,6 +26,7 @@ from mf_k8s.doctor.examine import examine_all
 from mf_k8s.doctor.prepare import prepare
 from mf_k8s.doctor.rules import all_rules
 from mf_k8s.kind.find_target import find_target
+from mf_k8s.kind.installs import kind_yaml
 from mf_k8s.project.project import find_project
 from planted_faults import FAULTS, Fault, Lab
 
@@ -165,3 +168,33 @@ def test_planted(fault: Fault, lab: Lab, doctor: Doctor) -> None:
     finally:
         (lab.folder / "k8s.toml").write_text(config)
         fault.clean(lab)
+
+
+def test_an_interrupted_probe_leaves_nothing(lab: Lab) -> None:
+    """Ctrl-C deletes the pod that asks the datastore; here it waits for an address of nobody."""
+
+    def probes() -> dict[str, str]:
+        output = lab.kubectl("get", "jobs,pods", "--selector=mf-k8s/probe", "--output=json")
+        items = json.loads(output)["items"]
+        return {item["kind"]: item["status"].get("phase", "") for item in items}
+
+    def set_address(address: str) -> None:
+        patch = json.dumps({"stringData": {"AWS_ENDPOINT_URL_S3": address}})
+        lab.kubectl("patch", "secret", "kind-s3", "--patch", patch)
+
+    set_address("http://10.255.255.1:7070")
+    process = in_background(lab, "doctor", "--env", "kind", "--probe-pod", "hello", **lab.env)
+    try:
+        while probes().get("Pod") != "Running":
+            assert process.poll() is None, process.stdout and process.stdout.read()
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 130 and "Traceback" not in output, output
+        until = time.monotonic() + 60  # Kubernetes deletes a Job's pod behind it
+        while probes():
+            assert time.monotonic() < until, probes()
+            time.sleep(1)
+    finally:
+        process.kill()
+        set_address(kind_yaml()[-1]["stringData"]["AWS_ENDPOINT_URL_S3"])
