@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from mf_k8s.cluster.view import Right
+from mf_k8s.cluster.rights import Right
 from mf_k8s.doctor.roles import ARGO_NAMESPACE, doctor_roles
 from mf_k8s.doctor.rules import Rule, all_rules
 

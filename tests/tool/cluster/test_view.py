@@ -6,19 +6,18 @@ import pytest
 from cluster_manifests import healthy, manifest, node, pod
 from conftest import own_target
 from mf_k8s.cluster import view
+from mf_k8s.cluster.rights import EVERYWHERE, Right
 from mf_k8s.cluster.view import (
     ACCOUNTS,
     CLAIMS,
     DEMANDS,
     DEPLOYMENTS,
-    EVERYWHERE,
     JOB_SETS,
     NAMESPACES,
     NODES,
     PODS,
     SECRETS,
     NotAllowed,
-    Right,
     View,
 )
 from mf_k8s.errors import CommandError

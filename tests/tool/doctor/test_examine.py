@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from cluster_manifests import healthy, node
 from examinations import examination, flow_pod, line
-from mf_k8s.cluster.view import CLAIMS, NODES, Right
+from mf_k8s.cluster.rights import Right
+from mf_k8s.cluster.view import CLAIMS, NODES
 from mf_k8s.doctor.answers import Answer, FlowPod, cannot_tell, ok, problem
 from mf_k8s.doctor.examination import Examination
 from mf_k8s.doctor.examine import accepted_findings, examine, examine_all, exit_code

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from conftest import ROOT
-from mf_k8s.cluster.view import Right
+from mf_k8s.cluster.rights import Right
 from mf_k8s.commands.doctor import doctor
 from mf_k8s.doctor import rules as package
 from mf_k8s.doctor.rules import Rule, all_rules

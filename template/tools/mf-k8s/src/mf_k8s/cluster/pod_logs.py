@@ -3,8 +3,8 @@
 from ..metaflow.create_on_server import TIMEOUTS_S
 from ..pods.read_pods import Manifest
 from .api import explain_errors
+from .rights import Right
 from .target import Target
-from .view import Right
 
 LOG = Right("get", "", "pods/log")
 LINES = 100  # Metaflow's own frames in a traceback are half of them

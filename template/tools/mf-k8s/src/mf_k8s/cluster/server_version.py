@@ -2,7 +2,8 @@
 
 import re
 
-from .view import Right, View
+from .rights import Right
+from .view import View
 
 RIGHT = Right("get", "", "the version", "cluster")
 NEWEST = 99  # where the cluster does not say

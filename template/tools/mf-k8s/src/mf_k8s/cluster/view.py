@@ -1,139 +1,19 @@
 """What a cluster shows to whoever may look: read once, in pages, by rights that have names."""
 
 import functools
-import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import CommandError, Finding
 from .api import BY_RBAC, explain_errors, reason_given
+from .rights import EVERYWHERE, Kind, Right, Scope
+from .slim import Object, demands, image_names, key_names, offers
 from .target import Target
 
 PAGE = 500  # objects of one answer: kubectl's own number
-EVERYWHERE = "*"  # all namespaces
 EXPIRED = 410  # of a page's token: https://kubernetes.io/docs/reference/using-api/api-concepts/
-
-# where a right is needed: in the namespace of the runs, everywhere, where Argo or Kubernetes runs
-Scope = Literal["namespace", "cluster", "argo", "system"]
-SYSTEM = "kube-system"
-Object = dict[str, Any]
 Listed = list[Any]  # which `list` cannot name below
-
-
-@dataclass(frozen=True)
-class Right:
-    """A right on the API, as a Role gives it."""
-
-    verb: str
-    group: str
-    resource: str  # with a subresource, like pods/log
-    scope: Scope = "namespace"
-
-    def __str__(self) -> str:
-        group = f".{self.group}" if self.group else ""
-        place = {
-            "namespace": "",
-            "cluster": " in the whole cluster",
-            "argo": " where Argo runs",
-            "system": f" in {SYSTEM}",
-        }
-        return f"{self.verb} {self.resource}{group}{place[self.scope]}"
-
-
-def whole(item: Object) -> Object:
-    return item
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of object. `slim` keeps what is needed of one, where a cluster has very many."""
-
-    version: str  # of the API, like v1 or apps/v1
-    plural: str
-    namespaced: bool = True
-    slim: Callable[[Object], Object] = field(default=whole, compare=False)
-
-    @property
-    def group(self) -> str:
-        return self.version.rpartition("/")[0]
-
-    def right(self, verb: str, scope: Scope = "namespace") -> Right:
-        return Right(verb, self.group, self.plural, scope if self.namespaced else "cluster")
-
-    @property
-    def get(self) -> Right:
-        """Return the right to read one object by its name."""
-        return self.right("get")
-
-    @property
-    def list(self) -> Right:
-        """Return the right to read all objects, of the runs' namespace or of the cluster."""
-        return self.right("list")
-
-    @property
-    def list_everywhere(self) -> Right:
-        """Return the right to read the objects of all namespaces."""
-        return self.right("list", "cluster")
-
-    @property
-    def get_of_argo(self) -> Right:
-        """Return the right to read an object in the namespace of Argo's controller."""
-        return self.right("get", "argo")
-
-    @property
-    def get_of_system(self) -> Right:
-        """Return the right to read an object in Kubernetes' own namespace."""
-        return self.right("get", "system")
-
-    def path(self, namespace: str, name: str = "") -> str:
-        """Return the path of the API; `namespace` may be EVERYWHERE."""
-        root = "/api" if "/" not in self.version else "/apis"
-        inside = self.namespaced and namespace != EVERYWHERE
-        place = f"/namespaces/{namespace}" if inside else ""
-        end = f"/{urllib.parse.quote(name, safe='')}" if name else ""
-        return f"{root}/{self.version}{place}/{self.plural}{end}"
-
-
-def key_names(secret: Object) -> Object:
-    """Return a Secret without its values, which nobody needs but a registry (see `login`)."""
-    return secret | {"data": dict.fromkeys(secret.get("data") or {}, "")}
-
-
-def demands(pod: Object) -> Object:
-    """Return of a pod what a node must have for it, and whose it is."""
-    spec, metadata = pod["spec"], pod["metadata"]
-    containers = ("containers", "initContainers")
-    kept = {
-        key: [
-            {field: item[field] for field in ("resources", "restartPolicy") if field in item}
-            for item in spec.get(key) or ()
-        ]
-        for key in containers
-    }
-    kept |= {
-        key: spec[key] for key in ("nodeName", "overhead", "priority", "resources") if key in spec
-    }
-    named = {key: metadata.get(key) for key in ("name", "namespace", "labels", "ownerReferences")}
-    phase = (pod.get("status") or {}).get("phase")
-    return {"metadata": named, "spec": kept, "status": {"phase": phase}}
-
-
-def offers(node: Object) -> Object:
-    """Return a node without its images and what only Kubernetes itself needs."""
-    metadata, status = node["metadata"], node.get("status") or {}
-    named = {key: metadata.get(key) for key in ("name", "labels")}
-    kept = ("allocatable", "capacity", "conditions", "nodeInfo")
-    stated = {key: status[key] for key in kept if key in status}
-    return {"metadata": named, "spec": node.get("spec") or {}, "status": stated}
-
-
-def image_names(node: Object) -> Object:
-    """Return of a node the names of the images that it has."""
-    images = (node.get("status") or {}).get("images") or ()
-    names = [name for image in images for name in image.get("names") or ()]
-    return {"name": node["metadata"]["name"], "images": names}
-
 
 NAMESPACES = Kind("v1", "namespaces", namespaced=False)
 ACCOUNTS = Kind("v1", "serviceaccounts")

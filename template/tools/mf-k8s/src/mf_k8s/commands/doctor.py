@@ -30,7 +30,7 @@ def doctor(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Say whether every pod of the flows will run there, and what to do if not.
+    """Say whether every pod will run there, and what to do if not.
 
     It compiles the flows, and asks the cluster for all that their pods need: rights, claims,
     Secrets, quotas, nodes, images, Argo and the datastore. It writes nothing, but for one object in

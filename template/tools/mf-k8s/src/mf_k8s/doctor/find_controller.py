@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..cluster.view import CONFIG_MAPS, DEPLOYMENTS, EVERYWHERE, NotAllowed, Scope, View
+from ..cluster.rights import EVERYWHERE, Scope
+from ..cluster.view import CONFIG_MAPS, DEPLOYMENTS, NotAllowed, View
 from ..pods.argo_controller import Controller, read_controller
 from ..pods.read_pods import Manifest
 

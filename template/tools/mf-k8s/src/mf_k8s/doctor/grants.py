@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..cluster.view import Right
+from ..cluster.rights import Right
 from ..pods.rbac import RBAC, manifest
 from .examination import Examination
 

@@ -3,16 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ..cluster.view import (
-    CONFIG_MAPS,
-    DEMANDS,
-    EVERYWHERE,
-    NODE_POOLS,
-    NODES,
-    SYSTEM,
-    NotAllowed,
-    View,
-)
+from ..cluster.rights import EVERYWHERE, SYSTEM
+from ..cluster.view import CONFIG_MAPS, DEMANDS, NODE_POOLS, NODES, NotAllowed, View
 from ..pods.autoscaling import OF_CLOUDS, STATUS_CONFIG_MAP, all_at_maximum, refusal
 from ..pods.node_labels import Terms
 from ..pods.scheduling import NOW, STAGES, Demand, Nodes, Placement, demand_of, read_nodes

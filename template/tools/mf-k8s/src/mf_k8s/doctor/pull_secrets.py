@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..cluster.view import ACCOUNTS, Kind
+from ..cluster.rights import Kind
+from ..cluster.view import ACCOUNTS
 from ..image.registry_logins import is_for
 from ..pods.image_names import image_name
 from ..pods.secret_uses import images, pull_secrets

@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..cluster.rights import Kind, Right
 from ..cluster.view import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     ROLE_BINDINGS,
     ROLES,
-    Kind,
     NotAllowed,
-    Right,
     View,
 )
 from ..pods.rbac_rules import Request, allows, groups_of, is_bound, username

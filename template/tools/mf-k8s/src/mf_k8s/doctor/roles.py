@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
+from ..cluster.rights import SYSTEM
 from ..cluster.target import Target
-from ..cluster.view import SYSTEM
 from ..pods.rbac import RBAC, manifest
 from .grants import role_rules
 from .rules import Rule

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from ..check.live import pod_name
 from ..cluster.pod_logs import LOG
-from ..cluster.view import EVENTS, JOBS, PODS, WORKFLOWS, Kind, NotAllowed, Right, View
+from ..cluster.rights import Kind, Right
+from ..cluster.view import EVENTS, JOBS, PODS, WORKFLOWS, NotAllowed, View
 from ..errors import CommandError, Finding
 from ..pods.pending_reasons import Events, warnings_by_object
 from ..pods.project_labels import annotation, foreign_marks, marks

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from ...cluster.view import Right
+from ...cluster.rights import Right
 from ..answers import Answer
 from ..examination import Examination
 

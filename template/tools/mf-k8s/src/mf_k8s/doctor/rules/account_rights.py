@@ -15,7 +15,7 @@ account with all that these flows need of it; docs/production.md has one for all
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ...cluster.view import Right
+from ...cluster.rights import Right
 from ...pods.rbac import AGENT, EXECUTOR, JOBSETS
 from ..answers import Answer, FlowPod, ok, problem
 from ..examination import Examination

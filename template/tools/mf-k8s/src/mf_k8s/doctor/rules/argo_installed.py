@@ -12,7 +12,8 @@ another file or URL.
 
 from collections.abc import Iterator
 
-from ...cluster.view import WORKFLOW_TEMPLATES, WORKFLOWS, Kind
+from ...cluster.rights import Kind
+from ...cluster.view import WORKFLOW_TEMPLATES, WORKFLOWS
 from ..answers import Answer, ok, problem
 from ..examination import Examination
 from ..installing import install

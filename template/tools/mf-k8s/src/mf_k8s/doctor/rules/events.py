@@ -14,7 +14,8 @@ what Metaflow sends as a webhook. All are of the Sensor's namespace.
 from collections.abc import Iterator
 from typing import Any
 
-from ...cluster.view import ACCOUNTS, EVENT_BUSES, EVENT_SOURCES, Right
+from ...cluster.rights import Right
+from ...cluster.view import ACCOUNTS, EVENT_BUSES, EVENT_SOURCES
 from ...pods.project_labels import annotation
 from ...pods.rbac_rules import username
 from ...pods.read_pods import Manifest

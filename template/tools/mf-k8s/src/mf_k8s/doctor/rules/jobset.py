@@ -11,7 +11,8 @@ file or URL. The right to create JobSets is another rule's: account-rights.
 
 from collections.abc import Iterator
 
-from ...cluster.view import DEPLOYMENTS, EVERYWHERE, JOB_SETS
+from ...cluster.rights import EVERYWHERE
+from ...cluster.view import DEPLOYMENTS, JOB_SETS
 from ..answers import Answer, FlowPod, ok, problem
 from ..examination import Examination
 from ..installing import install

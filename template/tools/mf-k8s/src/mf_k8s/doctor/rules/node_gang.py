@@ -11,7 +11,8 @@ Smaller pods, more nodes, or a queue that admits a JobSet only as a whole, like 
 
 from collections.abc import Iterator
 
-from ...cluster.view import DEMANDS, EVERYWHERE
+from ...cluster.rights import EVERYWHERE
+from ...cluster.view import DEMANDS
 from ...pods.scheduling import FITS, NEVER, NOW, demand_of
 from ...pods.side_by_side import WORKERS
 from ..answers import Answer, FlowPod, ok, problem

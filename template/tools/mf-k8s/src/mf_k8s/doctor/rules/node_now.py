@@ -13,7 +13,8 @@ them it cannot be told.
 
 from collections.abc import Iterator
 
-from ...cluster.view import DEMANDS, EVERYWHERE
+from ...cluster.rights import EVERYWHERE
+from ...cluster.view import DEMANDS
 from ...pods.read_pods import Manifest
 from ...pods.scheduling import NOW, Placement
 from ..answers import Answer, FlowPod, cannot_tell

@@ -11,7 +11,8 @@ but a deploy from your machine. docs/production.md has the Roles.
 
 from collections.abc import Iterator
 
-from ...cluster.view import EVENTS, PODS, Right
+from ...cluster.rights import Right
+from ...cluster.view import EVENTS, PODS
 from ..answers import Answer, cannot_tell, ok, problem
 from ..examination import Examination
 from ..grants import grant_to_user
