@@ -65,7 +65,8 @@ def test_what_k8s_toml_can_set(simulate: Simulate) -> None:
     pod.spec["containers"][0]["securityContext"] = {"privileged": True}
     assert shown(examination(refusing(simulate, PRIVILEGED), pod), "pod-security") == [
         "problem: namespace default enforces baseline, which demands privileged=false of main"
-        " | OneFlow/start | write privileged = false below [security_context] into k8s.toml"
+        " | OneFlow/start | write security_context.privileged = false into k8s.toml, or on the"
+        " step that sets it"
     ]
 
 

@@ -30,7 +30,7 @@ def without_create(simulate: Simulate, *objects: dict[str, Any]) -> Cluster:
 
 def patch_of(remedy: str) -> Any:
     """Return what a remedy merges into an object."""
-    return json.loads(remedy.partition(" -p '")[2].removesuffix("'"))
+    return json.loads(remedy.partition(" -p '")[2].partition("'")[0])
 
 
 def sized(name: str, cpu: str = "1", memory: str = "4096M", **limits: str) -> FlowPod:
@@ -173,7 +173,7 @@ def test_a_quota_full_now(simulate: Simulate) -> None:
     assert fault.what == (
         "quota team is full now: 3.5 of 4 requests.cpu are used, and 1 are needed"
     )
-    assert fault.remedy.startswith("wait for other pods to end, or kubectl -n default patch")
+    assert fault.remedy.endswith("'  # or wait for other pods to end")
     assert patch_of(fault.remedy) == {"spec": {"hard": {"requests.cpu": "4.5"}}}
     assert (fine.what, fine.state) == ("quota team: requests.cpu 3500m used", "ok")
 

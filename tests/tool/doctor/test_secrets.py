@@ -9,6 +9,8 @@ from examinations import examination, flow_pod, shown
 from mf_k8s.doctor.answers import FlowPod
 from simulated_cluster import Simulate
 
+NOTE = "  # KEY and VALUE are what the flows read"
+LOGIN = "  # USER and PASSWORD are a login there"
 VALUE = base64.b64encode(b"tell nobody").decode()
 
 
@@ -58,13 +60,14 @@ def test_secrets_are_there(simulate: Simulate) -> None:
     create = "kubectl -n default create secret generic"
     missing = "problem: there is no Secret {} in namespace default"
     assert shown(case, "secret-exists") == [
-        f"{missing.format('db')} | OneFlow/start | {create} db --from-literal=KEY=VALUE",
-        f"{missing.format('mounted')} | OneFlow/files | {create} mounted --from-literal=KEY=VALUE",
+        f"{missing.format('db')} | OneFlow/start | {create} db --from-literal=KEY=VALUE{NOTE}",
+        f"{missing.format('mounted')} | OneFlow/files"
+        f" | {create} mounted --from-literal=KEY=VALUE{NOTE}",
         f"{missing.format('projected')} | OneFlow/files"
-        f" | {create} projected --from-literal=KEY=VALUE",
+        f" | {create} projected --from-literal=KEY=VALUE{NOTE}",
         "ok: s3 | OneFlow/start",
         f"{missing.format('tokens')} | OneFlow/keyed"
-        f" | {create} tokens --from-literal=API_TOKEN=VALUE",
+        f" | {create} tokens --from-literal=API_TOKEN=VALUE{NOTE}",
     ]
 
 
@@ -73,7 +76,8 @@ def test_keys_that_are_needed(simulate: Simulate) -> None:
     case = examination(cluster, with_key("tokens", "TOKEN"), flow_pod("A/b", secrets=["tokens"]))
     assert shown(case, "secret-keys") == [
         "problem: the Secret tokens has no key TOKEN | OneFlow/keyed | kubectl -n default patch"
-        """ secret tokens --type=merge -p '{"stringData": {"TOKEN": "VALUE"}}'""",
+        """ secret tokens --type=merge -p '{"stringData": {"TOKEN": "VALUE"}}'"""
+        "  # VALUE is yours to fill in",
         "ok: tokens: OTHER | A/b",
     ]
 
@@ -102,7 +106,7 @@ def test_pull_secrets_are_there(simulate: Simulate) -> None:
         of_image("plain", "registry.example.com:5000/a:1"),
     )
     create = "kubectl -n default create secret docker-registry"
-    login = "--docker-username=USER --docker-password=PASSWORD"
+    login = f"--docker-username=USER --docker-password=PASSWORD{LOGIN}"
     missing = "problem: there is no Secret {} in namespace default to pull images with"
     assert shown(case, "pull-secret-exists") == [
         f"{missing.format('of-account')} | OneFlow/plain | {create} of-account"
@@ -126,7 +130,7 @@ def test_pull_secrets_of_the_wrong_type(simulate: Simulate) -> None:
     )
     create = (
         "create secret docker-registry {0} --docker-server=ghcr.io --docker-username=USER"
-        " --docker-password=PASSWORD"
+        f" --docker-password=PASSWORD{LOGIN}"
     )
     again = f"kubectl -n default delete secret {{0}} && kubectl -n default {create}"
     assert shown(case, "pull-secret-type") == [

@@ -75,7 +75,8 @@ def create_command(case: Examination, name: str, pods: Iterable[FlowPod]) -> str
     servers = registries_of(pods)
     server = servers[0] if servers else "REGISTRY"
     server = "https://index.docker.io/v1/" if server == "docker.io" else server
-    return case.kubectl(
+    command = case.kubectl(
         f"create secret docker-registry {name} --docker-server={server} --docker-username=USER"
         " --docker-password=PASSWORD"
     )
+    return f"{command}  # USER and PASSWORD are a login there"

@@ -68,7 +68,7 @@ def quota_problem(
     patch = json.dumps({"spec": {"hard": hard}})
     command = case.kubectl(f"patch resourcequota {name} --type=merge -p '{patch}'")
     what = f"quota {name} is {'too small' if final else 'full now'}: {', '.join(texts)}"
-    remedy = command if final else f"wait for other pods to end, or {command}"
+    remedy = command if final else f"{command}  # or wait for other pods to end"
     return problem(what, found, remedy, passes=not final)
 
 

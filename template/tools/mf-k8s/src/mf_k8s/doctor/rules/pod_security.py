@@ -30,9 +30,9 @@ REFUSED = re.compile(r'violates PodSecurity "(\w+):([\w.-]+)": (.+)')
 ASKED = re.compile("(exceeded|failed) quota: ")  # comes after the standards
 MAIN = "main"
 OF_K8S_TOML = {  # what a step's own container can be given there
-    "privileged=false": "privileged = false",
-    "allowPrivilegeEscalation=false": "allow_privilege_escalation = false",
-    "runAsNonRoot=true": "run_as_non_root = true",
+    "privileged=false": "privileged",
+    "allowPrivilegeEscalation=false": "allow_privilege_escalation",
+    "runAsNonRoot=true": "run_as_non_root",
 }
 
 
@@ -91,8 +91,11 @@ def remedy(case: Examination, level: str, found: dict[tuple[str, str], list[Flow
     pods = [pod.manifest for pods in found.values() for pod in pods]
     missing = {each for pod in pods for each in violations(pod, level)}
     if missing and all(can_be_set(violation) for violation in missing):
-        lines = sorted({OF_K8S_TOML[violation.field] for violation in missing})
-        return f"write {' and '.join(lines)} below [security_context] into k8s.toml"
+        fields = sorted({violation.field for violation in missing})
+        lines = [
+            f"security_context.{OF_K8S_TOML[field]} = {field.partition('=')[2]}" for field in fields
+        ]
+        return f"write {' and '.join(lines)} into k8s.toml, or on the step that sets it"
     relaxed = strictest_level(pods)
     label = f"{ENFORCE}={relaxed if relaxed != level else 'privileged'}"
     return case.kubectl(f"label namespace {case.namespace} --overwrite {label}", namespaced=False)

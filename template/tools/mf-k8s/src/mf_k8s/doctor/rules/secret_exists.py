@@ -30,4 +30,5 @@ def examine(case: Examination) -> Iterator[Answer]:
         keys = list(dict.fromkeys(key for use in uses for key in use.keys)) or ["KEY"]
         literals = " ".join(f"--from-literal={key}=VALUE" for key in keys)
         what = f"there is no Secret {name} in namespace {case.namespace}"
-        yield problem(what, pods, case.kubectl(f"create secret generic {name} {literals}"))
+        command = case.kubectl(f"create secret generic {name} {literals}")
+        yield problem(what, pods, f"{command}  # KEY and VALUE are what the flows read")

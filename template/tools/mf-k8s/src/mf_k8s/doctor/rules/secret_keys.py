@@ -49,7 +49,8 @@ def missing(case: Examination, name: str, keys: set[str], pods: list[FlowPod]) -
         what = f"the Secret {name} has no key {', '.join(sorted(needed))}"
         patch = {"stringData": dict.fromkeys(sorted(needed), "VALUE")}
         stopped = dict.fromkeys(pod for each in needed.values() for pod in each)
-        yield problem(what, stopped, patch_secret(case, name, "merge", patch))
+        command = patch_secret(case, name, "merge", patch)
+        yield problem(what, stopped, f"{command}  # VALUE is yours to fill in")
 
 
 def unusable(case: Examination, name: str, keys: set[str], pods: list[FlowPod]) -> Iterator[Answer]:
