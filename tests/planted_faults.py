@@ -279,7 +279,7 @@ FAULTS = {
     "LimitRange below the step": Fault(
         "limit-range", limit_range, clean=lambda lab: lab.forget("limitrange/small")
     ),
-    "Pod Security restricted": Fault("admission", restricted, clean=not_restricted),
+    "Pod Security restricted": Fault("pod-security", restricted, clean=not_restricted),
     "taint without toleration": Fault("node-taint", tainted, clean=untainted),
     "unknown selector": Fault(
         "node-selector",
