@@ -50,6 +50,16 @@ def test_the_cluster_accepts_pods(simulate: Simulate) -> None:
     assert case.admitted(case.pods[0])["spec"] == {"overhead": {}}
 
 
+def test_what_argo_fills_in_is_filled_in(simulate: Simulate) -> None:
+    """As in the name of a @parallel step's JobSet, which the server would refuse as it is."""
+    cluster = simulate(*healthy())
+    name = "{{inputs.parameters.jobset-name}}"
+    pods = [flow_pod("GangFlow/train", hostname=f"{name}-0", subdomain=name)]
+    assert shown(examination(cluster, *pods), "admission")[0].startswith("ok")
+    (tried,) = cluster.dry_runs
+    assert (tried["spec"]["hostname"], tried["spec"]["subdomain"]) == ("0-0", "0")
+
+
 def test_restricted(simulate: Simulate) -> None:
     """k8s.toml cannot set all of it: the namespace enforces what all pods keep to."""
     assert shown(examination(refusing(simulate, RESTRICTED)), "pod-security") == [

@@ -1,7 +1,7 @@
 """What a cluster says of a pod that it is asked to make, and does not make."""
 
-import copy
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from .api import BY_RBAC, explain_errors, reason_given
 from .view import PODS, NotAllowed, View
 
 CREATE = PODS.right("create")  # a dry run needs it; no Role of the doctor has it, for it only reads
+EXPRESSION = re.compile(r"\{\{.*?\}\}")  # of Argo's: in a name or a number when the run is made
 QUERY = {"dryRun": "All", "fieldValidation": "Ignore"}
 
 
@@ -28,7 +29,8 @@ def dry_run(view: View, pod: Manifest) -> dict[str, Any] | Refusal:
     """
     if view.may(CREATE) is False:
         raise NotAllowed(CREATE)
-    body = copy.deepcopy({**pod, "apiVersion": "v1", "kind": "Pod"})
+    text = json.dumps({**pod, "apiVersion": "v1", "kind": "Pod"})
+    body: dict[str, Any] = json.loads(EXPRESSION.sub("0", text))
     body["metadata"] = {"generateName": "k8s-doctor-", **(body.get("metadata") or {})}
     body["metadata"]["namespace"] = view.target.namespace
     found: dict[str, Any] | Refusal = view.once(
