@@ -92,7 +92,15 @@ spec:
     container:
       env: [{name: HTTP_PROXY, value: "http://proxy:1"}]
 """
-    found = lines("argo-defaults", template(), executor=executor, workflowDefaults=defaults)
+    found = lines(
+        "argo-defaults",
+        template(),
+        executor=executor,
+        workflowDefaults=defaults,
+        mainContainer="resources: {limits: {cpu: 2}}",
+        artifactRepository="archiveLogs: true",
+        resourceRateLimit="limit: 10",
+    )
     both = "OneFlow/start, OneFlow/hook"
     assert sorted(found) == sorted(
         [
@@ -101,6 +109,9 @@ spec:
             f'ok: adds env.HTTP_PROXY = "http://proxy:1" | {both}',
             """ok: Argo's own containers have resources {"requests": {"cpu": "10m"}}""",
             "ok: workflows have podGC",
+            f'ok: adds limits = {{"cpu": "2"}} | {both}',
+            "ok: logs are copied to Argo's artifact repository",
+            "ok: at most 10 new pods a second",
         ]
     )
 

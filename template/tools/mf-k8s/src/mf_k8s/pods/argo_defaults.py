@@ -83,6 +83,8 @@ def of_setting(key: str, before: Any, after: Any) -> Iterator[Change]:
 def limits_too_low(template: Manifest, controller: Controller) -> Iterator[tuple[str, str]]:
     """Yield the name of a pod, and which limit of the controller's is below what it requests."""
     limits = (controller.main_container.get("resources") or {}).get("limits") or {}
+    if not limits:
+        return
     for name, pod in argo_pods(template, controller).items():
         resources = main_container(pod["spec"]).get("resources") or {}
         for resource, limit in limits.items():

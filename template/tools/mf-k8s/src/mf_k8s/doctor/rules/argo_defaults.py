@@ -93,7 +93,8 @@ def replaced(
 def text_of(change: Change) -> str:
     if change.key == ("timeout",):
         return f"an end after {change.after} s"
-    return f"{toml_key(*change.key)} = {json.dumps(change.after)}"
+    name = "limits" if change.key == ("qos",) else toml_key(*change.key)
+    return f"{name} = {json.dumps(change.after)}"
 
 
 def too_low(case: Examination, controller: Controller) -> dict[str, list[FlowPod]]:
@@ -112,6 +113,8 @@ def of_all(case: Examination, controller: Controller) -> Iterator[str]:
     fields = {key for template in case.templates for key in of_the_workflow(template, controller)}
     if fields:
         yield f"workflows have {', '.join(sorted(fields))}"
+    if (controller.config.get("artifactRepository") or {}).get("archiveLogs"):
+        yield "logs are copied to Argo's artifact repository"
     for key, what in LIMITS.items():
         if controller.config.get(key):
             yield f"at most {controller.config[key]} {what}"
