@@ -55,7 +55,8 @@ def lines(simulate: Simulate, tmp_path: Path) -> Lines:
         **settings: str,
     ) -> list[str]:
         plain = [item for item in healthy() if item["kind"] not in ("Deployment", "ConfigMap")]
-        cluster = simulate(*plain, *argo(release, "argo", **settings))
+        lines = {name: f"{text}\n" for name, text in settings.items()}
+        cluster = simulate(*plain, *argo(release, "argo", **lines))
         controller = find_controller(examination(cluster).view)
         requests = [("create", {"plural": "workflowtemplates", "body": flow})]
         if cron:
@@ -178,7 +179,11 @@ def test_release(lines: Lines) -> None:
     assert found[0].endswith("/argo-workflows/releases/download/v4.0.5/install.yaml")
     (flow["spec"]["templates"][0])["pendingTimeout"] = "10m"
     (line,) = lines("argo-release", flow, "v4.0.5")
-    assert line.startswith("problem: v4.0.5 does not know pendingTimeout, which Argo has from 4.1")
+    assert line == (
+        "problem: v4.0.5 does not know pendingTimeout, which Argo has from 4.1 on"
+        " | OneFlow/start, OneFlow/hook"
+        " | upgrade Argo Workflows in namespace argo to 4.1 or newer"
+    )
     assert lines("argo-release", flow, "v4.1.2") == ["ok: v4.1.2"]
     assert lines("argo-release", flow, "ours") == [
         "cannot tell: which release it is:"

@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,15 @@ def test_events_are_not_configured(lines: Lines) -> None:
     assert lines(*DEFINITIONS, request=sensor("none", "none", "none")) == [
         "problem: Argo Events is not configured | write METAFLOW_ARGO_EVENTS_EVENT,"
         " _EVENT_SOURCE, _SERVICE_ACCOUNT and _WEBHOOK_URL into Metaflow's configuration"
+    ]
+
+
+def test_events_on_the_development_cluster(simulate: Simulate) -> None:
+    """It has Argo Events, so that a Sensor can be written, and no EventBus."""
+    case = examination(simulate(*healthy(), *DEFINITIONS), requests=[sensor()])
+    kind = replace(case.target, environment=replace(case.target.environment, name="kind"))
+    assert shown(replace(case, target=kind), "events") == [
+        "ok: a Sensor, which no event reaches here | OneFlow/start"
     ]
 
 

@@ -66,6 +66,10 @@ def test_a_controller_watches(simulate: Simulate, examination: Examine) -> None:
     own = argo("v3.7.12", "team-a", "--namespaced")
     several = examination(simulate(*healthy("team-a"), *own, namespace="team-a"))
     assert shown(several, "argo-watches") == ["ok: v4.0.5 in namespace argo"]
+    items = without("Deployment", "ConfigMap")
+    first = argo("v4.0.5", "argo", instanceID="blue")
+    plain = examination(simulate(*items, *first, *argo("v3.7.12", "argo-b")))
+    assert shown(plain, "argo-watches") == ["ok: v3.7.12 in namespace argo-b"]
     none = examination(simulate(*without("Deployment")))
     assert shown(none, "argo-watches") == [
         f"problem: no workflow controller is on the cluster | {INSTALL}"
@@ -154,7 +158,7 @@ def test_controller_does_not_run(simulate: Simulate, examination: Examine) -> No
     deployment["status"] = {"unavailableReplicas": 1}
     assert shown(examination(simulate(*items)), "argo-watches") == [
         "problem: no pod of the workflow controller in namespace argo is ready"
-        " | kubectl -n argo describe deployment,pods -l app=workflow-controller"
+        " | kubectl -n argo describe pods -l app=workflow-controller"
     ]
     deployment["spec"]["replicas"] = 0
     assert shown(examination(simulate(*items)), "argo-watches") == [

@@ -29,6 +29,7 @@ class Controller:
     config_map: str = CONFIG_MAP
     only_namespace: str = ""  # the one that it watches; empty for all
     deployment: str = "workflow-controller"
+    selector: str = "app=workflow-controller"  # of its pods
     account: str = "argo"  # its service account
     replicas: int = 1
     available: int = 1  # replicas that run
@@ -58,10 +59,15 @@ class Controller:
         """The value that INSTANCE_ID must have on what it watches; empty: it must not be there."""
         return str(self.config.get("instanceID") or "")
 
+    def table(self, name: str) -> Manifest:
+        """Return a table of the configuration; one that is not there, or is none, is empty."""
+        found = self.config.get(name)
+        return found if isinstance(found, dict) else {}
+
     @property
     def executor(self) -> Manifest:
         """What Argo's own containers have of a Container: resources, a security context, …"""
-        return self.config.get("executor") or {}
+        return self.table("executor")
 
     @property
     def executor_image(self) -> str:
@@ -76,26 +82,28 @@ class Controller:
     @property
     def main_container(self) -> Manifest:
         """What containers of steps have, unless their templates say otherwise."""
-        return self.config.get("mainContainer") or {}
+        return self.table("mainContainer")
 
     @property
     def workflow_defaults(self) -> Manifest:
         """A Workflow, whose values each has that says nothing else."""
-        return self.config.get("workflowDefaults") or {}
+        return self.table("workflowDefaults")
 
     @property
     def default_spec(self) -> Manifest:
-        return self.workflow_defaults.get("spec") or {}
+        spec = self.workflow_defaults.get("spec")
+        return spec if isinstance(spec, dict) else {}
 
     @property
     def has_initless_pods(self) -> bool:
         """Whether pods have `supervisor` instead of `init` and `wait`; known from 4.1 on."""
-        return bool((self.config.get("initlessPod") or {}).get("enabled"))
+        return bool(self.table("initlessPod").get("enabled"))
 
 
 def read_controller(deployment: Manifest, config_map: Manifest | None) -> Controller:
     """Return what a Deployment of the workflow controller, and its ConfigMap, say."""
     pod, status = deployment["spec"]["template"]["spec"], deployment.get("status") or {}
+    labels = (deployment["spec"].get("selector") or {}).get("matchLabels") or {}
     container = next(filter(is_controller, pod["containers"]), pod["containers"][0])
     variables = {
         variable["name"]: variable.get("value") or "" for variable in container.get("env") or ()
@@ -112,6 +120,7 @@ def read_controller(deployment: Manifest, config_map: Manifest | None) -> Contro
         only_namespace=only_namespace,
         config_map=flags.get("configmap") or CONFIG_MAP,
         deployment=deployment["metadata"]["name"],
+        selector=",".join(f"{name}={value}" for name, value in labels.items()),
         account=pod.get("serviceAccountName") or "default",
         replicas=deployment["spec"].get("replicas", 1),
         available=status.get("availableReplicas") or 0,
@@ -137,13 +146,12 @@ def read_release(image: str) -> str:
 
 def read_flags(container: Manifest) -> Iterator[tuple[str, str]]:
     """Yield the flags of a container's command: `--name value`, `--name=value` and `--switch`."""
-    words = iter([*(container.get("command") or ()), *(container.get("args") or ())])
-    for word in words:
+    words = [*(container.get("command") or ()), *(container.get("args") or ())]
+    for word, following in zip(words, [*words[1:], ""], strict=True):
         name, has_value, value = word.removeprefix("--").partition("=")
         if word.startswith("--"):
-            if not has_value:
-                value = "true" if name in SWITCHES else next(words, "")
-            yield name, value
+            is_switch = name in SWITCHES or following.startswith("--")
+            yield name, value if has_value else "true" if is_switch else following
 
 
 def flags_by_variable(variables: Mapping[str, str]) -> dict[str, str]:
@@ -156,19 +164,23 @@ def flags_by_variable(variables: Mapping[str, str]) -> dict[str, str]:
 def read_config(config_map: Manifest | None) -> tuple[dict[str, Any], str]:
     """Return the configuration in a ConfigMap, and why it cannot be read, or an empty text.
 
-    It is YAML, below one key `config` or with a key for each field (config/controller.go in
-    argo-workflows).
+    It is YAML, below one key `config` or with a key for each field. Argo puts the latter together
+    as text, so that a table in one line is a mistake (config/controller.go in argo-workflows).
     """
     data: dict[str, str] = (config_map or {}).get("data") or {}
     if "config" in data and len(data) > 1:
-        return {}, "it has `config` and other keys: only one of both is allowed"
+        return {}, "it has `config` and other keys, and only one of both is allowed"
+    text = data.get("config") or "".join(block(*item) for item in data.items())
     try:
-        if "config" in data:
-            config = read_yaml(data["config"]) or {}
-        else:
-            config = {name: read_yaml(text) for name, text in data.items()}
+        config = read_yaml(text) or {}
     except yaml.YAMLError as error:
         return {}, f"it is not valid YAML: {' '.join(str(error).split())}"
-    if not isinstance(config, dict):
-        return {}, "it is not a table"
-    return config, ""
+    return (config, "") if isinstance(config, dict) else ({}, "it is not a table")
+
+
+def block(name: str, value: str) -> str:
+    """Return a field as Argo makes YAML of it."""
+    if "\n" not in value:
+        return f"{name}: {value}\n"
+    indented = value.strip("\n").replace("\n", "\n  ")
+    return f"{name}:\n  {indented}\n"

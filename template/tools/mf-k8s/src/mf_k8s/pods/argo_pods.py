@@ -193,9 +193,9 @@ class Workflow:
             if policy := self.controller.executor_pull_policy:
                 image["pullPolicy"] = policy
             yield {"name": "argoexec-bin", "image": image}
-        if kubeconfig := self.controller.config.get("kubeConfig"):
-            name = kubeconfig.get("volumeName") or "kubeconfig"
-            yield {"name": name, "secret": {"secretName": kubeconfig["secretName"]}}
+        if secret := self.controller.table("kubeConfig").get("secretName"):
+            name = self.controller.table("kubeConfig").get("volumeName") or "kubeconfig"
+            yield {"name": name, "secret": {"secretName": secret}}
         mounted = {mount["name"] for mount in main.get("volumeMounts") or ()}
         mounted -= {volume["name"] for volume in own}
         for volume in self.spec.get("volumes") or ():
@@ -211,7 +211,7 @@ class Workflow:
 
         A namespace's own ConfigMap `artifact-repositories` is not considered.
         """
-        repository: Manifest = self.controller.config.get("artifactRepository") or {}
+        repository: Manifest = self.controller.table("artifactRepository")
         location: Manifest = template.get("archiveLocation") or {}
         archives = repository.get("archiveLogs") or location.get(
             "archiveLogs", self.spec.get("archiveLogs")

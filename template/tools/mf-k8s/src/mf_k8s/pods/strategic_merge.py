@@ -38,9 +38,13 @@ def strategic_merge(original: Any, patch: Any, keys: Keys, field: str = "") -> A
     """
     if isinstance(original, Mapping) and isinstance(patch, Mapping):
         return merge_tables(original, patch, keys)
-    if isinstance(original, Sequence) and isinstance(patch, Sequence) and field in keys:
+    if field in keys and is_list_of_tables(original) and is_list_of_tables(patch):
         return merge_lists(original, patch, keys, keys[field])
     return without_directives(patch)
+
+
+def is_list_of_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
 
 
 def merge_tables(

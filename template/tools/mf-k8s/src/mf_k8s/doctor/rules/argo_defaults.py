@@ -113,10 +113,10 @@ def of_all(case: Examination, controller: Controller) -> Iterator[str]:
     fields = {key for template in case.templates for key in of_the_workflow(template, controller)}
     if fields:
         yield f"workflows have {', '.join(sorted(fields))}"
-    if (controller.config.get("artifactRepository") or {}).get("archiveLogs"):
+    if controller.table("artifactRepository").get("archiveLogs"):
         yield "logs are copied to Argo's artifact repository"
     for key, what in LIMITS.items():
         if controller.config.get(key):
             yield f"at most {controller.config[key]} {what}"
-    if limit := (controller.config.get("resourceRateLimit") or {}).get("limit"):
+    if limit := controller.table("resourceRateLimit").get("limit"):
         yield f"at most {limit} new pods a second"

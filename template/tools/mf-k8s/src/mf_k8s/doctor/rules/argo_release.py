@@ -7,12 +7,15 @@ of k8s.toml is a list, `semaphores`, which an older Argo ignores; `pendingTimeou
 
 The release is read off the image of the controller; one with a tag of the organisation's own, or
 with a digest alone, does not say it. Argo supports its two newest minor releases. The command
-upgrades Argo to the release that the project has chosen for its development cluster.
+upgrades Argo to the release that the project has chosen for its development cluster, if that knows
+the field.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
+from ...kind.installs import INSTALLS, argo_release
+from ...pods.argo_controller import Controller
 from ...pods.project_labels import annotation
 from ...pods.read_pods import Manifest
 from ..answers import Answer, cannot_tell, ok, problem
@@ -49,7 +52,10 @@ def examine(case: Examination) -> Iterator[Answer]:
         pods = [pod for pod in case.pods if pod.flow in flows]
         first = ".".join(map(str, SINCE[field][:2]))
         what = f"{controller.release} does not know {field}, which Argo has from {first} on"
-        yield problem(what, pods, install(case, "ARGO"))
+        upgrade = f"upgrade Argo Workflows in namespace {controller.namespace} to {first} or newer"
+        chosen = Controller(release=argo_release(case.project)).version or version
+        own = controller.namespace == INSTALLS["ARGO"][1] and chosen >= SINCE[field]
+        yield problem(what, pods, install(case, "ARGO") if own else upgrade)
     if not stopped:
         yield ok(controller.release)
 

@@ -50,7 +50,7 @@ def examine(case: Examination) -> Iterator[Answer]:
         scale = f"{place} scale deployment {controller.deployment} --replicas=1"
         yield problem(f"{name} is scaled to 0", remedy=case.kubectl(scale, False))
     elif not controller.available:
-        look = f"{place} describe deployment,pods -l app={controller.deployment}"
+        look = f"{place} describe pods -l {controller.selector}"
         yield problem(f"no pod of {name} is ready", remedy=case.kubectl(look, False))
     elif not controller.has_config:
         yield cannot_tell(

@@ -2,7 +2,7 @@
 
 `synchronization` below [workflow] in k8s.toml names a key of a ConfigMap, whose value says how many
 workflows may run side by side. Where the ConfigMap, or the key, is missing, Argo fails the run
-before its first step; a limit of 0 lets none begin, and they wait without a message.
+before its first step; with a limit of 0 it stays pending.
 (https://argo-workflows.readthedocs.io/en/latest/synchronization/)
 
 The command sets a limit of 1: write another number for more workflows at a time. It is read each
