@@ -162,6 +162,23 @@ def test_a_tainted_node_with_gpus_is_not_a_lack_of_gpus(simulate: Simulate) -> N
     ]
 
 
+def test_what_the_cluster_adds_to_a_pod(simulate: Simulate) -> None:
+    """GKE gives a pod a toleration of the taint of the GPUs that it asks for."""
+    added = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    nodes = [node("g", "nvidia.com/gpu=present:NoSchedule", "x:NoSchedule", allocatable=GPU)]
+    cluster = simulate(*healthy()[:2], *nodes)
+    cluster.admit = lambda pod: pod | {"spec": pod["spec"] | {"tolerations": [added]}}
+    case = examination(cluster, flow_pod("F/s", requests={"nvidia.com/gpu": "1"}))
+    assert shown(case, "node-taint") == [
+        "problem: each node that has what it needs is tainted: x:NoSchedule (node g) | F/s | write"
+        ' tolerations = [{ key = "x", operator = "Exists", effect = "NoSchedule" }] into k8s.toml'
+    ]
+    del nodes[0]["spec"]["taints"][1]
+    cluster.add(*nodes)
+    case = examination(cluster, flow_pod("F/s", requests={"nvidia.com/gpu": "1"}))
+    assert shown(case, "node-taint") == ["ok: 1 node without a taint that keeps it away | F/s"]
+
+
 def test_the_control_plane_is_no_way_out(simulate: Simulate) -> None:
     nodes = [
         node("c", "node-role.kubernetes.io/control-plane:NoSchedule", allocatable={"cpu": "64"}),

@@ -10,11 +10,11 @@ from ..image.registry_logins import Login, logins_of_pull_secret, own_logins
 from ..kind.cluster import find_cluster, read_json
 from ..pods.image_names import ImageName, image_name
 from ..pods.read_pods import Manifest
-from ..pods.scheduling import SELECTOR, SIZE, TAINT, Node, demand_of
+from ..pods.scheduling import SELECTOR, SIZE, TAINT, Node
 from ..project.k8s_toml import read_config
 from .answers import FlowPod
 from .examination import Examination
-from .placements import READS_OF_NODES, nodes_of
+from .placements import READS_OF_NODES, demand_at, nodes_of
 
 READS_OF_IMAGES = (ACCOUNTS.get, SECRETS.get, *READS_OF_NODES)
 MOST_LISTED = 50  # images of a node, the largest: kubelet's nodeStatusMaxImages
@@ -122,7 +122,7 @@ def suitable_nodes(case: Examination, pods: Iterable[FlowPod]) -> list[Node] | N
         return None
     found: dict[str, Node] = {}
     for pod in pods:
-        for node in nodes.suitable(demand_of(pod.spec), SELECTOR, TAINT, SIZE):
+        for node in nodes.suitable(demand_at(case, pod), SELECTOR, TAINT, SIZE):
             found[node.name] = node
     return [*found.values()]
 

@@ -15,6 +15,7 @@ from ..pods.node_labels import (
 from ..pods.pod_requests import PODS, spell
 from ..pods.read_pods import Manifest
 from ..pods.scheduling import READY, TAINT, Node, Placement, stage_of
+from .answers import FlowPod
 from .examination import Examination
 from .placements import Words
 from .toml_lines import toleration_line, toml_key, write_line
@@ -96,7 +97,7 @@ def label_remedy(case: Examination, entry: Manifest, values: Sequence[str]) -> s
     return f"{label}  # NODE is the one to use{'; or ' if other else ''}{other}"
 
 
-def taint_words(case: Examination, placement: Placement) -> Words:
+def taint_words(case: Examination, placement: Placement, pod: FlowPod) -> Words:
     demand = placement.demand
     taints = {
         node: [
@@ -118,7 +119,7 @@ def taint_words(case: Examination, placement: Placement) -> Words:
             command = f"taint node {node.name} {taint.key_and_effect}-"
             return Words(what, case.kubectl(command, namespaced=False))
     lines = ", ".join(map(toleration_line, taints[node]))
-    if demand.tolerations:
+    if pod.spec.get("tolerations"):
         return Words(what, f"add {lines} to tolerations in k8s.toml")
     return Words(what, f"write tolerations = [{lines}] into k8s.toml")
 

@@ -1,6 +1,7 @@
 """Which nodes the pods of the flows would get: the part that the rules about nodes share."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from ..cluster.rights import EVERYWHERE, SYSTEM
@@ -40,22 +41,25 @@ def nodes_of(case: Examination) -> Nodes:
     return nodes_found
 
 
-def demand_at(case: Examination, pod: FlowPod) -> Demand:
-    """Return the demand of a pod but for its volumes, worked out once for all rules."""
+def demand_at(case: Examination, pod: FlowPod, volumes: Sequence[Terms] = ()) -> Demand:
+    """Return the demand of a pod as the cluster makes it, worked out once for all rules.
+
+    Webhooks and plugins of clouds add to it: on GKE, a toleration of the taint of GPUs.
+    """
     if ("demand", pod) not in case.found:
-        case.found["demand", pod] = demand_of(pod.spec)
+        case.found["demand", pod] = demand_of(case.admitted(pod)["spec"])
     demand: Demand = case.found["demand", pod]
-    return demand
+    return replace(demand, volumes=volumes) if volumes else demand
 
 
 def placements(
-    case: Examination, volumes: Volumes | None = None
+    case: Examination, volumes: Volumes = lambda pod: ()
 ) -> list[tuple[Placement, list[FlowPod]]]:
     """Return what becomes of the pods; those with the same demands are together."""
     nodes = nodes_of(case)
     found: dict[str, tuple[Placement, list[FlowPod]]] = {}
     for pod in case.pods:
-        demand = demand_at(case, pod) if volumes is None else demand_of(pod.spec, volumes(pod))
+        demand = demand_at(case, pod, volumes(pod))
         found.setdefault(demand.identity, (nodes.place(demand), []))[1].append(pod)
     return [*found.values()]
 

@@ -33,14 +33,14 @@ from ...pods.claims import (
     writing_claims,
 )
 from ...pods.project_labels import annotation
-from ...pods.scheduling import SELECTOR, SIZE, TAINT, VOLUME, Node, demand_of
+from ...pods.scheduling import SELECTOR, SIZE, TAINT, VOLUME, Node
 from ..answers import Answer, FlowPod, cannot_tell, ok, problem
 from ..claim_volumes import volumes_of
 from ..claims import SIZE as SIZE_NOTE
 from ..claims import claims, is_wide
 from ..examination import Examination
 from ..node_words import count
-from ..placements import READS_OF_NODES, nodes_of
+from ..placements import READS_OF_NODES, demand_at, nodes_of
 from ..toml_lines import write_line
 
 NEEDS = ("claim-exists",)
@@ -121,7 +121,7 @@ def nodes_together(case: Examination, pods: list[FlowPod]) -> list[Node]:
     """Return the nodes that one of these pods could have, when nothing else ran there."""
     found: dict[str, Node] = {}
     for pod in pods:
-        demand = demand_of(pod.spec, volumes_of(case, pod))
+        demand = demand_at(case, pod, volumes_of(case, pod))
         for node in nodes_of(case).suitable(demand, SELECTOR, VOLUME, TAINT, SIZE):
             found[node.name] = node
     return [*found.values()]

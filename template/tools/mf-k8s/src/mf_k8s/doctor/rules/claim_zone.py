@@ -22,7 +22,7 @@ from ...pods.node_labels import (
     keys_of,
     spell_expression,
 )
-from ...pods.scheduling import CORDONED, FITS, NOW, READY, SIZE, TAINT, VOLUME, Placement, demand_of
+from ...pods.scheduling import CORDONED, FITS, NOW, READY, SIZE, TAINT, VOLUME, Placement
 from ..answers import Answer, FlowPod, ok
 from ..claim_volumes import volumes_by_claim, volumes_of
 from ..examination import Examination
@@ -34,7 +34,7 @@ from ..node_words import (
     ready_words,
     taint_words,
 )
-from ..placements import READS_OF_NODES, Words, answer_without_node, nodes_of, placements
+from ..placements import READS_OF_NODES, Words, answer_without_node, demand_at, nodes_of, placements
 from ..size_words import size_words
 from ..toml_lines import toml_key, write_line
 
@@ -45,7 +45,7 @@ READS = (CLAIMS.get, STORAGE_CLASSES.get, VOLUMES.get, *READS_OF_NODES)
 def examine(case: Examination) -> Iterator[Answer]:
     for placement, pods in placements(case, lambda pod: volumes_of(case, pod)):
         volumes = volumes_by_claim(case, pods[0])
-        without = nodes_of(case).place(demand_of(pods[0].spec))
+        without = nodes_of(case).place(demand_at(case, pods[0]))
         if not volumes or without.stage not in (NOW, FITS):
             continue  # or a node may come, which a rule before this one says
         held = "; ".join(f"{claim} on {spell_selector(terms)}" for claim, terms in volumes.items())
@@ -63,11 +63,12 @@ def words_of(case: Examination, placement: Placement, pod: FlowPod) -> Words:
         return size_words(placement, pod)
     words = {
         VOLUME: volume_words,
-        TAINT: taint_words,
         CORDONED: cordoned_words,
         READY: ready_words,
         NOW: now_words,
     }
+    if placement.stage == TAINT:
+        return taint_words(case, placement, pod)
     return words[placement.stage](case, placement)
 
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 
 from ...cluster.rights import EVERYWHERE
 from ...cluster.view import DEMANDS
-from ...pods.scheduling import FITS, NEVER, NOW, demand_of
+from ...pods.scheduling import FITS, NEVER, NOW
 from ...pods.side_by_side import WORKERS
 from ..answers import Answer, FlowPod, ok, problem
 from ..examination import Examination
 from ..node_words import count
-from ..placements import READS_OF_NODES, Words, answer_without_node, nodes_of
+from ..placements import READS_OF_NODES, Words, answer_without_node, demand_at, nodes_of
 
 NEEDS = ("node-size", "node-gpu")
 READS = READS_OF_NODES
@@ -28,7 +28,7 @@ def examine(case: Examination) -> Iterator[Answer]:
     nodes = nodes_of(case)
     for control, worker in gangs(case.pods):
         case.view.list(DEMANDS, EVERYWHERE)  # without the right to, the nodes seem to be empty
-        placement = nodes.place(demand_of(worker.spec))
+        placement = nodes.place(demand_at(case, worker))
         if placement.stage not in (FITS, NOW):
             continue  # a node may come, which a rule before this one says
         now, at_most = (nodes.room(placement.demand, when_empty) for when_empty in (False, True))

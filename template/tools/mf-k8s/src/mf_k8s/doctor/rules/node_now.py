@@ -28,7 +28,7 @@ READS = READS_OF_NODES
 
 def examine(case: Examination) -> Iterator[Answer]:
     case.view.list(DEMANDS, EVERYWHERE)  # without the right to, the nodes seem to be empty
-    for field, pods in case.pods_by(lambda pod: not_looked_at(pod.spec)):
+    for field, pods in case.pods_by(lambda pod: not_looked_at(case.admitted(pod)["spec"])):
         yield cannot_tell(f"the scheduler also looks at the {field} of the pod", pods)
 
     def words(placement: Placement, pod: FlowPod) -> Words:

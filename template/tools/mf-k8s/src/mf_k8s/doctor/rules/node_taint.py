@@ -24,7 +24,7 @@ READS = READS_OF_NODES
 
 def examine(case: Examination) -> Iterator[Answer]:
     def words(placement: Placement, pod: FlowPod) -> Words:
-        return taint_words(case, placement)
+        return taint_words(case, placement, pod)
 
     def tolerated(placement: Placement) -> str:
         nodes = nodes_of(case)
