@@ -157,7 +157,7 @@ PATCH = (
         (
             failure(code="ModuleNotFoundError", step="library", status=0),
             "problem: in a pod of account metaflow: the image has no boto3 | TrainFlow/start"
-            " | install boto3 in ghcr.io/acme/a:1, or take METAFLOW_SKIP_INSTALL_DEPENDENCIES out",
+            " | install boto3 in ghcr.io/acme/a:1, or unset METAFLOW_SKIP_INSTALL_DEPENDENCIES,",
         ),
         (
             failure(code="EndpointConnectionError", status=0),

@@ -59,7 +59,7 @@ def remedy_in_pod(case: Examination, datastore: Datastore, pod: FlowPod, failed:
         image = main_container(pod).get("image")
         if (case.project.root / "Dockerfile").exists():
             return f"uv add {packages} && uv run k8s image --bump --push"
-        return f"install {packages} in {image}, or take {SKIP} out of it"
+        return f"install {packages} in {image}, or unset {SKIP}, so that pods do it"
     if cause == "bucket":
         return make_bucket(case, datastore)
     if cause == "right":
