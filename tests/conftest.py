@@ -189,7 +189,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
     Api.objects, Api.tried, Api.refused, Api.lost = {}, [], set(), set()
     Api.has_reviews, Api.lacking = True, set()
     Api.has_argo, Api.logged_in, Api.is_anonymous, Api.has_gateway = True, True, False, False
-    Api.refusal = 400, "the name is taken"
+    Api.refusal, Api.is_whole = (400, "the name is taken"), True
     with served(Api) as port:
         monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", port)))
         yield Api

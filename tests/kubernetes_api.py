@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 KINDS = ("workflowtemplates", "cronworkflows", "sensors")
+OTHER_KINDS = ("workflows", "workflowtaskresults", "workflowtasksets", "eventbus", "eventsources")
 
 
 def without_nulls(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -48,6 +49,7 @@ class Api(JsonHandler):
     has_gateway = False  # which answers then, with an error of its own
     account = "ann@example.com"
     has_argo = True
+    is_whole = True  # it has all of Argo's definitions
     has_reviews = True  # of its user's rights
     logged_in = True
     is_anonymous = False  # as for a kubeconfig whose program for credentials fails
@@ -62,10 +64,13 @@ class Api(JsonHandler):
         if not self.logged_in:
             self.answer(401, {"reason": "Unauthorized"})
         elif self.url.path == "/apis/argoproj.io/v1alpha1":
-            resources = [{"name": name} for name in KINDS]
+            names = (*KINDS, *OTHER_KINDS) if self.is_whole else KINDS
+            resources = [{"name": name} for name in names]
             self.answer(200 if self.has_argo else 404, {"resources": resources})
         elif self.url.path.endswith(KINDS):
             self.answer(200, {"items": self.listed()})
+        elif "/argoproj.io/" not in self.url.path:  # its user may deploy, and look at nothing else
+            self.answer(403, {"message": f'User "{self.account}" cannot get resource'})
         else:
             found = self.objects.get(self.key())
             self.answer(200 if found else 404, found or {})
@@ -89,14 +94,17 @@ class Api(JsonHandler):
             self.answer(201, {"status": {"userInfo": {"username": self.account}}})
         elif self.url.path.endswith("/selfsubjectaccessreviews"):
             self.review()
+        elif "/argoproj.io/" not in self.url.path:
+            self.answer(403, {"message": f'User "{self.account}" cannot create resource'})
         else:
             self.store(must_be_new=True)
 
     def review(self) -> None:
         text = self.rfile.read(int(self.headers["Content-Length"]))
         right = json.loads(text)["spec"]["resourceAttributes"]
-        assert right["group"] == "argoproj.io" and right["namespace"] in ("default", "team-a")
-        allowed = f"{right['verb']} {right['resource']}" not in self.lacking
+        assert right.get("namespace", "default") in ("default", "team-a")
+        is_argo = right["group"] == "argoproj.io"  # its user may look at nothing else
+        allowed = is_argo and f"{right['verb']} {right['resource']}" not in self.lacking
         self.answer(201 if self.has_reviews else 404, {"status": {"allowed": allowed}})
 
     def do_PUT(self) -> None:

@@ -347,7 +347,7 @@ def test_deploy_writes_all_flows_or_none(seed: Project) -> None:
 
 
 LACKS = {
-    "secret": ({"secrets": ["nowhere"]}, "there is no secret nowhere"),
+    "secret": ({"secrets": ["nowhere"]}, "there is no Secret nowhere"),
     "claim": ({"persistent_volume_claims": {"nowhere": "/x"}}, "there is no claim nowhere"),
     "gpu": ({"gpu": 99}, "with too little nvidia.com/gpu"),
     "image": ({"image": "ghcr.io/acme/nowhere:1"}, "ghcr.io/acme/nowhere:1"),

@@ -1,6 +1,7 @@
 """`k8s deploy` as a whole, from the first deploy to `--prune`, and flows that it refuses."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def test_a_place_where_nothing_starts_flows(project: Path, api: type[Api], deplo
     place = {"METAFLOW_KUBERNETES_NAMESPACE": "team-a", "branch": "staging", "user": "churn-ci"}
     events = {f"METAFLOW_ARGO_EVENTS_{name}": name.lower() for name in EVENTS}
     staging.write_text(json.dumps(place | events))
-    code, output = deploy("--env", "staging")
+    code, output = deploy("--env", "staging", "--anyway")  # it has no EventBus
     assert code == 0, output
     line = "environments/staging.json does not say whether flows start there by themselves, so they"
     assert f"{line} do: HelloFlow. Write" in output
@@ -119,3 +120,19 @@ def test_deploy_wants_a_flow_and_an_environment_that_exist(
     assert "k8s: no flow is started in flows/helper.py: end a flow's file with `if __name" in output
     code, output = k8s("deploy", "hello", "--env", "staging")
     assert (code, output) == (2, "k8s: no environment staging; environments/ has kind, prod\n")
+
+
+def test_deploy_asks_the_doctor(api: type[Api], deploy: Deploy) -> None:
+    """Where a pod could not run, nothing is written, unless somebody says so."""
+    api.is_whole = False
+    code, output = deploy("--env", "prod")
+    assert code == 2 and api.objects == {}
+    assert re.search(r"^doctor +\d+ ok, 1 problem", output, re.MULTILINE)
+    assert "problem      argo-installed" in output and " ok " not in output.partition("problem ")[2]
+    assert output.endswith(
+        "k8s: pods would not run there, for a problem above: nothing is written; mend what the"
+        " doctor says, accept it by doctor_accepts, or give --anyway\n"
+    )
+    code, output = deploy("--env", "prod", "--anyway")
+    assert code == 0, output
+    assert "problem      argo-installed" in output and api.objects

@@ -45,7 +45,7 @@ def explain(simulate: Simulate, name: str, run: str = "", **options: Any) -> lis
 
 
 SECRET = (
-    "secret-exists problem: there is no secret missing | NosecretFlow/train"
+    "secret-exists problem: there is no Secret missing in namespace team-a | NosecretFlow/train"
     " | kubectl -n team-a create secret generic missing --from-literal=KEY=VALUE"
 )
 
@@ -122,8 +122,8 @@ STATES = {
         " hold | wait for them, or raise the number in its ConfigMap"
     ),
     "noaccountflow": (
-        "account-exists problem: there is no service account nobody | NoaccountFlow/train"
-        " | kubectl -n team-a create serviceaccount nobody"
+        "account-exists problem: there is no service account nobody in namespace team-a"
+        " | NoaccountFlow/train | kubectl -n team-a create serviceaccount nobody"
     ),
 }
 
@@ -132,6 +132,30 @@ STATES = {
 def test_states_of_runs(simulate: Simulate, name: str) -> None:
     found = explain(simulate, name)
     assert STATES[name] in found and len(found) <= 2, found
+
+
+def test_a_pod_that_argo_deleted_after_a_timeout(simulate: Simulate) -> None:
+    """What the pod waited for is known from the events about it, which stay for an hour."""
+    message = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."
+    pod = recorded("Pod", "pendtimeoutflow")["metadata"]["name"]
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "a", "namespace": "team-a"},
+        "involvedObject": {"kind": "Pod", "name": pod, "namespace": "team-a"},
+        "type": "Warning",
+        "reason": "FailedScheduling",
+        "message": message,
+    }
+    workflow = recorded("Workflow", "pendtimeoutflow")
+    cluster = simulate(*healthy("team-a"), workflow, event, namespace="team-a")
+    (answer,) = explained(cluster, "pendtimeoutflow-aaaaa").answers
+    assert (answer.code, answer.what) == (
+        "pending-timeout",
+        "it was pending for longer than its timeout: no node takes it: 3 not selected by"
+        " pool=nowhere",
+    )
+    assert "kubectl label node NODE pool=nowhere" in answer.remedy
 
 
 def test_a_join_that_waits_for_ever(simulate: Simulate) -> None:

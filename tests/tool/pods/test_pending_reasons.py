@@ -43,7 +43,7 @@ RECORDED = {
     ),
     "noclaimflow": (
         "claim-exists",
-        "there is no claim missing",
+        "there is no claim missing in namespace team-a",
         """echo '{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "missing"}, "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "10Gi"}}}}' | kubectl -n team-a apply -f -""",
     ),
     "unboundflow": (
@@ -53,17 +53,17 @@ RECORDED = {
     ),
     "nosecretflow": (
         "secret-exists",
-        "there is no secret missing",
+        "there is no Secret missing in namespace team-a",
         "kubectl -n team-a create secret generic missing --from-literal=KEY=VALUE",
     ),
     "nokeyflow": (
         "secret-keys",
-        "the secret known has no key MISSING",
+        "the Secret known has no key MISSING",
         """kubectl -n team-a patch secret known --type=merge -p '{"stringData": {"MISSING": "VALUE"}}'""",
     ),
     "mountflow": (
         "secret-exists",
-        "there is no secret missing",
+        "there is no Secret missing in namespace team-a",
         "kubectl -n team-a create secret generic missing --from-literal=KEY=VALUE",
     ),
     "imageflow": (
@@ -78,7 +78,7 @@ RECORDED = {
     ),
     "pullsecretflow": (
         "pull-secret-exists",
-        "there is no pull secret missing, and registry.invalid/none/image:2 is not public",
+        "there is no Secret missing in namespace team-a to pull images with",
         "kubectl -n team-a create secret docker-registry missing --docker-server=HOST --docker-username=USER --docker-password=PASSWORD",
     ),
     "t-gated": (
@@ -95,7 +95,7 @@ OF_JOBS = {
     ),
     "t-noaccount": (
         "account-exists",
-        "there is no service account nobody",
+        "there is no service account nobody in namespace team-a",
         "kubectl -n team-a create serviceaccount nobody",
     ),
 }

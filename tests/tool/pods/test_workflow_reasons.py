@@ -14,7 +14,7 @@ RIGHT = "kubectl -n team-a create role {0}-{1} --verb={2} --resource={1}.{3} && 
 STEPS = {
     "noaccountflow": Reason(
         "account-exists",
-        "there is no service account nobody",
+        "there is no service account nobody in namespace team-a",
         "kubectl -n team-a create serviceaccount nobody",
     ),
     "norightsflow": Reason(
@@ -45,7 +45,7 @@ STEPS = {
     ),
     "priorityflow": Reason(
         "priority-class",
-        "there is no PriorityClass missing",
+        "there is no priority class missing",
         "kubectl create priorityclass missing --value=0",
     ),
     "memoryflow": Reason(
@@ -75,7 +75,7 @@ STEPS = {
     "retriedflow": Reason("step-failed", "it failed: main: Error (exit code 3)"),
     "nosecretflow": Reason(
         "secret-exists",
-        "there is no secret missing",
+        "there is no Secret missing in namespace team-a",
         "kubectl -n team-a create secret generic missing --from-literal=KEY=VALUE",
     ),
 }
@@ -86,7 +86,7 @@ DEADLINES = ("deadlineflow", "wfdeadlineflow")
 def test_recorded_steps(name: str) -> None:
     """Once each, of which a step's last try counts; the workflow itself says no more."""
     workflow = recorded("Workflow", name)
-    ((step, reason, _),) = why_steps(workflow)
+    ((step, reason, *_),) = why_steps(workflow)
     assert (step, reason) == ("train", STEPS[name])
     assert why_workflow(workflow) is None
 
@@ -94,7 +94,7 @@ def test_recorded_steps(name: str) -> None:
 @pytest.mark.parametrize("name", DEADLINES)
 def test_deadlines(name: str) -> None:
     """Argo words that of a pod and that of a workflow otherwise."""
-    ((_, reason, _),) = why_steps(recorded("Workflow", name))
+    ((_, reason, *_),) = why_steps(recorded("Workflow", name))
     assert reason.code == "deadline" and "longer than its @timeout" in reason.what
 
 
@@ -183,5 +183,5 @@ def test_other_messages(message: str) -> None:
     for node in workflow["status"]["nodes"].values():
         if node["type"] == "Pod":
             node["message"] = message
-    ((_, reason, _),) = why_steps(workflow)
+    ((_, reason, *_),) = why_steps(workflow)
     assert (reason.code, reason.what) == MESSAGES[message]

@@ -20,15 +20,33 @@ def up(debug: Debug = False) -> None:
     another name for each clone, instead of in the project, which may be on a network disk or
     read-only; every command needs it.
     """
+    from ..doctor.before_deploy import diagnose_flows
     from ..kind.cluster import find_cluster
-    from ..kind.up import bring_up
+    from ..kind.compilation_stamp import compilation_stamp
+    from ..kind.find_target import kind_target
+    from ..kind.up import EXAMINED, bring_up
     from ..programs.run import engine_findings, require_programs
+    from ..project.environments import read_environment
     from ..project.project import find_project
+    from ..show.progress import print_error, stage
 
     project = find_project()
     require_programs(["docker", "kind", "kubectl"])
     raise_if(engine_findings())
-    bring_up(project, find_cluster(project))
+    cluster = find_cluster(project)
+    bring_up(project, cluster)
+    stamp, examined = compilation_stamp(project), cluster.folder / EXAMINED
+    if examined.exists() and examined.read_text(encoding="utf-8") == stamp:
+        return
+    with stage("doctor") as examining:
+        target = kind_target(project, cluster, read_environment(project, "kind"))
+        diagnosis = diagnose_flows(project, target, project.flow_files())
+        examining.result = str(diagnosis)
+    diagnosis.print_problems()
+    for finding in diagnosis.examined.errors:
+        print_error(f"k8s: the doctor: {finding}")
+    if not (diagnosis.problems or diagnosis.examined.errors):
+        examined.write_text(stamp, encoding="utf-8")
 
 
 def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> None:

@@ -46,24 +46,27 @@ CREATE_TIMEOUT_S = 600  # of Metaflow's create of a flow; more where it resolves
 
 
 def deploy_flows(
-    project: Project,
-    compiled: Sequence[CompiledFile],
-    target: Target,
-    dry_run: bool = False,
+    project: Project, compiled: Sequence[CompiledFile], target: Target
 ) -> list[dict[str, Any]]:
-    """Write the WorkflowTemplate, CronWorkflow and Sensor of each flow.
+    """Write the objects of each flow, after `try_flows`, and return the WorkflowTemplates."""
+    requests = try_flows(project, compiled, target)
+    write_all(target, requests)
+    return workflow_templates(requests)
 
-    Return the WorkflowTemplates. Nothing is written unless all flows pass the check, Metaflow
-    succeeds and the server accepts all of it in a dry run. With `dry_run` that is all, except that
-    Metaflow uploads the code packages. Raise CommandError with the reason.
+
+def try_flows(
+    project: Project, compiled: Sequence[CompiledFile], target: Target, keep_token: bool = True
+) -> list[Request]:
+    """Return what `write_all` is to write: all flows pass the check, and the server accepts it.
+
+    Nothing is written, except that Metaflow uploads the code packages, and keeps its production
+    token on this machine if `keep_token`. Raise CommandError with the reason.
     """
-    requests = create_requests(project, compiled, target, SCRIPT, keep_token=not dry_run)
+    requests = create_requests(project, compiled, target, SCRIPT, keep_token)
     templates = workflow_templates(requests)
     raise_if(foreign_templates(project, target, templates))
     check_templates(project, compiled, target, templates)
-    if not dry_run:
-        write_all(target, requests)
-    return templates
+    return requests
 
 
 def files_to_deploy(project: Project, names: Sequence[str]) -> list[Path]:
@@ -135,10 +138,7 @@ def job_of_create(
     upload: bool = True,
     on_server: bool = False,
 ) -> Job:
-    """Return what the creates of all flows have in common.
-
-    `on_server` is whether they are for the cluster, which is asked what its Argo has.
-    """
+    """Return what the creates of all flows have in common; `on_server` asks what its Argo has."""
     # helper pods get what the company sets for all in Metaflow's configuration, too
     config = read_config(project.config_file)
     config = as_kind_can(config, target) if on_server else config

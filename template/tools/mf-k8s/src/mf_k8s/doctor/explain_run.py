@@ -9,7 +9,7 @@ from ..cluster.target import Target
 from ..cluster.view import View
 from ..errors import CommandError
 from ..pods.failure_rules import how_it_ended, last_lines, why_failed
-from ..pods.pending_reasons import why_pending
+from ..pods.pending_reasons import why_pending, why_was_pending
 from ..pods.project_labels import annotation
 from ..pods.reasons import Reason
 from ..pods.workflow_reasons import why_steps, why_workflow
@@ -77,9 +77,12 @@ def of_steps(objects: RunObjects) -> Iterator[Answer]:
     if objects.workflow:
         with_pod = {(pod["metadata"].get("annotations") or {}).get(NODE_ID) for pod in objects.pods}
         flow = annotation(objects.workflow, "flow_name")
-        for step, reason, node in why_steps(objects.workflow):
+        for step, reason, node, pod in why_steps(objects.workflow):
             if node.get("id") not in with_pod:
-                yield answer(reason, [FlowPod(flow, step, {})])
+                cause = why_was_pending(pod, objects.events_of_node(node))
+                if cause and reason.code == "pending-timeout":
+                    reason = replace(cause, code=reason.code, what=f"{reason.what}: {cause.what}")
+                yield answer(reason, [FlowPod(flow, step, pod)])
 
 
 def of_jobs(objects: RunObjects) -> Iterator[Answer]:

@@ -43,13 +43,30 @@ def prepare(
     Nothing is uploaded or written. Raise CommandError if the cluster does not answer.
     """
     view = View(target)
-    try:
-        controller = find_controller(view)
-    except NotAllowed:  # which rules say
-        controller = None
+    controller_of(view)  # the flows are compiled only where the cluster answers
     requests, errors = requests_of(project, target, files)
-    case = Examination(project, target, view, (), requests, controller, files, probe_pod)
-    return replace(case, pods=flow_pods(case.templates, controller or Controller())), errors
+    return examination(project, view, requests, files, probe_pod), errors
+
+
+def examination(
+    project: Project,
+    view: View,
+    requests: Sequence[Request],
+    files: Sequence[Path],
+    probe_pod: bool = False,
+) -> Examination:
+    """Return what is to be examined of flows, from what `deploy` would write."""
+    controller = controller_of(view)
+    case = Examination(project, view.target, view, (), requests, controller, files, probe_pod)
+    return replace(case, pods=flow_pods(case.templates, controller or Controller()))
+
+
+def controller_of(view: View) -> Controller | None:
+    """Return Argo's controller; None where it is not found, or may not be, as rules say then."""
+    try:
+        return find_controller(view)
+    except NotAllowed:
+        return None
 
 
 def requests_of(

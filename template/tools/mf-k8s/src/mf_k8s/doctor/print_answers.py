@@ -62,8 +62,14 @@ def as_json(
     return json.dumps(whole, indent=2)
 
 
-def print_answers(answers: Sequence[Answer], every: Collection[FlowPod], markdown: bool) -> None:
-    """Print what is right, then what cannot be told, then the problems."""
+def print_answers(
+    answers: Sequence[Answer],
+    every: Collection[FlowPod],
+    markdown: bool,
+    counted: bool = True,
+) -> None:
+    """Print what is right, then what cannot be told, then the problems; last, if `counted`, how
+    many there are of each."""
     printer = Printer(markdown)
     in_order = sorted(answers, key=place)
     if markdown:
@@ -78,7 +84,8 @@ def print_answers(answers: Sequence[Answer], every: Collection[FlowPod], markdow
             for line in others:
                 printer.console.print(f"{'':<{WIDTH}}{escape(line)}", soft_wrap=True)
         printer.lines("")
-    printer.lines(summary(answers))
+    if counted:
+        printer.lines(summary(answers))
 
 
 def print_run(explained: Explained, format: str, target: Target) -> None:

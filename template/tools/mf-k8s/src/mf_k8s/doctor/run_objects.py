@@ -1,8 +1,10 @@
 """Finds what a cluster has of one run: its pods, Jobs, events and the Workflow."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from ..check.live import pod_name
 from ..cluster.pod_logs import LOG
@@ -29,8 +31,26 @@ class RunObjects:
     pods: Sequence[Manifest]
     jobs: Sequence[Manifest]  # without pods of their own among `pods`
     workflow: Manifest | None
-    events: Events
+    all_events: Sequence[Manifest]
     lacking: Sequence[Right] = field(default=())  # rights for want of which something is not seen
+
+    @cached_property
+    def events(self) -> Events:
+        """Return the warnings about each object."""
+        return warnings_by_object(self.all_events)
+
+    def events_of_node(self, node: Mapping[str, Any]) -> list[Manifest]:
+        """Return the events about the pod of a node of the Workflow, which may be gone.
+
+        Its name ends as the node's ID: PodName of argo-workflows, workflow/util/pod_name.go.
+        """
+        workflow, _, end = str(node.get("id")).rpartition("-")
+        return [
+            event
+            for event in self.all_events
+            if event["involvedObject"].get("name", "").startswith(workflow)
+            and event["involvedObject"]["name"].endswith(f"-{end}")
+        ]
 
 
 def read_run(project: Project, view: View, run: str) -> RunObjects:
@@ -64,7 +84,7 @@ def read_run(project: Project, view: View, run: str) -> RunObjects:
         sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))),
         [job for job in jobs if job["metadata"]["name"] not in owners],
         workflow,
-        warnings_by_object(listed(EVENTS)),
+        listed(EVENTS),
         lacking,
     )
 

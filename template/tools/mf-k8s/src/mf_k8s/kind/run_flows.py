@@ -209,7 +209,7 @@ def workflow_failure(run: FlowRun, workflow: Manifest) -> str:
     whole = why_workflow(workflow)
     lines = [str(whole)] if whole else []
     lines += [
-        f"{step}: {reason}" for step, reason, _ in why_steps(workflow) if step not in explained
+        f"{step}: {reason}" for step, reason, *_ in why_steps(workflow) if step not in explained
     ]
     failed = explain_failed_pods(run.cluster, run.target.namespace, pods)
     return "\n".join([f"the workflow {name}: {status['phase']}", *lines, *filter(None, [failed])])

@@ -31,6 +31,10 @@ from .make_nodes import (
 from .namespace_objects import is_rule_of_accounts, needed_objects, with_values, workflow_objects
 from .plan_nodes import advertise, labels_and_taints, node_capacity, real_cores
 
+EXAMINED = (
+    "examined"  # in the cluster's folder: the flows of which the doctor said that all is well
+)
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -75,6 +79,7 @@ def bring_up_nodes(project: Project, cluster: Cluster, request: "Future[LoadRequ
     was_up = reuse_or_delete(cluster, config)
     request.set_result((sorted({pod["image"] for pod in needs.pods if "image" in pod}), len(nodes)))
     if not was_up:
+        (cluster.folder / EXAMINED).unlink(missing_ok=True)
         if advice := inotify_advice(len(nodes)):
             print_error(f"k8s: {advice}")
         with stage("cluster") as creating:

@@ -75,20 +75,20 @@ CONTAINER = (
     Rule(
         "secret-keys",
         r"couldn't find key (?P<key>\S+) in Secret [^/\s]+/(?P<secret>\S+)",
-        "the secret {secret} has no key {key}",
+        "the Secret {secret} has no key {key}",
         "kubectl -n {namespace} patch secret {secret} --type=merge"
         ' -p \'{{"stringData": {{"{key}": "VALUE"}}}}\'',
     ),
     Rule(
         "secret-exists",
         r"secret \"(?P<secret>[^\"]+)\" not found",
-        "there is no secret {secret}",
+        "there is no Secret {secret} in namespace {namespace}",
         f"{OF_SECRETS}KEY=VALUE",
     ),
     Rule(
         "config-map-exists",
         r"configmap \"(?P<name>[^\"]+)\" not found",
-        "there is no ConfigMap {name}",
+        "there is no ConfigMap {name} in namespace {namespace}",
         "kubectl -n {namespace} create configmap {name} --from-literal=KEY=VALUE",
     ),
     Rule(
@@ -138,7 +138,10 @@ def missing_pull_secret(warnings: Sequence[Manifest], facts: Mapping[str, str]) 
     """Return that a pull secret is missing, which says more than the registry's answer."""
     for event in warnings:
         if found := PULL_SECRETS.search(str(event.get("message", ""))):
-            what = f"there is no pull secret {found['names']}, and {facts['image']} is not public"
+            what = (
+                f"there is no Secret {found['names']} in namespace {facts['namespace']} to pull"
+                " images with"
+            )
             login = " --docker-server=HOST --docker-username=USER --docker-password=PASSWORD"
             names = found["names"].split(", ")
             remedy = (
@@ -150,4 +153,6 @@ def missing_pull_secret(warnings: Sequence[Manifest], facts: Mapping[str, str]) 
 
 def why_not_made(message: str, facts: Mapping[str, str]) -> Reason | None:
     """Return what the kubelet lacks to make a container, or the API server refuses, if known."""
+    if message.startswith("Failed to pull image"):
+        return first_reason(PULL, message, facts)
     return first_reason(CONTAINER, message, facts) or why_refused(message, facts)

@@ -86,6 +86,19 @@ def why_waiting(pod: Manifest, warnings: Sequence[Manifest]) -> Reason | None:
     return None
 
 
+def why_was_pending(pod: Manifest, events: Iterable[Manifest]) -> Reason | None:
+    """Return why a pod that is gone did not start, from the events about it."""
+    in_order = sorted(events, key=event_time)
+    scheduling = [event for event in in_order if event.get("reason") == "FailedScheduling"]
+    others = [event for event in in_order if event.get("type") == "Warning"]
+    others = [event for event in others if event not in scheduling]
+    if others:  # it had a node
+        return of_events(others, facts_of(pod))
+    if scheduling:
+        return why_unschedulable(str(scheduling[-1].get("message")), pod)
+    return None
+
+
 def of_events(warnings: Sequence[Manifest], facts: Mapping[str, str]) -> Reason | None:
     """Return what the newest warning says that a rule knows, or else the newest."""
     newest_first = [event for event in reversed(warnings) if event.get("message")]

@@ -59,13 +59,13 @@ RULES = (
     Rule(
         "account-exists",
         r"serviceaccount \"(?P<account>[^\"]+)\" not found",
-        "there is no service account {account}",
+        "there is no service account {account} in namespace {namespace}",
         "kubectl -n {namespace} create serviceaccount {account}",
     ),
     Rule(
         "priority-class",
         r"no PriorityClass with name (?P<name>\S+) was found",
-        "there is no PriorityClass {name}",
+        "there is no priority class {name}",
         "kubectl create priorityclass {name} --value=0",
     ),
     Rule(

@@ -49,7 +49,7 @@ OF_ALL_NODES = (
     Rule(
         "claim-exists",
         r"persistentvolumeclaim \"(?P<claim>[^\"]+)\" not found",
-        "there is no claim {claim}",
+        "there is no claim {claim} in namespace {namespace}",
         """echo '{{"apiVersion": "v1", "kind": "PersistentVolumeClaim","""
         """ "metadata": {{"name": "{claim}"}}, "spec": {{"accessModes": ["ReadWriteMany"],"""
         """ "resources": {{"requests": {{"storage": "10Gi"}}}}}}}}'"""

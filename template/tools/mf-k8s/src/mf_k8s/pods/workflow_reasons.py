@@ -101,6 +101,7 @@ class StepReason(NamedTuple):
     step: str
     reason: Reason
     node: Mapping[str, Any]  # of the workflow's status
+    pod: Manifest  # as its template makes it
 
 
 def why_workflow(workflow: Manifest, at_work: bool = True) -> Reason | None:
@@ -161,10 +162,10 @@ def why_steps(workflow: Manifest) -> Iterator[StepReason]:
     for node in last.values():
         if node.get("phase") in ENDED_WELL or node.get("phase") == "Running":
             continue
-        pod = pods.get(str(node.get("templateName")), {})
+        pod = as_pod(pods.get(str(node.get("templateName")), {}), node, workflow)
         step = step_name(pod) or str(node.get("templateName"))
-        if reason := why_node(node, pod, workflow):
-            yield StepReason(step, reason, node)
+        if reason := why_node(node, pod):
+            yield StepReason(step, reason, node, pod)
 
 
 def pods_of(workflow: Manifest) -> dict[str, Manifest]:
@@ -182,14 +183,16 @@ def pods_of(workflow: Manifest) -> dict[str, Manifest]:
     return pods
 
 
-def why_node(node: Mapping[str, Any], template: Manifest, workflow: Manifest) -> Reason | None:
+def as_pod(template: Manifest, node: Mapping[str, Any], workflow: Manifest) -> dict[str, Any]:
+    """Return a template as the pod of a node."""
+    metadata = {**template.get("metadata", {}), "name": node.get("id", "POD")}
+    metadata["namespace"] = workflow["metadata"].get("namespace", "NAMESPACE")
+    return {"metadata": metadata, "spec": template.get("spec", {})}
+
+
+def why_node(node: Mapping[str, Any], pod: Manifest) -> Reason | None:
     """Return why a pod of a workflow is pending or has failed, from Argo's message about it."""
     message = str(node.get("message") or "")
-    metadata = {**template.get("metadata", {}), "namespace": workflow["metadata"].get("namespace")}
-    pod = {
-        "metadata": {**metadata, "name": node.get("id", "POD")},
-        "spec": template.get("spec", {}),
-    }
     facts = facts_of(pod)
     if not message or OF_OTHERS.search(message) or message == "PodInitializing":
         return None
