@@ -120,9 +120,11 @@ def suitable_nodes(case: Examination, pods: Iterable[FlowPod]) -> list[Node] | N
         nodes = nodes_of(case)
     except NotAllowed:
         return None
+    demands = [demand_at(case, pod) for pod in pods]
+    different = {demand.identity: demand for demand in demands}
     found: dict[str, Node] = {}
-    for pod in pods:
-        for node in nodes.suitable(demand_at(case, pod), SELECTOR, TAINT, SIZE):
+    for demand in different.values():
+        for node in nodes.suitable(demand, SELECTOR, TAINT, SIZE):
             found[node.name] = node
     return [*found.values()]
 
