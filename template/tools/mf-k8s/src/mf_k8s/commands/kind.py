@@ -20,13 +20,11 @@ def up(debug: Debug = False) -> None:
     another name for each clone, instead of in the project, which may be on a network disk or
     read-only; every command needs it.
     """
-    from ..doctor.before_deploy import diagnose_flows
+    from ..doctor.before_deploy import diagnose_cluster
     from ..kind.cluster import find_cluster
     from ..kind.compilation_stamp import compilation_stamp
-    from ..kind.find_target import kind_target
     from ..kind.up import EXAMINED, bring_up
     from ..programs.run import engine_findings, require_programs
-    from ..project.environments import read_environment
     from ..project.project import find_project
     from ..show.progress import print_error, stage
 
@@ -39,8 +37,7 @@ def up(debug: Debug = False) -> None:
     if examined.exists() and examined.read_text(encoding="utf-8") == stamp:
         return
     with stage("doctor") as examining:
-        target = kind_target(project, cluster, read_environment(project, "kind"))
-        diagnosis = diagnose_flows(project, target, project.flow_files())
+        diagnosis = diagnose_cluster(project, cluster)
         examining.result = str(diagnosis)
     diagnosis.print_problems()
     for finding in diagnosis.examined.errors:

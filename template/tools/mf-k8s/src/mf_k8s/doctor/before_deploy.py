@@ -7,7 +7,10 @@ from pathlib import Path
 from ..cluster.target import Target
 from ..cluster.view import View
 from ..errors import Finding, findings_of
+from ..kind.cluster import Cluster
+from ..kind.find_target import kind_target
 from ..metaflow.record_requests import Request
+from ..project.environments import read_environment
 from ..project.project import Project
 from .answers import PROBLEM, Answer, FlowPod
 from .examine import Examined, examine_all
@@ -58,10 +61,14 @@ def diagnose(
         return Diagnosis(Examined(errors=[*findings_of(error)]))
 
 
-def diagnose_flows(project: Project, target: Target, files: Sequence[Path]) -> Diagnosis:
-    """Return what the doctor says of flows of a project, which it compiles."""
+def diagnose_cluster(project: Project, cluster: Cluster) -> Diagnosis:
+    """Return what the doctor says of all flows of a project on the development cluster.
+
+    What goes wrong in asking is in its errors: the cluster is up.
+    """
     try:
-        case, errors = prepare(project, target, files)
+        target = kind_target(project, cluster, read_environment(project, "kind"))
+        case, errors = prepare(project, target, project.flow_files())
         examined = examine_all(case)
         examined.errors += errors
         return Diagnosis(examined, case.pods)
