@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -37,13 +37,18 @@ class Registry(BaseHTTPRequestHandler):
     asked: list[str] = []  # paths
 
     @classmethod
-    def push(cls, name: str, *architectures: str, variables: tuple[str, ...] = ()) -> str:
+    def push(
+        cls,
+        name: str,
+        *architectures: str,
+        variables: tuple[str, ...] = (),
+        labels: Mapping[str, str] | None = None,
+    ) -> str:
         """Keep an image for some architectures, for several with an index; return its digest."""
         manifests = []
         for architecture in architectures:
-            config = packed(
-                {"architecture": architecture, "os": "linux", "config": {"Env": [*variables]}}
-            )
+            own = {"Env": [*variables], "Labels": labels}
+            config = packed({"architecture": architecture, "os": "linux", "config": own})
             cls.bodies[digest(config)] = f"{OCI}config.v1+json", config
             manifest = packed({"schemaVersion": 2, "config": {"digest": digest(config)}})
             cls.bodies[digest(manifest)] = f"{OCI}manifest.v1+json", manifest

@@ -238,6 +238,7 @@ def test_deploy(act: Callable[..., str], project: Path, registry: str) -> None:
         file.write_text(json.dumps(json.loads(file.read_text()) | own))
     commit(project)
     head = git("rev-parse", "HEAD", cwd=project)
+    git("update-ref", "refs/remotes/origin/main", head.strip(), cwd=project)
     image = f"{registry}/acme/score:{head[:12]}"
     try:
         main = act("deploy", ref="refs/heads/main")
@@ -258,7 +259,8 @@ def test_deploy(act: Callable[..., str], project: Path, registry: str) -> None:
             for template in deployed(name, project)["spec"]["templates"]
             if template["name"] in ("start", "end")
         }
-        assert steps == dict.fromkeys(("start", "end"), (image, f"{registry}/acme/score@{digest}"))
+        pushed = (f"{image}@{digest}", f"{registry}/acme/score@{digest}")
+        assert steps == dict.fromkeys(("start", "end"), pushed)
 
 
 def digest_of(image: str) -> str:

@@ -2,8 +2,10 @@
 
 import functools
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -15,7 +17,7 @@ import yaml
 from conftest import ADVANCED, EXAMPLE, QUESTIONS, ROOT, run
 from metaflow.metaflow_environment import MetaflowEnvironment
 from questions import ASKED, ASKED_WITH_ADVANCED, ASKED_WITH_GPU, CHOICES
-from teams import same
+from teams import commit, git, same
 
 BIN = Path(sys.executable).parent
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
@@ -293,7 +295,12 @@ def test_deployment_on_github(case):
     workflow = yaml.safe_load(case.read(".github/workflows/deploy.yml"))
     assert workflow[True] == {"push": {"tags": ["v*"]}, "workflow_dispatch": None}
     assert workflow["permissions"] == {"contents": "read"}
+    assert workflow["concurrency"] == {  # main and its tag do not both build the image
+        "group": "${{ github.workflow }}-${{ github.sha }}",
+        "cancel-in-progress": False,
+    }
     (job,) = workflow["jobs"].values()
+    assert (job["strategy"]["fail-fast"], job["strategy"]["max-parallel"]) == (True, 1)
     assert job["permissions"] == {"contents": "read", "id-token": "write", "packages": "write"}
     assert job["strategy"]["matrix"] == {"environment": ["prod"]}
     assert job["environment"] == "${{ matrix.environment }}"
@@ -301,7 +308,9 @@ def test_deployment_on_github(case):
         "group": "${{ github.workflow }}-${{ matrix.environment }}",
         "cancel-in-progress": False,
     }
-    sync, registry, login, image, deploy = [step for step in job["steps"] if "run" in step]
+    on_main, sync, registry, login, image, deploy = [step for step in job["steps"] if "run" in step]
+    assert on_main["if"] == "github.ref_type == 'tag'"
+    assert job["steps"][0]["with"]["fetch-depth"] == 0
     assert sync["run"] == SYNC
     assert registry["run"].startswith('docker login ghcr.io --username "$GITHUB_ACTOR"')
     assert registry["env"] == {"TOKEN": "${{ github.token }}"}
@@ -324,7 +333,9 @@ def test_deployment_on_gitlab(copy, tmp_path, source):
     assert pipeline["workflow"]["rules"][2:] == [tag]
     job, prod = pipeline[".deploy"], pipeline["deploy-prod"]
     assert job["interruptible"] is False
-    assert job["before_script"][:2] == ['mkdir -p "$HOME"', SYNC]
+    assert [job["before_script"][0], job["before_script"][2]] == ['mkdir -p "$HOME"', SYNC]
+    assert (job["resource_group"], job["variables"]["GIT_DEPTH"]) == ("deploy", 0)
+    assert ("image" in job) == (source == "existing")  # one with git
     assert job["before_script"][-1] == "exit 1"
     builds = source == "build"
     assert job["script"] == [
@@ -335,13 +346,66 @@ def test_deployment_on_gitlab(copy, tmp_path, source):
     assert prod == {
         "extends": ".deploy",
         "environment": {"name": "prod"},
-        "resource_group": "prod",
         "rules": [{"if": "$DEPLOY_RUNNER && $CI_COMMIT_TAG" if builds else "$CI_COMMIT_TAG"}],
     }
     assert pipeline["plan"]["artifacts"]["paths"] == ["plan.md", "rendered"]
     for each in (job, pipeline["kind"]):  # those on a shell runner
         assert each["variables"]["HOME"] == "$CI_PROJECT_DIR-home-$CI_JOB_ID"
         assert each["after_script"][-1] == 'rm -rf "$CI_PROJECT_DIR-home-$CI_JOB_ID"'
+
+
+def test_a_tag_must_be_of_a_commit_on_main(copy, tmp_path):
+    """One of a release branch is refused, on GitHub and on GitLab; an older one of main is not."""
+    scripts = []
+    for ci in ("github", "gitlab"):
+        project = copy(tmp_path / ci, ci=ci, deploy_from_ci=True)
+        if ci == "github":
+            workflow = yaml.safe_load((project / ".github/workflows/deploy.yml").read_text())
+            scripts.append(workflow["jobs"]["deploy"]["steps"][1]["run"])
+        else:
+            pipeline = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+            scripts.append(pipeline[".deploy"]["before_script"][1])
+    upstream, clone = tmp_path / "upstream", tmp_path / "clone"
+    upstream.mkdir()
+    git("init", "-q", "-b", "main", cwd=upstream)
+    for name in ("first", "second"):
+        (upstream / name).touch()
+        commit(upstream)
+    git("switch", "-qc", "hotfix", cwd=upstream)
+    (upstream / "third").touch()
+    commit(upstream)
+    git("clone", "-q", upstream, clone, cwd=tmp_path)
+    names = {"GITHUB_REF_NAME": "v1.2.0", "CI_COMMIT_TAG": "v1.2.0", "CI_DEFAULT_BRANCH": "main"}
+    for revision, code in (("origin/main", 0), ("origin/main~1", 0), ("origin/hotfix", 1)):
+        git("checkout", "-q", "--detach", revision, cwd=clone)
+        for script in scripts:
+            done = subprocess.run(
+                ["bash", "-e", "-c", script],
+                cwd=clone,
+                env={"PATH": os.environ["PATH"], **names},
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == code, (revision, done.stderr)
+            assert ("The commit of v1.2.0 is not on main: merge it" in done.stdout) == (code == 1)
+
+
+def test_environments_are_deployed_one_after_the_other_on_gitlab(template, tmp_path):
+    """In the organisation's order, and prod by a tag, after none of them."""
+    fork = tmp_path / "fork"
+    shutil.copytree(template, fork, ignore=shutil.ignore_patterns(".git"))
+    places = "{dev: ml-dev, prod: ml-prod, qa: ml-qa, staging: ml-staging}"
+    (fork / "hooks/organisation.yml").write_text(f"environments: {places}\nci: gitlab\n")
+    how = {"defaults": True, "quiet": True, "unsafe": False}
+    copier.run_copy(str(fork), tmp_path / "churn", data={"deploy_from_ci": True}, **how)
+    pipeline = yaml.safe_load((tmp_path / "churn/.gitlab-ci.yml").read_text())
+    needs = {name: job.get("needs") for name, job in pipeline.items() if name.startswith("deploy-")}
+    assert needs == {
+        "deploy-dev": None,
+        "deploy-prod": None,
+        "deploy-qa": ["deploy-dev"],
+        "deploy-staging": ["deploy-qa"],
+    }
 
 
 @functools.cache

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from registry import serve_images
 from stand_ins import committed, k8s
-from teams import git
+from teams import commit, git
 
 __all__ = ["committed", "k8s"]  # fixtures
 
@@ -57,50 +58,85 @@ def test_failed_build_says_why(k8s: Callable[..., Any]) -> None:
 
 
 # Keeps what it is asked to do, and answers as a registry that has what was pushed.
-DOCKER = """case "$1 $2" in
+DOCKER = """case "$1 $2 $3" in
+  "version --format {{{{.Server.Os"*) echo linux/amd64;;
   version*) echo 28.0.1;;
-  "manifest inspect")
+  "manifest inspect"*)
     [ -e {state}/pushed ] || {{ echo no such manifest >&2; exit 1; }}
     echo '{{"Descriptor": {{"digest": "sha256:two"}}}}';;
-  *) echo "$1" >> {state}/log;;
+  *) echo "$@" >> {state}/log;;
 esac
 [ "$1" != push ] || : > {state}/pushed"""
+CI = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_REPOSITORY": "acme/churn",
+}
 
 
 def test_tag_of_the_commit(k8s: Callable[..., Any], committed: Path, tmp_path: Path) -> None:
-    """It is built and pushed once: a second run, or a job for another environment, finds it.
+    """CI builds and pushes it once: a second run, or a job for another environment, finds it.
 
-    Its digest is an annotation of the pods, until the image has another tag.
+    Its digest stands behind the tag, and in an annotation of the pods, until it has another tag.
     """
     docker = DOCKER.format(state=tmp_path)
     programs = {"docker": docker, "git": f'exec {shutil.which("git")} "$@"'}
 
     def k8s_image(*options: str) -> str:
-        code, output = k8s("image", *options, programs=programs, folder=committed)
+        code, output = k8s("image", *options, programs=programs, folder=committed, **CI)
         assert code == 0, output
         return " ".join(output.split())
 
-    image = f"ghcr.io/acme/churn:{git('rev-parse', 'HEAD', cwd=committed)[:12]}"
     config = committed / "k8s.toml"
-    text = config.read_text()
-    output = k8s_image("--tag=git", "--push")
-    assert f"build {image}: built" in output and f"push {image}: pushed" in output
-    written = config.read_text()
-    assert tomllib.loads(written) == tomllib.loads(text) | {
-        "image": image,
-        "annotations": {"mf-k8s/image-digest": "ghcr.io/acme/churn@sha256:two"},
-    }
-    assert [line for line in written.splitlines() if line not in text.splitlines()] == [
-        f'image = "{image}"',
-        'annotations."mf-k8s/image-digest" = "ghcr.io/acme/churn@sha256:two"',
-    ]
-    output = k8s_image("--tag=git", "--push")
-    assert f"build {image}: not needed, the registry has it" in output
-    assert f"push {image}: is pushed already" in output
-    assert config.read_text() == written
-    assert (tmp_path / "log").read_text().split() == ["build", "push"]
+    with serve_images() as (images, address):
+        images.scheme = ""
+        config.write_text(config.read_text().replace("ghcr.io/acme/churn", f"{address}/churn"))
+        commit(committed)
+        head = git("rev-parse", "HEAD", cwd=committed).strip()
+        name, text = f"{address}/churn", config.read_text()
+        image = f"{name}:{head[:12]}"
+        source = "https://github.com/acme/churn"
+        labels = {
+            "org.opencontainers.image.revision": head,
+            "org.opencontainers.image.source": source,
+        }
+        images.push(f"churn:{head[:12]}", "amd64", labels=labels)
+        output = k8s_image("--tag=git", "--push")
+        assert f"build {image}: built" in output and f"push {image}: pushed" in output
+        written = config.read_text()
+        assert tomllib.loads(written) == tomllib.loads(text) | {
+            "image": f"{image}@sha256:two",
+            "annotations": {"mf-k8s/image-digest": f"{name}@sha256:two"},
+        }
+        assert [line for line in written.splitlines() if line not in text.splitlines()] == [
+            f'image = "{image}@sha256:two"',
+            f'annotations."mf-k8s/image-digest" = "{name}@sha256:two"',
+        ]
+        output = k8s_image("--tag=git", "--push")
+        assert f"build {image}: not needed, the registry has it" in output
+        assert f"push {image}: is pushed already" in output
+        assert config.read_text() == written
+
+        of_others = {**labels, "org.opencontainers.image.source": "https://example.com/fork"}
+        images.push(f"churn:{head[:12]}", "amd64", labels=of_others)
+        code, output = k8s(
+            "image", "--tag=git", "--push", programs=programs, folder=committed, **CI
+        )
+        assert code == 2 and "was built by https://example.com/fork, not by the CI of" in output
+    build, push = (tmp_path / "log").read_text().splitlines()
+    options = [f"--label={key}={value}" for key, value in labels.items()]
+    assert build.split() == ["build", "--tag", image, *options, str(committed)]
+    assert push == f"push {image}"
     k8s_image("--tag=1.2.3")
     assert config.read_text() == text
+
+
+def test_a_build_of_an_image_with_a_digest(k8s: Callable[..., Any], committed: Path) -> None:
+    """It is the team's: no build has that digest, and Docker would say that the tag is wrong."""
+    config = committed / "k8s.toml"
+    config.write_text(config.read_text().replace(":1.2.3", f":1.2.3@sha256:{'0' * 64}"))
+    code, output = k8s("image", folder=committed)
+    assert code == 2 and "has a digest, which fixes its content: write a name with a tag" in output
 
 
 def test_a_digest_that_is_not_known(k8s: Callable[..., Any], committed: Path) -> None:

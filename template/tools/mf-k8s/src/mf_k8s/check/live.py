@@ -23,6 +23,7 @@ from .compare import compare_pods, compare_workflow, start_report
 from .live_starters import with_starters
 from .report import Comparison, Report
 from .run_state import with_run_state
+from .running_digest import with_running_digests
 
 JOB_OF_JOBSET = "jobset.sigs.k8s.io/replicatedjob-name"
 FILLED_IN_BY_CLUSTER = {"image_pull_policy", "image_pull_secrets"}  # where they are not set
@@ -92,6 +93,8 @@ def check_live(
             expected, found = pods_of_run(by_code.pods, pods)
             compared = compare_pods(expected, found, config, by_code.defaults)
             report = live_report(start, f"run {run_id}", by_code, compared)
+            if target.environment.name != "kind":  # whose image is built there
+                report = with_running_digests(report, pods, config)
             reports.append(with_run_state(report, target, run_id, pods, own.templates))
         yield from reports
         names = [report.of for report in reports]

@@ -23,10 +23,18 @@ def image(
     """Build the image that k8s.toml names, from the Dockerfile.
 
     With --tag and --push, its digest becomes an annotation of the pods, in k8s.toml. With --tag
-    git, an image that the registry has under the commit's tag is not built again.
+    git, pods get it by that digest, and one that CI has built from the commit is not built again.
     """
     from ..image.build_and_push import build_findings, build_image, push_image, registry_digest
-    from ..image.tags import next_tag, with_tag, write_image, writing_findings
+    from ..image.origin import digest_of_commit, origin_here
+    from ..image.tags import (
+        digest_findings,
+        next_tag,
+        with_tag,
+        without_own_digest,
+        write_image,
+        writing_findings,
+    )
     from ..programs.run import require_programs
     from ..project.k8s_toml import read_config, read_toml
     from ..project.project import find_project
@@ -37,36 +45,37 @@ def image(
     project = find_project()
     require_programs(["docker"])
     read = read_toml if bump or tag else read_config  # only TOML is written
-    name = str(read(project.config_file).get("image", ""))
+    name = without_own_digest(read(project.config_file))
     if not name:
         file, remedy = project.config_file.name, 'add a line like image = "ghcr.io/acme/a:0.1.0"'
         raise CommandError(Finding("no-image", f"{file} has no image", file, remedy))
     raise_if(build_findings(project, name))
     if bump:
         name = next_tag(name)
+    raise_if(digest_findings(project, name))
     if tag:
         name = with_tag(project, name, tag)
     if bump or tag:
         raise_if(writing_findings(project, name))
-    of_commit, digest = tag == "git", ""
+    origin, digest = origin_here(project) if tag == "git" else None, ""
     with stage("build") as build:
-        if of_commit and push:
-            digest = registry_digest(name)
+        if origin and push:
+            digest = digest_of_commit(name, origin)
         if digest:
             build.result = f"{name}: not needed, the registry has it"
         else:
-            build_image(project, name)
+            build_image(project, name, origin.labels if origin else {})
             build.result = f"{name}: built"
     if bump or tag:
         write_image(project, name)
     if push:
         with stage("push") as pushing:
-            done = "is pushed already" if digest else push_image(name, of_commit)
+            done = "is pushed already" if digest else push_image(name, origin is not None)
             pushing.result = f"{name}: {done}"
         if tag:
-            digest = digest or registry_digest(name)
+            digest = digest or (digest_of_commit(name, origin) if origin else registry_digest(name))
             if not digest:
                 what = f"{name} is pushed, and `docker manifest inspect` does not find it"
                 reason = "no digest to write into k8s.toml. Does its registry lack TLS?"
                 raise CommandError(Finding("image-digest-unknown", what, name, reason))
-            write_image(project, name, digest)
+            write_image(project, name, digest, pin=origin is not None)

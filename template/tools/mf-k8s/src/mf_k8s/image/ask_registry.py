@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
@@ -45,6 +45,7 @@ class RegistryAnswer:
     digest: str = ""
     platforms: tuple[str, ...] = ()  # like linux/amd64, in the words of Kubernetes' node labels
     variables: frozenset[str] = frozenset()  # names of those that the image sets, of one platform
+    labels: Mapping[str, str] = field(default_factory=dict)  # of one platform
 
 
 class Refused(Exception):
@@ -105,8 +106,10 @@ class Session:
             config = json.loads(self.get(f"blobs/{manifest['config']['digest']}")[0])
         if not entries and config.get("architecture"):
             platforms = [platform_name(config)]
-        names = (each.partition("=")[0] for each in (config.get("config") or {}).get("Env") or ())
-        return RegistryAnswer("found", "", digest, tuple(platforms), frozenset(names))
+        own = config.get("config") or {}
+        names = frozenset(each.partition("=")[0] for each in own.get("Env") or ())
+        labels = own.get("Labels") or {}
+        return RegistryAnswer("found", "", digest, tuple(platforms), names, labels)
 
     def manifest(self, reference: str) -> tuple[Any, str]:
         """Return a manifest or an index, and its digest."""

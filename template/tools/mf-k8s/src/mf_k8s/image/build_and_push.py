@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..errors import CommandError, Finding, raise_if
 from ..programs.run import run_program
@@ -12,6 +12,7 @@ from ..project.uv_lock import workspace_of
 
 # Without attestations, which have the time in them: an image that did not change keeps its ID.
 BUILD = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+NO_LABELS: Mapping[str, str] = {}
 NOT_PUSHED = "no such manifest|manifest unknown|not found"
 
 
@@ -32,10 +33,11 @@ def build_findings(project: Project, image: str) -> Iterator[Finding]:
         yield Finding("no-uv-lock", what, "uv.lock", remedy)
 
 
-def build_image(project: Project, image: str) -> None:
+def build_image(project: Project, image: str, labels: Mapping[str, str] = NO_LABELS) -> None:
     """Build the project's Dockerfile as `image`; raise CommandError if it cannot be built."""
     raise_if(build_findings(project, image))
-    run_program("docker", "build", "--tag", image, str(project.root), env=BUILD)
+    options = [f"--label={name}={value}" for name, value in labels.items()]
+    run_program("docker", "build", "--tag", image, *options, str(project.root), env=BUILD)
 
 
 def push_image(image: str, of_commit: bool = False) -> str:

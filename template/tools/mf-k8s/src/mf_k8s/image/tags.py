@@ -3,15 +3,28 @@
 import os
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..errors import CommandError, Finding, raise_if
+from ..pods.image_names import DIGEST
 from ..programs.run import git
 from ..project.k8s_toml import read_schema, schema_findings
 from ..project.project import Project, shown_path
 from ..project.repository import commit_of
 
-DIGEST = "mf-k8s/image-digest"  # an annotation of the pods, as Docker writes it: name@sha256:…
+
+def without_own_digest(config: Mapping[str, Any]) -> str:
+    """Return the image of k8s.toml, without the digest that --tag git has written behind its tag.
+
+    A digest that the annotation does not have is the team's, and stays.
+    """
+    image = str(config.get("image", ""))
+    name, _, digest = image.partition("@")
+    annotations = config.get("annotations") or {}
+    recorded = str(annotations.get(DIGEST, "")) if isinstance(annotations, Mapping) else ""
+    is_own = digest and name != without_tag(name) and recorded == f"{without_tag(name)}@{digest}"
+    return name if is_own else image
 
 
 def next_tag(image: str) -> str:
@@ -29,15 +42,19 @@ def with_tag(project: Project, image: str, tag: str) -> str:
 
     Raise CommandError if the project or the image can have no such tag.
     """
+    raise_if(digest_findings(project, image))
+    new = f"{without_tag(image)}:{commit_tag(project) if tag == 'git' else tag}"
+    raise_if(schema_findings(new, read_schema(project)["properties"]["image"], "--tag"))
+    return new
+
+
+def digest_findings(project: Project, image: str) -> Iterator[Finding]:
+    """Yield that an image has a digest of the team's, so no build can be it."""
     if "@" in image:
         what = f"image = {image} has a digest, which fixes its content"
         example = f"{without_tag(image.partition('@')[0])}:0.1.0"
         remedy = f"write a name with a tag instead, like {example}"
-        finding = Finding("image-has-digest", what, project.config_file.name, remedy)
-        raise CommandError(finding)
-    new = f"{without_tag(image)}:{commit_tag(project) if tag == 'git' else tag}"
-    raise_if(schema_findings(new, read_schema(project)["properties"]["image"], "--tag"))
-    return new
+        yield Finding("image-has-digest", what, project.config_file.name, remedy)
 
 
 def without_tag(image: str) -> str:
@@ -75,10 +92,13 @@ def image_paths(project: Project) -> list[str]:
     return [*paths, ":(exclude)k8s.toml"]
 
 
-def write_image(project: Project, image: str, digest: str = "") -> None:
-    """Write the image into k8s.toml, and as an annotation of the pods its digest, if it has one."""
+def write_image(project: Project, image: str, digest: str = "", pin: bool = False) -> None:
+    """Write the image into k8s.toml, and as an annotation of the pods its digest, if it has one.
+
+    With `pin`, nodes pull it by the digest, whatever becomes of its tag.
+    """
     file = project.config_file
-    file.write_bytes(with_image(file.read_bytes(), image, digest))
+    file.write_bytes(with_image(file.read_bytes(), image, digest, pin))
 
 
 def writing_findings(project: Project, image: str) -> Iterator[Finding]:
@@ -91,12 +111,12 @@ def writing_findings(project: Project, image: str) -> Iterator[Finding]:
     with_image(file.read_bytes(), image)
 
 
-def with_image(content: bytes, image: str, digest: str = "") -> bytes:
+def with_image(content: bytes, image: str, digest: str = "", pin: bool = False) -> bytes:
     """Return what is in k8s.toml with another image; its line ends and the rest stay."""
     import tomlkit
 
     config = tomlkit.parse(content.decode("utf-8-sig"))
-    config["image"] = image
+    config["image"] = f"{image}@{digest}" if pin else image
     annotations = config.get("annotations", {})
     if digest:
         value = f"{without_tag(image)}@{digest}"

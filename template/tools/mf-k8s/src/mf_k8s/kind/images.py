@@ -3,13 +3,14 @@
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from ..errors import CommandError, Finding
 from ..image.build_and_push import build_image
+from ..image.tags import without_own_digest
 from ..pods.image_names import image_name
 from ..programs.run import run_program, succeeds
 from ..project.k8s_toml import read_config
@@ -29,15 +30,17 @@ def load_images(project: Project, cluster: Cluster, request: "Future[LoadRequest
     The image of k8s.toml is built and packed while the flows compile, which may need others, and
     loaded while the nodes start.
     """
-    configured = read_config(project.config_file).get("image")
+    config = read_config(project.config_file)
+    configured = str(config.get("image", ""))
+    local = {configured: without_own_digest(config)}  # what CI has pushed is built here again
     with stage("images") as loading:
-        found = {configured: provide_image(project, configured, True)} if configured else {}
-        archives = pack_images(cluster, found, {})
+        found = {configured: provide_image(project, local[configured], True)} if configured else {}
+        archives = pack_images(cluster, found, {}, local)
         images, node_count = request.result()
         for image in images:
             if image not in found:
                 found[image] = provide_image(project, image, False)
-        archives = pack_images(cluster, found, archives)
+        archives = pack_images(cluster, found, archives, local)
         names = await_nodes(cluster, node_count) if archives else []
         for image, file in archives.items():
             platform = found[image].split()[0]
@@ -49,8 +52,11 @@ def load_images(project: Project, cluster: Cluster, request: "Future[LoadRequest
 
 
 def provide_image(project: Project, image: str, configured: bool) -> str:
-    """Build an image, or pull it with the user's login; return its platform and ID."""
-    if configured and (project.root / "Dockerfile").exists():
+    """Build an image, or pull it with the user's login; return its platform and ID.
+
+    One with a digest is pulled: no build has that digest.
+    """
+    if configured and "@" not in image and (project.root / "Dockerfile").exists():
         build_image(project, image)
     elif not succeeds("docker", "image", "inspect", image):
         run_program("docker", "pull", image)
@@ -59,14 +65,17 @@ def provide_image(project: Project, image: str, configured: bool) -> str:
 
 
 def pack_images(
-    cluster: Cluster, found: dict[str, str], archives: dict[str, Path]
+    cluster: Cluster, found: dict[str, str], archives: dict[str, Path], local: Mapping[str, str]
 ) -> dict[str, Path]:
-    """Return `archives`, with those of the found images that the nodes lack."""
+    """Return `archives`, with those of the found images that the nodes lack.
+
+    `local` has the names under which Docker has images here, where that is another one.
+    """
     loaded = read_json(cluster.loaded_images_file) or {}
     for image in found.keys() - archives:
         if loaded.get(image) != found[image]:
             archive = cluster.folder / "images" / f"{len(archives)}.tar"
-            save_image(image, archive)
+            save_image(image, local.get(image, image), archive)
             archives |= {image: archive}
     return archives
 
@@ -120,11 +129,11 @@ def import_image(image: str, platform: str, archive: Path, node: str) -> None:
         run_program(*ctr, "tag", "--force", name, str(image_name(image)))
 
 
-def save_image(image: str, file: Path) -> None:
-    """Write an image to an archive, under its `archive_name`."""
+def save_image(image: str, local: str, file: Path) -> None:
+    """Write an image, which Docker has as `local`, to an archive, under its `archive_name`."""
     name = archive_name(image)
     if name != image:
-        run_program("docker", "tag", image, name)
+        run_program("docker", "tag", local, name)
     run_program("docker", "save", "--output", str(file), name)
     if name != image:
         run_program("docker", "image", "rm", name)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 DOCKER_HUB = "docker.io"
+DIGEST = "mf-k8s/image-digest"  # an annotation of the pods, as Docker writes it: name@sha256:…
 
 
 @dataclass(frozen=True)
