@@ -164,6 +164,24 @@ def test_what_is_rendered(rendered: Path) -> None:
     assert images == {"ghcr.io/acme/churn:1.2.3"}
 
 
+def test_without_rbac(first: Path, rendered: Path) -> None:
+    """A platform team that has the accounts gets the flows alone; `check --rendered` knows it."""
+    command = ("render", "--env", "prod", "-o", "bare", "--no-upload", "--without-rbac")
+    code, output = k8s(first, *command)
+    assert code == 0, output
+    bare, whole = contents(first / "bare"), contents(rendered)
+    rights = {name for name in whole if name.startswith(("role", "serviceaccount"))}
+    assert whole.keys() - bare.keys() == rights and len(rights) == 3
+    flows = bare.keys() - {"kustomization.yaml"}
+    assert {name: bare[name] for name in flows} == {name: whole[name] for name in flows}
+    assert "\n# k8s render --without-rbac --env prod\n" in bare["kustomization.yaml"]
+    assert {*yaml.safe_load(bare["kustomization.yaml"])["resources"]} == flows
+    code, output = k8s(first, "check", "--rendered", "bare")
+    assert code == 0, output
+    text = bare["kustomization.yaml"]
+    assert recorded_rendering(text) == Rendering("prod", [], [], rbac=False)
+
+
 def test_a_place_where_nothing_starts_flows(first: Path) -> None:
     """Neither a CronWorkflow nor a Sensor is written, and no setting of events is needed."""
     settings: dict[str, Any] = {name: each for name, each in PROD.items() if "EVENTS" not in name}

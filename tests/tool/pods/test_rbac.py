@@ -31,6 +31,19 @@ def test_pods_get_the_documented_rights(documented: dict[str, Any]) -> None:
     ]
 
 
+def test_argo_cd_may_apply_what_is_rendered(documented: dict[str, Any]) -> None:
+    """The rights to write each kind, and, to grant the Role, those that it has."""
+    flows, service_accounts, roles, *granted = documented["argocd"]
+    (role,) = (item for item in accounts(["a"], True) if item["kind"] == "Role")
+    assert granted == role["rules"]
+    apply = {"get", "list", "watch", "create", "update", "patch"}
+    assert {*flows["verbs"]} == {*roles["verbs"]} == {*apply, "delete"}
+    assert {*service_accounts["verbs"]} == apply  # which it may not prune: projects share them
+    plurals = {f"{item['kind'].lower()}s" for item in accounts(["a"], True)}
+    assert plurals == {*service_accounts["resources"], *roles["resources"]}
+    assert flows["resources"] == ["workflowtemplates", "cronworkflows", "sensors"]
+
+
 def test_a_deployer_has_the_rights_that_deploy_asks_for(documented: dict[str, Any]) -> None:
     granted, _ = documented["deployer"]
     for rights in (OF_EACH_DEPLOY, OF_PRUNE):

@@ -19,6 +19,10 @@ def render(
     no_upload: Annotated[
         bool, typer.Option("--no-upload", help="Do not upload the code packages, only name them.")
     ] = False,
+    without_rbac: Annotated[
+        bool,
+        typer.Option("--without-rbac", help="Leave out service accounts, Roles and bindings."),
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Write what `deploy` would write as files, for GitOps.
@@ -34,7 +38,7 @@ def render(
     from ..show.progress import print_line
 
     project = find_project()
-    rendering = rendering_of(project, env, flows or (), context.obj or ())
+    rendering = rendering_of(project, env, flows or (), context.obj or (), not without_rbac)
     raise_if(dropped_flows(output, own_files(output), rendering))
     # without an upload it is a look at what `deploy` would write, and `deploy` can notify
     files = render_flows(project, rendering, upload=not no_upload, leave_out_notify=no_upload)

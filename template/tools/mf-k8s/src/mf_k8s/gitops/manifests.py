@@ -38,15 +38,10 @@ Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]$"), [
 
 
 def rendered_files(
-    project: Project,
-    compiled: Sequence[CompiledFile],
-    requests: Sequence[Request],
-    environment: str,
-    command: str,
+    requests: Sequence[Request], rights: Sequence[dict[str, Any]], command: str
 ) -> dict[str, str]:
     """Return the text of each file by its name. `command` is the one that renders them."""
-    role = f"{project.name}-{environment}-{EXECUTOR_ROLE}"
-    manifests = rights_of_pods(project, compiled, workflow_templates(requests), role)
+    manifests = [*rights]
     for _, request in requests:
         request["body"]["metadata"]["namespace"] = request["namespace"]
         manifests.append(request["body"])
@@ -63,10 +58,12 @@ def rendered_files(
 def rights_of_pods(
     project: Project,
     compiled: Iterable[CompiledFile],
-    templates: Sequence[Manifest],
-    role: str,
+    requests: Sequence[Request],
+    environment: str,
 ) -> list[dict[str, Any]]:
     """Return the pods' service accounts, with a Role that no other rendering has."""
+    templates = workflow_templates(requests)
+    role = f"{project.name}-{environment}-{EXECUTOR_ROLE}"
     namespace = templates[0]["metadata"]["namespace"]
     pods = [pod for template in templates for pod in workflow_pods(template).values()]
     manifests = accounts(

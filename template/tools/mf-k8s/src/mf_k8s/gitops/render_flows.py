@@ -20,11 +20,12 @@ from ..programs.arguments import split_arguments
 from ..project.environments import read_environment
 from ..project.project import Project, shown_path
 from ..show.progress import stage
-from .manifests import HEADER, KUSTOMIZATION, rendered_files
+from .manifests import HEADER, KUSTOMIZATION, rendered_files, rights_of_pods
 from .refuse_secrets import not_secret, notify_findings, secret_findings, without_notify
 
 SCRIPT = "mf_k8s.metaflow.create_offline"
 PROGRAM = ["k8s", "render"]
+WITHOUT_RBAC = "--without-rbac"
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,21 @@ class Rendering:
     environment: str
     flows: Sequence[str] = ()  # paths from the project's folder; all flows if there are none
     options: Sequence[str] = ()  # of Metaflow's create
+    rbac: bool = True  # with the pods' service accounts and their rights
 
     def __str__(self) -> str:
         """Return the command, but for where it writes."""
         options = ["--", *self.options] if self.options else []
-        return shlex.join([*PROGRAM, *self.flows, "--env", self.environment, *options])
+        without = [] if self.rbac else [WITHOUT_RBAC]
+        return shlex.join([*PROGRAM, *self.flows, *without, "--env", self.environment, *options])
 
 
 def rendering_of(
-    project: Project, environment: str, names: Sequence[str], options: Sequence[str]
+    project: Project,
+    environment: str,
+    names: Sequence[str],
+    options: Sequence[str],
+    rbac: bool = True,
 ) -> Rendering:
     """Return the rendering of flows that a user has named.
 
@@ -54,7 +61,7 @@ def rendering_of(
         raise CommandError(Finding("option-of-several-lines", what, name, "leave it out"))
     files = project.flow_files(names) if names else ()
     paths = [os.path.relpath(file, project.root) for file in files]
-    return Rendering(environment, paths, options)
+    return Rendering(environment, paths, options, rbac)
 
 
 def recorded_rendering(text: str) -> Rendering:
@@ -71,7 +78,8 @@ def recorded_rendering(text: str) -> Rendering:
             " nothing to compare with"
         )
         raise CommandError(Finding("rendering-unknown", what, KUSTOMIZATION, "render again"))
-    return Rendering(own[-1], own[2:-2], options)
+    flows = [word for word in own[2:-2] if word != WITHOUT_RBAC]
+    return Rendering(own[-1], flows, options, WITHOUT_RBAC not in own)
 
 
 def dropped_flows(
@@ -119,7 +127,8 @@ def render_flows(
         with stage("render") as rendered:
             requests = create_requests(project, compiled, target, SCRIPT, upload=upload)
             check_templates(project, compiled, target, workflow_templates(requests))
-            texts = rendered_files(project, compiled, requests, environment.name, str(rendering))
+            rights = rights_of_pods(project, compiled, requests, environment.name)
+            texts = rendered_files(requests, rights if rendering.rbac else [], str(rendering))
             raise_if(secret_findings(texts, target.variables, not_secret(project)))
             rendered.result = f"{len(texts)} files"
     return texts
