@@ -67,6 +67,20 @@ def test_what_each_pod_needs(simulate: Simulate) -> None:
     ]
 
 
+def test_a_grant_takes_nothing_away(simulate: Simulate) -> None:
+    """It replaces the Role of the last one, which was for other flows."""
+    cluster = simulate(*account("metaflow", "default", EXECUTOR, JOBSETS))
+    (problem,) = answers(examination(cluster, flow_pod("OneFlow/(agent)")), "account-rights")
+    role, _ = granted(problem.remedy)
+    resources = sorted(resource for rule in role["rules"] for resource in rule["resources"])
+    assert resources == [
+        "jobsets",
+        "workflowtaskresults",
+        "workflowtasksets",
+        "workflowtasksets/status",
+    ]
+
+
 @pytest.mark.parametrize("rules", [[EXECUTOR], []])
 @pytest.mark.parametrize("kind", ["Role", "ClusterRole"])
 def test_roles_are_read(simulate: Simulate, kind: str, rules: list[Any]) -> None:

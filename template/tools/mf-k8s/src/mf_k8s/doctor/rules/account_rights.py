@@ -9,7 +9,8 @@ deletes it; the pod that sends what `notify` asks for reads workflowtasksets.
 The cluster is asked by a LocalSubjectAccessReview or SubjectAccessReview, which the ClusterRole
 `admin` may ask for; else Roles and bindings are read
 (https://kubernetes.io/docs/reference/access-authn-authz/rbac/). The remedy makes a Role for the
-account with all that these flows need of it; docs/production.md has one for all accounts.
+account with all that these flows need of it, and what it has for others; docs/production.md has one
+for all accounts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,8 +36,11 @@ def examine(case: Examination) -> Iterator[Answer]:
         stopped = [pod for pod in pods if not {*needed(pod)}.isdisjoint(missing)]
         if missing:
             what = f"the service account {account} may not {named(missing)}"
+            others = [right for right in KNOWN if right not in every]
+            without = lacking(case.view, account, others)
+            role = every + [right for right in others if right not in without]  # it has by now
             name, namespace = f"k8s-{account}", case.namespace
-            remedy = grant(case, name, namespace, every, "ServiceAccount", account)
+            remedy = grant(case, name, namespace, role, "ServiceAccount", account)
             yield problem(what, stopped, remedy)
         if fine := [pod for pod in pods if pod not in stopped]:
             yield ok(account, fine)
@@ -63,6 +67,9 @@ def rights(rules: Iterable[dict[str, Any]]) -> list[Right]:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     ]
+
+
+KNOWN = rights([EXECUTOR, JOBSETS, *AGENT])
 
 
 def named(missing: Iterable[Right]) -> str:
