@@ -311,7 +311,7 @@ A, B = node("a", labels={ZONE: "eu-1a"}), node("b", labels={ZONE: "eu-1b"})
         (
             [node("a", labels={ZONE: "eu-1a", "pool": "x"}), B],
             {"nodeSelector": {"pool": "x"}},
-            "problem: node b is not pool=x | F/s | kubectl label node b pool=x --overwrite",
+            "problem: node b is not pool=x | F/s | kubectl label node b pool=x",
         ),
         (
             [A, node("b", "x:NoSchedule", labels={ZONE: "eu-1b"})],

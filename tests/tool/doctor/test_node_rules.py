@@ -314,8 +314,30 @@ def test_gpus_of_nodes_that_are_not_selected(simulate: Simulate) -> None:
     selector = {"pool": "cpu"}
     assert lines(simulate, nodes, requests={"nvidia.com/gpu": "1"}, nodeSelector=selector) == [
         "node-gpu: problem: asks for nvidia.com/gpu 1, and none of 1 node that it may get has any;"
-        " node g would | correct node_selector in k8s.toml"
+        " node g would do | kubectl label node g pool=cpu"
     ]
+    nodes[1]["metadata"]["labels"]["pool"] = "gpu"
+    (line,) = lines(simulate, nodes, requests={"nvidia.com/gpu": "1"}, nodeSelector=selector)
+    assert line.endswith('node g would do | write node_selector.pool = "gpu" into k8s.toml')
+    nodes[1]["status"]["allocatable"]["cpu"] = "64"
+    assert lines(simulate, nodes, requests={"cpu": "32"}, nodeSelector=selector) == [
+        "node-size: problem: asks for cpu 32; node a has 8 for pods; node g would do | write"
+        " cpu = 8 into k8s.toml, or cpu=8 into @k8s(…) of the step, or write"
+        ' node_selector.pool = "gpu" into k8s.toml'
+    ]
+
+
+def test_the_nodes_with_gpus_are_too_small(simulate: Simulate) -> None:
+    """Others are large enough and have no GPU: there are GPUs, and the cores are too many."""
+    nodes = [node("a", allocatable={"cpu": "64"}), node("g", allocatable=GPU)]
+    assert lines(simulate, nodes, requests={"nvidia.com/gpu": "1", "cpu": "32"}) == [
+        "node-size: problem: asks for cpu 32; node g has 8 for pods | write cpu = 8 into k8s.toml,"
+        " or cpu=8 into @k8s(…) of the step, or add a node with cpu 32"
+    ]
+    nodes[1]["status"]["allocatable"]["amd.com/gpu"] = "1"
+    requests = {"nvidia.com/gpu": "8", "cpu": "32"}
+    (line,) = lines(simulate, nodes, requests=requests)
+    assert line.startswith("node-gpu: problem: asks for nvidia.com/gpu 8; no node has more than 4")
 
 
 def test_no_room_now(simulate: Simulate) -> None:

@@ -9,6 +9,7 @@ from ..pods.node_labels import (
     NAME,
     all_expressions,
     expression_holds,
+    keys_of,
     spell_expression,
     untolerated,
 )
@@ -95,6 +96,27 @@ def label_remedy(case: Examination, entry: Manifest, values: Sequence[str]) -> s
         delete = f"delete {toml_key('node_selector', key)} from k8s.toml"
         return other or f"{delete}, or add such a node"
     return f"{label}  # NODE is the one to use{'; or ' if other else ''}{other}"
+
+
+def way_to(case: Examination, node: Node, placement: Placement) -> Words:
+    """Return which of a pod's selectors keep it from a node, and how it gets there."""
+    demand = placement.demand
+    unmet_there = [
+        entry
+        for entry in all_expressions(demand.selectors)
+        if not expression_holds(entry, node.labels)
+    ]
+    what = ", ".join(map(spell_expression, unmet_there))
+    if not unmet_there:
+        return Words(what)
+    entry = unmet_there[0]
+    key, values = entry["key"], entry.get("values") or ["VALUE"]
+    if key in node.labels:
+        return Words(what, write_line(node.labels[key], "node_selector", key))
+    if key.startswith(OF_THE_MACHINE) or key in keys_of(demand.volumes):
+        return Words(what, f"delete {toml_key('node_selector', key)} from k8s.toml")
+    label = f"label node {node.name} {key}={values[0]}"
+    return Words(what, case.kubectl(label, namespaced=False))
 
 
 def taint_words(case: Examination, placement: Placement, pod: FlowPod) -> Words:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from ..pods.pod_requests import PODS, container_requests, spell
+from ..pods.pod_requests import PODS, Amounts, container_requests, shortages, spell
 from ..pods.read_pods import GPU_RESOURCES, SIZE_RESOURCES
-from ..pods.scheduling import Node, Nodes, Placement
+from ..pods.scheduling import Node, Placement
 from .answers import FlowPod
-from .node_words import count, names
-from .placements import Words
+from .examination import Examination
+from .node_words import count, names, way_to
+from .placements import Words, nodes_of
 from .toml_lines import write_line
 
 KEYS = {resource: key for key, resource in SIZE_RESOURCES.items()}  # of k8s.toml
@@ -32,31 +33,33 @@ PLUGINS = {
 }
 
 
-def lacking(placement: Placement) -> list[str]:
-    """Return the resources of which no node has enough; all that some lacks, if it is not one."""
-    requests, nodes = placement.demand.requests, placement.nodes
-    of_none = [
-        name
-        for name, asked in requests.items()
-        if all(asked > node.capacity.get(name, 0) for node in nodes)
-    ]
-    return of_none or [
-        name
-        for name, asked in requests.items()
-        if any(asked > node.capacity.get(name, 0) for node in nodes)
-    ]
+def lacking(requests: Amounts, nodes: Sequence[Node]) -> list[str]:
+    """Return what no node has enough of; if each has some node, what not all nodes have."""
+    short = [{*shortages(requests, node.capacity)} & {*requests} for node in nodes]
+    of_none = set.intersection(*short) or set.union(*short)
+    return [name for name in requests if name in of_none]
 
 
 def devices(placement: Placement) -> list[str]:
     """Return the devices of which no node has enough."""
-    return [name for name in lacking(placement) if "/" in name]
+    asked = {name: n for name, n in placement.demand.requests.items() if "/" in name and n}
+    if not asked or nodes_with(asked, placement.nodes):
+        return []
+    return lacking(asked, placement.nodes)
 
 
-def size_words(placement: Placement, pod: FlowPod) -> Words:
+def nodes_with(requests: Amounts, nodes: Sequence[Node]) -> list[Node]:
+    return [node for node in nodes if not shortages(requests, node.capacity)]
+
+
+def size_words(case: Examination, placement: Placement, pod: FlowPod) -> Words:
     """Return what is too large for every node, and how large it may be."""
-    requests, nodes = placement.demand.requests, placement.nodes
+    requests = placement.demand.requests
+    asked = {name: number for name, number in requests.items() if "/" in name}
+    nodes = nodes_with(asked, placement.nodes) or placement.nodes  # those with the devices
     texts, remedies = [], []
-    for name in lacking(placement):
+    too_large = lacking(requests, nodes)
+    for name in too_large:
         best = max(nodes, key=lambda node: node.capacity.get(name, 0))
         largest = best.capacity.get(name, 0)
         if name == PODS:
@@ -64,21 +67,23 @@ def size_words(placement: Placement, pod: FlowPod) -> Words:
         elif requests[name] <= largest:
             texts.append(f"{name} {spell(name, requests[name])}")
         else:
-            asked = f"asks for {name} {spell(name, requests[name])}"
             which = f", the largest of {count(nodes)}," if len(nodes) > 1 else ""
-            texts.append(f"{asked}; node {best.name}{which} has {spell(name, largest)} for pods")
+            has = f"node {best.name}{which} has {spell(name, largest)} for pods"
+            texts.append(f"asks for {name} {spell(name, requests[name])}; {has}")
             free = max(node.free.get(name, 0) for node in nodes)
             # so that it fits now, unless the nodes are busy with what will end
             fitting = free if free > largest / 2 else largest
             remedies.append(smaller(name, fitting, requests[name], pod))
     what = "; ".join(texts)
-    if not remedies and PODS not in lacking(placement):
+    if not remedies and PODS not in too_large:
         what = f"no node has at once {' and '.join(texts)}"
-    larger = " and ".join(
-        f"{name} {spell(name, requests[name])}" for name in lacking(placement) if name != PODS
-    )
-    remedy = ", and ".join(filter(None, remedies))
-    return Words(what, f"{remedy}{', or ' if remedy else ''}add a node with {larger}")
+    amounts = (f"{name} {spell(name, requests[name])}" for name in too_large if name != PODS)
+    other = f"add a node with {' and '.join(amounts)}"
+    if elsewhere := nodes_with(requests, nodes_of(case).nodes):
+        way = way_to(case, elsewhere[0], placement)
+        what += f"; {names(elsewhere)} would do" if way.remedy else ""
+        other = way.remedy or other
+    return Words(what, ", or ".join(filter(None, [", and ".join(filter(None, remedies)), other])))
 
 
 def smaller(name: str, largest: int, asked: int, pod: FlowPod) -> str:
@@ -98,17 +103,21 @@ def of_step(pod: FlowPod, name: str) -> int:
     return container_requests(main).get(name, 0)
 
 
-def device_words(nodes: Nodes, placement: Placement, name: str) -> Words:
+def device_words(case: Examination, placement: Placement, name: str) -> Words:
     """Return why there are not enough devices of a kind, and what might be meant."""
+    nodes = nodes_of(case)
     asked, reach = placement.demand.requests[name], placement.nodes
     best = max(reach, key=lambda node: node.capacity.get(name, 0))
-    if largest := best.capacity.get(name, 0):
+    largest = best.capacity.get(name, 0)
+    if elsewhere := nodes_with({name: asked}, nodes.nodes):
+        way = way_to(case, elsewhere[0], placement)
+        most = f"more than {largest}" if largest else "any"
+        what = f"asks for {name} {asked}, and none of {count(reach)} that it may get has {most}"
+        if way.remedy:
+            return Words(f"{what}; {names(elsewhere)} would do", way.remedy)
+    if largest:
         what = f"asks for {name} {asked}; no node has more than {largest} ({best.name})"
         return Words(what, f"{device_line(name, largest)}, or add a node with {asked}")
-    elsewhere = [node for node in nodes.nodes if node.capacity.get(name, 0) >= asked]
-    what = f"asks for {name} {asked}, and none of {count(reach)} that it may get has any"
-    if elsewhere:
-        return Words(f"{what}; {names(elsewhere)} would", "correct node_selector in k8s.toml")
     what = f"asks for {name} {asked}, and no node has any"
     if other := other_device(nodes.nodes, name):
         having = [node for node in nodes.nodes if node.capacity.get(other)]

@@ -15,28 +15,21 @@ from collections.abc import Iterator
 
 from ...cluster.view import CLAIMS, STORAGE_CLASSES, VOLUMES
 from ...pods.autoscaling import spell_selector
-from ...pods.node_labels import (
-    all_expressions,
-    expression_holds,
-    holds,
-    keys_of,
-    spell_expression,
-)
+from ...pods.node_labels import holds
 from ...pods.scheduling import CORDONED, FITS, NOW, READY, SIZE, TAINT, VOLUME, Placement
 from ..answers import Answer, FlowPod, ok
 from ..claim_volumes import volumes_by_claim, volumes_of
 from ..examination import Examination
 from ..node_words import (
-    OF_THE_MACHINE,
     cordoned_words,
     names,
     now_words,
     ready_words,
     taint_words,
+    way_to,
 )
 from ..placements import READS_OF_NODES, Words, answer_without_node, demand_at, nodes_of, placements
 from ..size_words import size_words
-from ..toml_lines import toml_key, write_line
 
 NEEDS = ("claim-binds", "node-size", "node-gpu")
 READS = (CLAIMS.get, STORAGE_CLASSES.get, VOLUMES.get, *READS_OF_NODES)
@@ -60,7 +53,7 @@ def examine(case: Examination) -> Iterator[Answer]:
 def words_of(case: Examination, placement: Placement, pod: FlowPod) -> Words:
     """Return what is wrong with the nodes of the volumes."""
     if placement.stage == SIZE:
-        return size_words(placement, pod)
+        return size_words(case, placement, pod)
     words = {
         VOLUME: volume_words,
         CORDONED: cordoned_words,
@@ -82,20 +75,6 @@ def volume_words(case: Examination, placement: Placement) -> Words:
         ):
             return Words("no node has all of them", "use claims whose volumes are in one place")
         return Words("no node is there", "add a node there, or use another claim")
-    node = at_hand[0]
-    unmet = [
-        entry
-        for entry in all_expressions(demand.selectors)
-        if not expression_holds(entry, node.labels)
-    ]
-    what = f"{names(at_hand)} is not {', '.join(map(spell_expression, unmet))}"
-    if len(at_hand) > 1:
-        what = what.replace(" is not ", " are not ", 1)
-    entry = unmet[0]
-    key, values = entry["key"], entry.get("values") or [""]
-    if key in keys_of(demand.volumes) or key.startswith(OF_THE_MACHINE):
-        if key in node.labels:
-            return Words(what, write_line(node.labels[key], "node_selector", key))
-        return Words(what, f"delete {toml_key('node_selector', key)} from k8s.toml")
-    label = f"label node {node.name} {key}={values[0]} --overwrite"
-    return Words(what, case.kubectl(label, namespaced=False))
+    way = way_to(case, at_hand[0], placement)
+    be = "is" if len(at_hand) == 1 else "are"
+    return Words(f"{names(at_hand)} {be} not {way.what}", way.remedy)

@@ -28,7 +28,7 @@ def examine(case: Examination) -> Iterator[Answer]:
 
     def words(placement: Placement, pod: FlowPod) -> Words | None:
         lacking = devices(placement)
-        return device_words(nodes, placement, lacking[0]) if lacking else None
+        return device_words(case, placement, lacking[0]) if lacking else None
 
     def fits(placement: Placement) -> str:
         requests = placement.demand.requests.items()

@@ -26,7 +26,7 @@ READS = READS_OF_NODES
 
 def examine(case: Examination) -> Iterator[Answer]:
     def words(placement: Placement, pod: FlowPod) -> Words | None:
-        return None if devices(placement) else size_words(placement, pod)
+        return None if devices(placement) else size_words(case, placement, pod)
 
     def fits(placement: Placement) -> str:
         asked = placement.demand.requests
