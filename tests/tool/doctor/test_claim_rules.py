@@ -339,7 +339,13 @@ A, B = node("a", labels={ZONE: "eu-1a"}), node("b", labels={ZONE: "eu-1b"})
             "not now: no room now: asks for cpu 1, and 0 is free at most (b) | F/s"
             " | kubectl describe node b  # shows what runs there; or wait",
         ),
-        ([A], {}, "problem: no node is there | F/s | add a node there, or use another claim"),
+        (
+            [A],
+            {},
+            f"problem: no node is there | F/s | kubectl label node NODE {ZONE}=eu-1b --overwrite"
+            "  # NODE is one that is there, if its label is wrong; else add a node there, or use"
+            " another claim",
+        ),
     ],
 )
 def test_zones(simulate: Simulate, nodes, spec, expected: str) -> None:

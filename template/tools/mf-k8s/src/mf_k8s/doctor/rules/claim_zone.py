@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from ...cluster.view import CLAIMS, STORAGE_CLASSES, VOLUMES
 from ...pods.autoscaling import spell_selector
-from ...pods.node_labels import holds
+from ...pods.node_labels import NAME, all_expressions, holds
 from ...pods.scheduling import CORDONED, FITS, NOW, READY, SIZE, TAINT, VOLUME, Placement
 from ..answers import Answer, FlowPod, ok
 from ..claim_volumes import volumes_by_claim, volumes_of
@@ -65,6 +65,19 @@ def words_of(case: Examination, placement: Placement, pod: FlowPod) -> Words:
     return words[placement.stage](case, placement)
 
 
+def nobody_there(case: Examination, placement: Placement) -> Words:
+    """Return what to do where no node has the labels of a volume, which may be those of a zone."""
+    entry = next(all_expressions(placement.demand.volumes))
+    key, values = entry["key"], entry.get("values") or []
+    other = "add a node there, or use another claim"
+    if entry["operator"] != "In" or key in (NAME, "kubernetes.io/hostname"):
+        return Words("no node is there", other)
+    labelled = any(key in node.labels for node in nodes_of(case).nodes)
+    label = f"label node NODE {key}={values[0]}{' --overwrite' if labelled else ''}"
+    note = f"NODE is one that is there, if its label is wrong; else {other}"
+    return Words("no node is there", f"{case.kubectl(label, namespaced=False)}  # {note}")
+
+
 def volume_words(case: Examination, placement: Placement) -> Words:
     """Return why no node that a pod selects is one of its volumes."""
     demand, every = placement.demand, nodes_of(case).nodes
@@ -74,7 +87,7 @@ def volume_words(case: Examination, placement: Placement) -> Words:
             any(holds(terms, node.labels) for node in every) for terms in demand.volumes
         ):
             return Words("no node has all of them", "use claims whose volumes are in one place")
-        return Words("no node is there", "add a node there, or use another claim")
+        return nobody_there(case, placement)
     way = way_to(case, at_hand[0], placement)
     be = "is" if len(at_hand) == 1 else "are"
     return Words(f"{names(at_hand)} {be} not {way.what}", way.remedy)
