@@ -1,7 +1,12 @@
 """The rules about images: can they be pulled, are they for the nodes, do pods install packages."""
 
+import base64
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -254,3 +259,57 @@ def test_no_login_is_shown(
     encoded = pull_secret(address)[".dockerconfigjson"]
     for word in (PASSWORD, TOKEN, BASIC.split()[1], encoded):
         assert word not in "".join(texts)
+
+
+COMMAND = """
+import re, sys
+from mf_k8s import cli
+from mf_k8s.doctor import images
+from mf_k8s.doctor.rules import image_pull
+images.LOCAL = re.compile("^$")  # a registry of this machine counts as any other
+if sys.argv[1] == "fails":
+    def of_registry(case, pull, pods):
+        images.registry_answer(case, pull)
+        raise RuntimeError("a fault of the tool's own")
+    image_pull.of_registry = of_registry
+sys.argv[1:] = ["doctor", "hello", "--format", "json", "--debug"]
+cli.main()
+"""
+
+
+def test_the_whole_command_shows_no_login(
+    simulate: Simulate, registry: Served, example: Path, s3: dict[str, str], tmp_path: Path
+) -> None:
+    """Of a project and its pull secret, whose login the registry refuses, and of a fault then."""
+    served, address = registry
+    folder = tmp_path / "churn-model"
+    shutil.copytree(example, folder, ignore=shutil.ignore_patterns(".venv", "train.py"))
+    config = (folder / "k8s.toml").read_text()
+    image = f"{address}/acme/churn:1.0"
+    config = config.replace('image = "ghcr.io/acme/churn:1.2.3"', f'image = "{image}"')
+    (folder / "k8s.toml").write_text(f'image_pull_secrets = ["good"]\n{config}')
+    data = pull_secret(address, login="ann:wrong-word")
+    cluster = simulate(*healthy(), secret("good", data))
+    for how in ("answers", "fails"):
+        done = subprocess.run(
+            [sys.executable, "-c", COMMAND, how],
+            cwd=folder,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(folder / "src"),
+                "METAFLOW_HOME": str(tmp_path),
+                "METAFLOW_USER": "ann",
+                **s3,
+                **cluster.variables,
+            },
+            capture_output=True,
+            text=True,
+        )
+        output = done.stdout + done.stderr
+        says = f"{address} refuses the login of good, or has no such image"
+        assert (says if how == "answers" else "a fault of the tool's own") in output, output
+        encoded = base64.b64encode(b"ann:wrong-word").decode()
+        for word in ("wrong-word", encoded, data[".dockerconfigjson"]):
+            assert word not in output
+    manifest_path = "/v2/acme/churn/manifests/1.0"
+    assert [path for path in served.asked if "manifests" in path] == [manifest_path] * 2
