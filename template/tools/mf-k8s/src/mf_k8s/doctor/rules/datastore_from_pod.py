@@ -7,6 +7,9 @@ node selector and tolerations of the pods, small in CPU and memory and without t
 installs what Metaflow's pods install when they start, writes one small object below the root of the
 datastore, reads it, and removes it. (https://docs.metaflow.org/scaling/data)
 
+For this you need the right to create, list and delete Jobs, which the role `edit` has and the
+printed Roles have not: all else in the doctor only reads.
+
 Pods that differ in account, image or Secrets are tried apart, five at most. The Jobs are deleted
 when they have ended, and on Ctrl-C; should the doctor be killed, Kubernetes ends them after three
 minutes and deletes them.
