@@ -195,7 +195,7 @@ def test_notify(simulate: Simulate) -> None:
 
 
 def test_notify_has_no_address(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
-    http = [{"name": "slack", "http": {"url": NOWHERE}}]
+    http = [{"name": "notify-slack-on-error", "http": {"url": NOWHERE}}]
     requests = [template(templates=http)]
     cluster = simulate(*healthy(), token_of_account("metaflow.service-account-token"))
     case = examination(cluster, flow_pod("OneFlow/(agent)"), requests=requests)
@@ -203,6 +203,9 @@ def test_notify_has_no_address(simulate: Simulate, monkeypatch: pytest.MonkeyPat
         f"problem: {ADDRESS}, or another address of `notify`, is not set | OneFlow/(agent)"
         " | set it where you deploy, in CI as a masked variable"
     )
+    hook = [template(templates=[{"name": "exit-hook-hack", "http": {"url": NOWHERE}}])]
+    case = examination(cluster, flow_pod("OneFlow/(agent)"), requests=hook)
+    assert len(shown(case, "notify")) == 1
     cluster.variables[ADDRESS] = "https://example.com/"
     case = examination(cluster, flow_pod("OneFlow/(agent)"), requests=requests)
     assert len(shown(case, "notify")) == 1

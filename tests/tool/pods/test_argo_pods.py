@@ -119,6 +119,18 @@ def test_a_whole_pod(flow: dict[str, Any]) -> None:
     assert start["metadata"]["labels"]["workflows.argoproj.io/workflow"] == "a" * 58 + "x" * 5
 
 
+def test_the_hook_that_metaflow_adds(flow: dict[str, Any]) -> None:
+    """Argo leaves the hook `exit` out where the workflow has onExit: then it needs no agent."""
+    spec = flow["spec"]
+    assert spec["onExit"]
+    spec["hooks"] = {"exit": {"template": "call"}}
+    assert "(agent)" not in argo_pods(flow, Controller())
+    spec["hooks"]["done"] = {"template": "call", "expression": "workflow.status == 'Failed'"}
+    assert "(agent)" in argo_pods(flow, Controller())
+    del spec["onExit"], spec["hooks"]["done"]
+    assert "(agent)" in argo_pods(flow, Controller())
+
+
 def test_pods_without_init(flow: dict[str, Any]) -> None:
     """Argo 4.1 may have `supervisor` in the place of `init` and `wait`, and an image volume."""
     config = {"initlessPod": {"enabled": True}, "executor": {"image": "argoexec:1"}}

@@ -5,20 +5,18 @@ of argo-workflows, 3.7 to 4.1, in what admission and scheduling look at. Environ
 commands that Argo adds are left out.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from .argo_controller import INSTANCE_ID, Controller
 from .argo_secrets import secret_volumes, token_of
+from .argo_templates import has_agent, time_limits, with_template_defaults
 from .pod_manifests import jobset_pods, pod_manifest, without_nulls
 from .read_pods import Manifest, step_name
 from .read_yaml import read_yaml
 from .strategic_merge import POD, WORKFLOW, strategic_merge
 
 AGENT = "(agent)"  # stands for the name of the pod that runs a workflow's HTTP templates
-TYPES = {"container", "containerSet", "script", "resource", "data", "dag", "steps", "suspend"}
-TYPES |= {"http", "plugin"}  # what a template can be, of which it is one
 WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
 POD_HASH = "-0000000000"  # stands for the hash at the end of a pod's name
 HIGHEST_NAME = 63  # characters of a name that a cluster generates, with its five at random
@@ -54,7 +52,7 @@ def argo_pods(workflow_template: Manifest, controller: Controller) -> dict[str, 
             jobs = dict(jobset_pods(template["resource"]["manifest"], workflow.namespace))
             pods |= jobs
             pods[f"{next(iter(jobs)).partition('/')[0]}/creator"] = workflow.pod(template)
-    if any(template.get("http") for template in workflow.spec["templates"]):
+    if has_agent(workflow.spec):
         pods[AGENT] = workflow.agent()
     return pods
 
@@ -229,20 +227,3 @@ class Workflow:
             values |= metadata.get(kind) or {}
             values |= workflow_metadata.get(kind) or {}  # addPodMetadata in templateresolution
         return pod_manifest(name, self.namespace, added, spec)
-
-
-def time_limits(item: Manifest) -> Iterator[int]:
-    """Yield how long a template or workflow, and so a pod of it, may take, in seconds."""
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-    for text in (item.get("activeDeadlineSeconds"), item.get("timeout")):
-        parts = re.findall(r"([\d.]+)(h|ms|m|s)?", str(text or ""))
-        if parts:
-            yield int(sum(float(number) * units[unit or "s"] for number, unit in parts))
-
-
-def with_template_defaults(template: Manifest, defaults: Manifest) -> dict[str, Any]:
-    """Return a template over templateDefaults, of which those for other types do not count."""
-    other = TYPES - template.keys()
-    own = {name: value for name, value in defaults.items() if name not in other}
-    merged: dict[str, Any] = strategic_merge(own, template, WORKFLOW)
-    return merged

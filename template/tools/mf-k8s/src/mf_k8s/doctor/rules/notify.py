@@ -11,7 +11,6 @@ Where to send it to is a secret, and so a variable where you deploy, not a key o
 Without one Metaflow deploys nothing. Which rights the account needs for it, account-rights says.
 """
 
-import json
 from collections.abc import Iterator
 
 from ...cluster.view import ACCOUNTS, SECRETS
@@ -26,6 +25,7 @@ from ..prepare import ADDRESS, NOWHERE
 NEEDS = ("account-exists",)
 READS = (ACCOUNTS.get, SECRETS.get)
 TYPE = "kubernetes.io/service-account-token"
+NOTIFICATIONS = "notify-"  # how Metaflow's names of their templates begin
 NAMED_BY_ACCOUNT = "workflows.argoproj.io/service-account-token.name"
 
 
@@ -59,10 +59,14 @@ def examine(case: Examination) -> Iterator[Answer]:
 
 def has_no_address(case: Examination, pod: FlowPod) -> bool:
     """Return whether a flow's notifications have the address that stands in for the user's."""
-    return any(
-        annotation(template, "flow_name") == pod.flow and f'"{NOWHERE}"' in json.dumps(template)
+    addresses = {
+        part["http"]["url"]
         for template in case.templates
-    ) and not (METAFLOW_SECRETS & case.target.variables.keys())
+        if annotation(template, "flow_name") == pod.flow
+        for part in template["spec"]["templates"]
+        if part.get("http") and part["name"].startswith(NOTIFICATIONS)
+    }
+    return NOWHERE in addresses and not (METAFLOW_SECRETS & case.target.variables.keys())
 
 
 def account_of_agent(pod: FlowPod) -> list[str]:
