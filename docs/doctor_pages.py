@@ -7,6 +7,7 @@ import yaml
 from mf_k8s.cluster.rights import Right
 from mf_k8s.doctor.roles import ARGO_NAMESPACE, doctor_roles
 from mf_k8s.doctor.rules import Rule, all_rules
+from mf_k8s.doctor.run_codes import RUN_CODES
 
 DOCS = Path(__file__).parent
 GENERATED = (
@@ -59,6 +60,10 @@ def doctor_page() -> Iterator[str]:
         if rest.strip():
             yield rest.strip()
         yield notes(rule)
+    yield "## Only of runs"
+    yield "`--run` has the codes of the rules, and these."
+    rows = [f"| {code} | {text} |" for code, text in RUN_CODES.items()]
+    yield "\n".join(["| code | what it means |", "| --- | --- |", *rows])
 
 
 def notes(rule: Rule) -> str:

@@ -52,16 +52,18 @@ def doctor(
     from ..doctor.print_answers import as_json, print_answers, print_run
     from ..doctor.roles import print_roles
     from ..doctor.rules import all_rules
+    from ..doctor.run_codes import RUN_CODES
     from ..kind.find_target import find_target
     from ..project.project import find_project
     from ..show.progress import print_error, working
 
     rules = all_rules()
     if explain:
-        if explain not in rules:
-            what = f"no rule is called {explain}; there are {', '.join(sorted(rules))}"
+        texts = {code: rule.explanation for code, rule in rules.items()} | RUN_CODES
+        if explain not in texts:
+            what = f"no rule is called {explain}; there are {', '.join(sorted(texts))}"
             raise CommandError(Finding("rule-unknown", what))
-        print(rules[explain].explanation)
+        print(texts[explain])
         return
     with errors_in_json(format, ok=False, answers=[]):
         project = find_project()
