@@ -1,5 +1,6 @@
 """Rights as Roles, and the commands that grant them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,12 +24,16 @@ def role_rules(rights: Iterable[Right]) -> list[dict[str, Any]]:
 
 
 def grant_to_user(case: Examination, namespace: str, rights: Sequence[Right]) -> str:
-    """Return the command by which an administrator gives the user rights in a namespace."""
+    """Return the command by which an administrator gives the user rights in a namespace.
+
+    The Role is the user's own: one for all would be bound to the last of them only.
+    """
     user = case.target.account
     kind = "User"
     if user.startswith("system:serviceaccount:"):
         kind = "ServiceAccount"
-    return grant(case, "k8s-deployer", namespace, rights, kind, user)
+    name = re.sub("[/%]", ":", f"k8s-deployer:{user}")  # which no name of a Role may have
+    return grant(case, name, namespace, rights, kind, user)
 
 
 def grant(
