@@ -124,6 +124,19 @@ def test_a_quota_demands_limits(simulate: Simulate) -> None:
     assert states == ["ok"] * 4
 
 
+def test_the_defaults_of_a_quota_before_stay(simulate: Simulate) -> None:
+    """The LimitRange of the command replaces the one of its name."""
+    earlier = limit_range("k8s-defaults", defaultRequest={"memory": "64Mi"})
+    hard = {"requests.memory": "32Gi", "requests.cpu": "8"}
+    cluster = without_create(simulate, earlier, quota("team", hard))
+    (fault,) = answers(examination(cluster, with_argo(sized("train"))), "quota-requests")
+    assert fault.what.endswith("of each container requests.cpu: init, wait lack it")
+    applied = json.loads(fault.remedy.removeprefix("echo '").partition("' | ")[0])
+    assert applied["spec"] == {
+        "limits": [{"type": "Container", "defaultRequest": {"memory": "64Mi", "cpu": "100m"}}]
+    }
+
+
 def test_a_quota_too_small_alone(simulate: Simulate) -> None:
     cluster = without_create(
         simulate, quota("team", {"requests.memory": "2Gi", "requests.nvidia.com/gpu": "1"})

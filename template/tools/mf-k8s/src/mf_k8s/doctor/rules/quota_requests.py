@@ -24,6 +24,7 @@ from ..limited_pods import completed_pods
 
 NEEDS = ("limit-range",)
 READS = (QUOTAS.list, LIMIT_RANGES.list)
+NAME = "k8s-defaults"
 REQUESTS = {"cpu": "100m", "memory": "64Mi"}  # as in Argo's example of `executor: resources`
 LIMITS = {"cpu": "500m", "memory": "512Mi"}
 
@@ -41,7 +42,12 @@ def examine(case: Examination) -> Iterator[Answer]:
         if fine := [pod for pod in case.pods if pod not in lacking]:
             yield ok(f"quota {name}", fine)
     resources = {resource for own in found.values() for names in own.values() for resource in names}
-    remedy = case.apply(defaults(sorted(resources), whole.values())) if found else ""
+    remedy = ""
+    if found:
+        earlier = [
+            each for each in case.view.list(LIMIT_RANGES) if each["metadata"]["name"] == NAME
+        ]
+        remedy = case.apply(defaults(sorted(resources), whole.values(), earlier))
     for name, lacking in found.items():
         yield problem(
             f"quota {name} demands of each container {in_words(lacking)}", lacking, remedy
@@ -60,11 +66,19 @@ def in_words(lacking: Mapping[FlowPod, Mapping[str, list[str]]]) -> str:
     return "; ".join(f"{' and '.join(res)}: {who} lack it" for who, res in resources.items())
 
 
-def defaults(demanded: Iterable[str], pods: Iterable[Manifest]) -> Manifest:
-    """Return a LimitRange that gives what is demanded to containers that lack it."""
+def defaults(
+    demanded: Iterable[str], pods: Iterable[Manifest], earlier: Iterable[Manifest]
+) -> Manifest:
+    """Return a LimitRange that gives what is demanded to containers that lack it.
+
+    It has what an earlier one of its name gives, which it replaces.
+    """
     pods = list(pods)
-    requests: dict[str, str] = {}
-    limits: dict[str, str] = {}
+    items = [item for limit_range in earlier for item in limit_range["spec"]["limits"]]
+    requests, limits = (
+        {name: value for item in items for name, value in (item.get(key) or {}).items()}
+        for key in ("defaultRequest", "default")
+    )
     for part, name in (DEMANDED[resource] for resource in demanded):
         requests[name] = REQUESTS[name]
         if part == "limits":
@@ -78,6 +92,6 @@ def defaults(demanded: Iterable[str], pods: Iterable[Manifest]) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "LimitRange",
-        "metadata": {"name": "k8s-defaults"},
+        "metadata": {"name": NAME},
         "spec": {"limits": [item | ({"default": limits} if limits else {})]},
     }
