@@ -142,6 +142,17 @@ def test_what_is_replaced_is_a_problem(lines: Lines) -> None:
     ]
 
 
+def test_a_hook_loses_what_the_workflow_has(lines: Lines) -> None:
+    """It has a selector of its own by templateDefaults, and takes none of the workflow's."""
+    defaults = "spec: {templateDefaults: {nodeSelector: {zone: a}}}"
+    flow = template(nodeSelector={"pool": "b"})
+    assert lines("argo-defaults", flow, workflowDefaults=defaults) == [
+        'problem: the controller takes node_selector.pool "b" away'
+        f" | OneFlow/start, OneFlow/hook | {EDIT}",
+        'ok: adds node_selector.zone = "a" | OneFlow/start, OneFlow/hook',
+    ]
+
+
 def test_one_of_two_tolerations_is_lost(lines: Lines) -> None:
     """Argo merges them by their key, so that of two with one key the last is left."""
     two = [{"key": "gpu", "operator": "Exists", "effect": e} for e in ("NoSchedule", "NoExecute")]

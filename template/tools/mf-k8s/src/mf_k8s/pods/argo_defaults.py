@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from .argo_controller import Controller
-from .argo_pods import argo_pods, whole_spec
+from .argo_pods import AGENT, argo_pods, whole_spec
 from .quantities import parse_quantity
 from .read_pods import Manifest, read_pod
 
 DEFAULT_TIMEOUT = 432000  # seconds: Metaflow's own, where no @timeout stands
+# What of_own_containers names: all containers of agents and of creators of JobSets are Argo's own.
+OF_A_CONTAINER = {"image", "image_pull_policy", "cpu", "memory", "disk", "qos", "security_context"}
 MORE_OF_A_POD = ("priorityClassName", "affinity", "schedulerName", "hostNetwork", "dnsPolicy")
 
 
@@ -32,9 +34,10 @@ def changes(template: Manifest, controller: Controller) -> Iterator[tuple[str, C
     bare = argo_pods(template, Controller(release=controller.release))
     for name, pod in argo_pods(template, controller).items():
         before, after = settings(bare[name]), settings(pod)
-        for key in after:
-            if before.get(key) != after[key]:
-                for change in of_setting(key, before.get(key), after[key]):
+        own = OF_A_CONTAINER if name == AGENT or name.endswith("/creator") else set()
+        for key in sorted({*before, *after} - own):
+            if before.get(key) != after.get(key):
+                for change in of_setting(key, before.get(key), after.get(key)):
                     yield name, change
 
 
@@ -59,17 +62,17 @@ def main_container(spec: Manifest) -> Manifest:
 
 def of_setting(key: str, before: Any, after: Any) -> Iterator[Change]:
     """Yield what changes of one setting: of a table or list, item by item."""
-    if isinstance(after, Mapping) and (before is None or isinstance(before, Mapping)):
-        for name, value in after.items():
-            old = (before or {}).get(name)
-            if old != value:
-                yield Change((key, name), value, old, old is not None)
-    elif isinstance(after, list):
-        for item in after:
+    if all(value is None or isinstance(value, Mapping) for value in (before, after)):
+        old, new = before or {}, after or {}
+        for name in {**old, **new}:
+            if old.get(name) != new.get(name):
+                yield Change((key, name), new.get(name), old.get(name), name in old)
+    elif isinstance(before or after, list):
+        for item in after or ():
             if item not in (before or ()):
                 yield Change((key,), item)
         for item in before or ():
-            if item not in after:
+            if item not in (after or ()):
                 yield Change((key,), None, item, True)
     else:
         has_none = before is None or (key, before) in (
