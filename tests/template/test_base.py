@@ -117,6 +117,36 @@ def test_a_json_file_replaces_the_configuration(
         assert (settings["labels"], settings["gpu"]) == ({"team": "a"}, {})
 
 
+def test_an_environment_lies_over_the_configuration(
+    compiled: Callable[..., Any], metaflow: Metaflow, s3: dict[str, str], tmp_path: Path
+) -> None:
+    """In the pods that are made, and in what travels into them."""
+    layer = {
+        "service_account": "team-b",
+        "gpu": None,
+        "secrets": ["vault"],
+        "labels": {"team": "a"},
+        "pools": {"big": {"cpu": 8}},
+    }
+    file, archive = tmp_path / "dev.json", tmp_path / "code.tgz"
+    file.write_text(json.dumps({"context": "acme", "k8s": layer}))
+    own = {"K8S_ENVIRONMENT": str(file)}
+    for settings in compiled("hello.py", **own).values():
+        expected = {"service_account": "team-b", "gpu": {}, "labels": {"team": "a"}}
+        assert settings == SHARED | expected | {"secrets": ["vault"]}
+    done = metaflow("hello.py", "--quiet", "package", "save", str(archive), **s3, **own)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with tarfile.open(archive) as code:
+        sent = code.extractfile(".mf_code/churn_model/k8s.json")
+        assert sent
+        config = json.load(sent)
+    assert config["pools"] == {"big": {"memory": 64000, "gpu": 4, "cpu": 8}}
+    assert config["service_account"] == "team-b" and "gpu" not in config
+    file.write_text('{"k8s": {"gpus": 1}}')
+    done = metaflow("hello.py", "show", **own)
+    assert f"{file}: no key k8s.gpus; did you mean gpu?" in done.stdout + done.stderr
+
+
 def test_a_byte_order_mark_is_no_part_of_the_configuration(
     compiled: Callable[..., Any], tmp_path: Path
 ) -> None:

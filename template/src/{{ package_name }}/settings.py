@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib
 import json
 import os
 import re
@@ -23,6 +24,7 @@ CONTRACT = 2
 PACKAGE = Path(__file__).resolve().parent
 CONFIG = "k8s.toml"
 OTHER_CONFIG = "K8S_CONFIG"  # the variable that names another file
+ENVIRONMENT = "K8S_ENVIRONMENT"  # the variable that names one of environments/: its `k8s` counts
 CONFIG_IN_PODS = "k8s.json"  # what a run sends to its pods, beside this file
 SCHEMA = "k8s.schema.json"
 NOT_OF_STEPS = ("pools", "workflow")  # tables of k8s.toml
@@ -31,8 +33,7 @@ LOST_BY_OPTIONS = ("hostname_resolution_timeout", "tmpfs_path", "tmpfs_tempdir")
 # Of these Metaflow takes text, too (step_init in plugins/kubernetes/kubernetes_decorator.py).
 NUMBERS = {"cpu", "memory", "disk", "gpu", "port", "tmpfs_size"}
 LOCAL_RUN = "K8S_LOCAL_RUN"  # set by a local run, for the processes of its steps
-# These change how a step starts and are no other back end, also where an extension adds a command
-# of that name.
+# These change how a step starts: no other back end, though an extension may add such a command.
 NO_OTHER_BACKEND = ("conda", "environment", "kubernetes", "parallel", "pypi")
 OTHER_BACKENDS = ("airflow", "batch", "step-functions")
 # Metaflow's own commands that make no pods of steps. Any other, like an extension's, may make them.
@@ -42,8 +43,7 @@ LOCAL_COMMANDS = (
 ).split()
 OF_PODS = ("azure", "gs", "s3")  # the datastores that @kubernetes accepts
 # JSON Schema's names of types.
-TYPES: dict[str, Any] = {"array": list, "boolean": bool, "object": dict, "string": str}
-TYPES |= {"integer": int, "number": (int, float)}
+TYPES: Any = {"array": list, "boolean": bool, "integer": int, "object": dict, "string": str}
 
 
 class Override(NamedTuple):
@@ -140,31 +140,32 @@ def config_file() -> Path:
 
 
 def read_config() -> dict[str, Any]:
-    """Return the configuration, or raise ConfigurationError."""
-    return parse(config_file())
+    """Return k8s.toml with an environment's values over it, or raise ConfigurationError."""
+    config = parse(config_file())
+    if file := os.environ.get(ENVIRONMENT):
+        os.environ[ENVIRONMENT] = os.path.abspath(file)
+        config = merge(config, parse(Path(os.environ[ENVIRONMENT]), "k8s"))
+    return config
 
 
 @functools.cache
-def parse(file: Path) -> dict[str, Any]:
-    where = str(file) if OTHER_CONFIG in os.environ else CONFIG
+def parse(file: Path, layer: str = "") -> dict[str, Any]:
+    where = str(file) if layer or OTHER_CONFIG in os.environ else CONFIG
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{where} cannot be read: {error}") from None
     language = "JSON" if text.lstrip().startswith("{") else "TOML"
-    try:
-        if language == "JSON":
-            config = json.loads(text)
-        else:
-            import tomllib  # not in Python 3.9: pods get JSON
-
-            config = tomllib.loads(text)
+    try:  # Python 3.9 has no tomllib: pods get JSON
+        config = importlib.import_module("json" if language == "JSON" else "tomllib").loads(text)
     except ValueError as error:
         remedy = "; choose what stays of the conflict" if "<<<<<<< " in text else ""
         raise ConfigurationError(f"{where} is not {language}: {error}{remedy}") from None
-    refuse_keys_below_tables(config, where)
-    validate(config, where, schema())
-    return {key: value for key, value in config.items() if value is not None}  # JSON has null
+    config = config.get(layer, {}) if layer else config
+    if isinstance(config, dict):
+        refuse_keys_below_tables(config, where)
+    validate(config, where, schema(), layer)
+    return {k: value for k, value in config.items() if layer or value is not None}  # JSON has null
 
 
 def refuse_keys_below_tables(config: dict[str, Any], where: str) -> None:
@@ -216,7 +217,7 @@ def validate(value: Any, where: str, rule: dict[str, Any] | None = None, key: st
 
 def fits(value: Any, rule: dict[str, Any]) -> bool:
     """Return whether a value, without what is in it, fits a rule."""
-    kind = TYPES[rule["type"]]
+    kind = TYPES.get(rule["type"], (int, float))  # number
     return (
         isinstance(value, kind)
         and isinstance(value, bool) == (kind is bool)  # True is an int in Python
@@ -244,7 +245,7 @@ def merge(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def step_settings(config: dict[str, Any], overrides: list[Override], where: str) -> dict[str, Any]:
-    """Return k8s.toml, a step's pools and what overrides them, each laid over the last.
+    """Return the configuration, a step's pools and what overrides them, each over the last.
 
     Raise ConfigurationError, which begins with `where`, for a value that is not valid.
     """

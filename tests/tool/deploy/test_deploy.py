@@ -95,6 +95,33 @@ def test_a_place_where_nothing_starts_flows(project: Path, api: type[Api], deplo
     assert not {"metaflow/cron", "metaflow/triggers", "metaflow/sensor_name"} & {*annotations}
 
 
+def test_what_an_environment_lays_over_k8s_toml(
+    project: Path, api: type[Api], deploy: Deploy
+) -> None:
+    """Each pod has it, helper pods included; what would have no effect stops the deploy."""
+    layer = {
+        "service_account": "team-b",
+        "node_selector": {"disk": "ssd"},
+        "workflow": {"priority_class": "high"},
+    }
+    environment = project / "environments/prod.json"
+    useless = {"METAFLOW_KUBERNETES_SERVICE_ACCOUNT": "team-c"}
+    environment.write_text(json.dumps(PROD | {"k8s": layer} | useless))
+    code, output = deploy("--env", "prod")
+    assert (code, api.objects) == (2, {})
+    assert 'has no effect, because service_account = "team-b" of k8s.toml' in output
+    environment.write_text(json.dumps(PROD | {"k8s": layer}))
+    code, output = deploy("--env", "prod")
+    assert code == 0, output
+    spec = api.objects["workflowtemplates/churnmodel.prod.helloflow"]["spec"]
+    assert spec["podPriorityClassName"] == "high"
+    assert (spec["serviceAccountName"], spec["nodeSelector"]) == ("team-b", {"disk": "ssd"})
+    pods = [item for item in spec["templates"] if "container" in item]
+    own = {(item.get("serviceAccountName"), *item.get("nodeSelector", {})) for item in pods}
+    assert own == {("team-b", "disk"), ("team-b",)}
+    assert "service_account: from environments/prod.json" in output
+
+
 def test_two_flows_of_one_name_are_refused(project: Path, api: type[Api], deploy: Deploy) -> None:
     """Argo's names are lower case: the second would replace the first."""
     text = (project / "flows/hello.py").read_text()

@@ -82,7 +82,9 @@ def test_a_file_of_0_2_0_is_as_it_was(written: Written) -> None:
     assert (environment.context, environment.create_options) == ("", ())
 
 
-KEYS = "the keys are $schema, context, production, branch, schedules, user, tags, max_workers, "
+KEYS = (
+    "the keys are $schema, context, k8s, production, branch, schedules, user, tags, max_workers, "
+)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class Trial:
         config.write_text(config_text, encoding="utf-8")
         variables = variables_of_tests(self.project) | process_variables()
         variables["PYTHONDONTWRITEBYTECODE"] = "1"
-        project = dataclasses.replace(self.project, other_config=config)
+        project = dataclasses.replace(self.project, other_config=config, environment_file=None)
         worker = run_worker(project, files, variables, batch=self.batch, replaced=self.replaced)
         results = list(worker) if files else []
         return [

@@ -22,7 +22,8 @@ from ..pods.read_pods import (
     workflow_pods,
     workflow_settings,
 )
-from ..project.k8s_toml import Config, argo_spelling, read_config
+from ..project.environment_layer import layer_sources, merged_config
+from ..project.k8s_toml import Config, argo_spelling
 from ..project.merge_settings import shared_settings
 from ..project.project import Project, shown_path
 from .flow_imports import unlisted_imports
@@ -38,14 +39,14 @@ NAME_LIMIT = 45  # of a WorkflowTemplate (resolve_workflow_name_v2 in argo_workf
 
 def check_flows(project: Project, compiled: Iterable[CompiledFile]) -> Iterator[Report]:
     """Yield the report on each compiled flow, as it is done."""
-    config = read_config(project.config_file)
+    config = merged_config(project)
     first = True
     for result in compiled:
         report = start_report(project, result)
         if result.flow and result.template and not report.failures:
             report = check_flow(report, result.template, result.flow, config)
             if first:  # what concerns the whole project
-                report.notes.extend(stale_image_notes(project))
+                report.notes.extend([*layer_sources(project), *stale_image_notes(project)])
                 if never := sorted(STEPS_ONLY & shared_settings(config).keys()):
                     pods = "Metaflow gives these to steps only, not to helper pods"
                     report.notes.append(f"{pods}: {', '.join(never)}")
@@ -84,6 +85,8 @@ def start_report(project: Project, result: CompiledFile) -> Report:
     flow = result.flow
     error = not_compiled(shown_path(result.file), result.error) if result.error else None
     report = Report(file=result.file, error=error, log=result.log)
+    if project.environment_file:
+        report = dataclasses.replace(report, of=f"compiled for {project.environment_file.stem}")
     if not flow:
         return report
     following = {name: step["next"] for name, step in flow["steps"].items()}

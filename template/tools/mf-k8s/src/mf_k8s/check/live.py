@@ -16,7 +16,8 @@ from ..pods.flow_facts import FlowFacts
 from ..pods.metaflow_defaults import MetaflowDefault, default_sources, override_sources
 from ..pods.project_labels import annotation, is_own, marks
 from ..pods.read_pods import WORKFLOW, Manifest, Pod, normalized, read_pod, step_name, workflow_pods
-from ..project.k8s_toml import Config, read_config
+from ..project.environment_layer import layer_sources, merged_config
+from ..project.k8s_toml import Config
 from ..project.merge_settings import step_settings
 from ..project.project import Project, shown_path
 from .compare import compare_pods, compare_workflow, start_report
@@ -43,7 +44,7 @@ class Expectation:
 
     pods: Mapping[str, Pod]
     defaults: Sequence[MetaflowDefault]
-    notes: Sequence[str]  # which settings come from Metaflow's own configuration
+    notes: Sequence[str]  # which settings come from elsewhere than k8s.toml and the steps
 
 
 def check_live(
@@ -59,7 +60,7 @@ def check_live(
     and the newest of `run --with kubernetes`; None for no run. Raise CommandError if the cluster
     does not answer, or refuses.
     """
-    config = as_kind_can(read_config(project.config_file), target)
+    config, of_layer = as_kind_can(merged_config(project), target), layer_sources(project)
     ask = templates is None and target.environment.name != "kind"  # whose tests start flows
     if templates is None:
         templates = target.list(f"{ARGO}/{target.namespace}/workflowtemplates")
@@ -74,8 +75,8 @@ def check_live(
             yield start
             continue
         flow = with_default_decorators(flow, result.options, configuration)
-        for_run = expectation(config, flow, run_defaults)
-        for_argo = expectation(config, flow, argo_defaults)
+        for_run = expectation(config, flow, run_defaults, of_layer)
+        for_argo = expectation(config, flow, argo_defaults, of_layer)
         own = own_objects(cluster, project, result)
         assert result.template
         reports = [
@@ -137,12 +138,19 @@ def not_deployed(
 
 
 def expectation(
-    config: Config, flow: FlowFacts, defaults: Sequence[MetaflowDefault]
+    config: Config,
+    flow: FlowFacts,
+    defaults: Sequence[MetaflowDefault],
+    of_layer: Sequence[str] = (),
 ) -> Expectation:
-    """Return what the pods of a flow must have, with Metaflow's defaults under k8s.toml."""
+    """Return what the pods of a flow must have, with Metaflow's defaults under k8s.toml.
+
+    `of_layer` says what an environment lays over it.
+    """
     steps = [step_settings(config, step) for step in flow["steps"].values()]
     pods = expected_pods(config, flow, defaults)
-    return Expectation(pods, defaults, [*default_sources(steps, defaults), *override_sources(flow)])
+    notes = [*default_sources(steps, defaults), *of_layer, *override_sources(flow)]
+    return Expectation(pods, defaults, notes)
 
 
 def own_objects(cluster: OnCluster, project: Project, result: CompiledFile) -> OnCluster:

@@ -32,8 +32,9 @@ def check(
     Exit codes: 0 every pod matches, 1 one does not, or cannot start, 2 something could not be
     checked.
     """
-    from ..check.compare import check_flows, name_clashes
+    from ..check.compare import name_clashes
     from ..check.live import check_live
+    from ..check.places import check_places, places_to_check
     from ..check.print_reports import reports_on_flows, show_reports
     from ..check.report import as_json
     from ..gitops.compare_folder import check_rendered
@@ -44,25 +45,27 @@ def check(
     from ..show.progress import print_error, with_progress
 
     with errors_in_json(format, equal=False, flows=[]):
-        if (namespace or run or env) and not live:
-            raise wrong_options("--env, --namespace and --run need --live")
-        if rendered and (flows or live or format != "table"):
+        if (namespace or run) and not live:
+            raise wrong_options("--namespace and --run need --live")
+        if rendered and (flows or live or env or format != "table"):
             raise wrong_options("--rendered takes no flow and no other option")
         project = find_project()
         if rendered:
             raise typer.Exit(check_rendered(project, rendered))
-        target = find_target(project, env)
-        if namespace:
-            target = target.with_variables({"METAFLOW_KUBERNETES_NAMESPACE": namespace})
         files = project.flow_files(flows or ())
         if not flows:
             print_tables_without_flow(project)
-        variables = {**variables_of_tests(project), **target.variables}
-        compiled = compile_flows(project, files, variables)
-        work = (
-            check_live(project, compiled, target, run) if live else check_flows(project, compiled)
-        )
-        reports = list(with_progress(work, "Comparing", None if live else len(files)))
+        if live:
+            target = find_target(project, env)
+            if namespace:
+                target = target.with_variables({"METAFLOW_KUBERNETES_NAMESPACE": namespace})
+            variables = {**variables_of_tests(project), **target.variables}
+            compiled = compile_flows(project.at(env), files, variables)
+            work, count = check_live(project.at(env), compiled, target, run), None
+        else:
+            places = places_to_check(project, env)
+            work, count = check_places(project, files, places), len(files) * len(places)
+        reports = list(with_progress(work, "Comparing", count))
         reports = reports_on_flows(reports, named=bool(flows))
         clashes = {} if live else name_clashes(project, reports)
     if not reports:

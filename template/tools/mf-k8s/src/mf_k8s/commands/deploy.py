@@ -61,7 +61,7 @@ def deploy(
         raise wrong_options("--prune compares the cluster with all flows: name none")
     if yes and not prune:
         raise wrong_options("--yes needs --prune")
-    project = find_project()
+    project = find_project().at(env)
     target = find_target(project, env)
     files = files_to_deploy(project, flows or ())
     target = with_options(target, context.obj or ())

@@ -66,7 +66,7 @@ def doctor(
         print(texts[explain])
         return
     with errors_in_json(format, ok=False, answers=[]):
-        project = find_project()
+        project = find_project().at(env)
         target = with_options(find_target(project, env), ())
         raise_if(accepted_findings(target.environment, rules))
         if print_role:

@@ -28,7 +28,7 @@ def up(debug: Debug = False) -> None:
     from ..project.project import find_project
     from ..show.progress import print_error, stage
 
-    project = find_project()
+    project = find_project().at("kind")
     require_programs(["docker", "kind", "kubectl"])
     raise_if(engine_findings())
     cluster = find_cluster(project)
@@ -60,12 +60,12 @@ def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> N
     from ..kind.cluster import find_running_cluster
     from ..kind.find_target import kind_target
     from ..kind.flow_tests import test_flows
-    from ..project.environments import read_environment
+    from ..metaflow.read_place import read_place
     from ..project.project import find_project
 
-    project = find_project()
+    project = find_project().at("kind")
     cluster = find_running_cluster(project)
-    target = kind_target(project, cluster, read_environment(project, "kind"))
+    target = kind_target(project, cluster, read_place(project, "kind"))
     passed = test_flows(project, cluster, target, flows or (), context.obj or ())
     raise typer.Exit(0 if passed else 1)
 
@@ -79,13 +79,17 @@ def env() -> None:
 
     from ..kind.cluster import find_running_cluster
     from ..kind.find_target import cluster_variables, say_what_passes_the_proxy
+    from ..metaflow.read_place import read_place
     from ..programs.run import process_variables
-    from ..project.environments import CONFIGURING, read_environment
+    from ..project.environment_layer import read_layer
+    from ..project.environments import CONFIGURING
     from ..project.project import find_project
 
     project = find_project()
     cluster = find_running_cluster(project)
-    variables = cluster_variables(read_environment(project, "kind"), cluster)
+    variables = cluster_variables(read_place(project, "kind"), cluster)
+    if read_layer(project.at("kind")):
+        variables |= project.at("kind").variables
     say_what_passes_the_proxy(variables)
     for name in process_variables().keys() - variables.keys():
         if name.startswith(CONFIGURING):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Debug, OutputFormat, errors_in_json
+from .options import Debug, Env, OutputFormat, errors_in_json
 
 
 def plan(
@@ -13,6 +13,7 @@ def plan(
         str,
         typer.Option(help="Git revision; by default the merge base with origin/main, or HEAD."),
     ] = "",
+    env: Env = "",
     format: OutputFormat = "table",
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="End with 1 if something changes.")
@@ -23,13 +24,17 @@ def plan(
 
     Exit codes: 0 success, 1 something changes (with --exit-code), 2 an error.
     """
+    from ..metaflow.read_place import read_place
     from ..plan.differences import has_changes, show_plan
     from ..plan.revision import plan_against
     from ..project.project import find_project
     from ..show.progress import working
 
     with errors_in_json(format), working("Comparing"):
-        found = plan_against(find_project(), against)
+        project = find_project().at(env)
+        if env:
+            read_place(project, env)
+        found = plan_against(project, against)
     if format == "json":
         print(json.dumps({**found, "errors": []}, indent=2))
     else:

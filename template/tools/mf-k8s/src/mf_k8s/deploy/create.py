@@ -24,8 +24,8 @@ from ..pods.metaflow_defaults import with_defaults
 from ..pods.project_labels import marks
 from ..pods.read_pods import Manifest
 from ..programs.run import UTF_8
+from ..project.environment_layer import merged_config
 from ..project.flow_files import no_flow_started, starts_flow
-from ..project.k8s_toml import read_config
 from ..project.merge_settings import shared_settings
 from ..project.project import Project, shown_path
 from ..show.progress import print_line, stage
@@ -140,7 +140,7 @@ def job_of_create(
 ) -> Job:
     """Return what the creates of all flows have in common; `on_server` asks what its Argo has."""
     # helper pods get what the company sets for all in Metaflow's configuration, too
-    config = read_config(project.config_file)
+    config = merged_config(project)
     config = as_kind_can(config, target) if on_server else config
     workflow, options = config.get("workflow", {}), target.environment.create_options
     defaults = read_metaflow_defaults(target.configuration, on_argo=True)

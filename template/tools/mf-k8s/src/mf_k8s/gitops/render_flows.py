@@ -15,9 +15,9 @@ from ..errors import CommandError, Finding, raise_if
 from ..kind.cluster import find_running_cluster
 from ..kind.find_target import kind_target
 from ..metaflow.configuration import only_environment
+from ..metaflow.read_place import read_place
 from ..metaflow.record_requests import workflow_templates
 from ..programs.arguments import split_arguments
-from ..project.environments import read_environment
 from ..project.project import Project, shown_path
 from ..show.progress import stage
 from .manifests import HEADER, KUSTOMIZATION, rendered_files, rights_of_pods
@@ -108,7 +108,8 @@ def render_flows(
     reason if a flow does not pass the check, or if a file would hold a secret. The environment's
     `notify` needs one, unless it is left out.
     """
-    environment = read_environment(project, rendering.environment)
+    project = project.at(rendering.environment)
+    environment = read_place(project, rendering.environment)
     if leave_out_notify:
         environment = without_notify(environment)
     with tempfile.TemporaryDirectory() as folder:

@@ -7,8 +7,9 @@ from ..cluster.target import Target, context_findings
 from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import EVENTS, USE_SCHEDULES
 from ..metaflow.configuration import Configuration, lay_over, overridden, own_configuration
+from ..metaflow.read_place import read_place
 from ..programs.run import run_program
-from ..project.environments import CONFIGURING, NO_ENVIRONMENT, Environment, read_environment
+from ..project.environments import CONFIGURING, NO_ENVIRONMENT, Environment
 from ..project.kind_toml import variables_of_tests
 from ..project.project import Project
 from ..show.progress import print_error
@@ -73,7 +74,7 @@ def kind_target(project: Project, cluster: Cluster, environment: Environment) ->
     say_what_passes_the_proxy(variables)
     own = {
         name: text
-        for name, text in own_configuration(project).variables.items()
+        for name, text in own_configuration(project.at(environment.name)).variables.items()
         if not name.startswith(CONFIGURING)
     }
     configuration = Configuration(own | variables_of_tests(project) | variables)
@@ -86,10 +87,10 @@ def find_target(project: Project, name: str) -> Target:
     Without a name it is that of the user's own. Raise CommandError if the environment is not valid,
     or if kubectl's current context is not the environment's.
     """
-    own = own_configuration(project)
+    own = own_configuration(project.at(name))
     if not name:
         return Target(NO_ENVIRONMENT, own)
-    environment = read_environment(project, name)
+    environment = read_place(project, name)
     if name == "kind":
         return kind_target(project, find_running_cluster(project), environment)
     target = Target(environment, lay_over(own, environment))

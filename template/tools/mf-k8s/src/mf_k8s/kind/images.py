@@ -13,7 +13,7 @@ from ..image.build_and_push import build_image
 from ..image.tags import without_own_digest
 from ..pods.image_names import image_name
 from ..programs.run import run_program, succeeds
-from ..project.k8s_toml import read_config
+from ..project.environment_layer import merged_config
 from ..project.project import Project
 from ..show.progress import stage
 from .cluster import Cluster, read_json
@@ -30,7 +30,7 @@ def load_images(project: Project, cluster: Cluster, request: "Future[LoadRequest
     The image of k8s.toml is built and packed while the flows compile, which may need others, and
     loaded while the nodes start.
     """
-    config = read_config(project.config_file)
+    config = merged_config(project)
     configured = str(config.get("image", ""))
     local = {configured: without_own_digest(config)}  # what CI has pushed is built here again
     with stage("images") as loading:

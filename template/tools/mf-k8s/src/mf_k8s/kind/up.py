@@ -12,8 +12,8 @@ from ..pods.expected_pods import expected_pods
 from ..pods.project_labels import annotation
 from ..pods.read_pods import Pod
 from ..programs.run import stop_programs
+from ..project.environment_layer import merged_config
 from ..project.environments import read_environment
-from ..project.k8s_toml import read_config
 from ..project.kind_toml import print_missing_values, secrets_of_tests
 from ..project.project import Project, shown_path
 from ..show.progress import print_error, stage
@@ -109,7 +109,7 @@ def find_needs(project: Project, cluster: Cluster) -> Needs:
 
 
 def compile_needs(project: Project) -> Needs:
-    config, installs = read_config(project.config_file), {"ARGO"}
+    config, installs = merged_config(project), {"ARGO"}
     pods: list[Pod] = []
     results = list(compile_flows(project, project.flow_files()))
     raise_if(not_compiled(shown_path(each.file), each.error) for each in results if each.error)
@@ -133,7 +133,7 @@ def apply_objects(project: Project, cluster: Cluster, needs: Needs) -> str:
     namespace = read_environment(project, "kind").namespace
     dns, *s3_server = kind_yaml()
     apply(cluster, [dns], "kube-system")
-    workflow = read_config(project.config_file).get("workflow", {})
+    workflow = merged_config(project).get("workflow", {})
     objects = needed_objects(needs.pods, namespace, "JOBSET" in needs.installs)
     rules = [item for item in objects if is_rule_of_accounts(item)]
     named = [item for item in objects if not is_rule_of_accounts(item)]

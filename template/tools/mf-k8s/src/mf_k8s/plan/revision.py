@@ -18,8 +18,8 @@ from ..pods.configure_template import configure_template
 from ..pods.read_pods import WORKFLOW
 from ..pods.starters import starters
 from ..programs.run import UV, git, git_or_nothing
+from ..project.environment_layer import environments_with_layer, layer_sources, merged_config
 from ..project.environments import where_flows_start
-from ..project.k8s_toml import read_config
 from ..project.merge_settings import shared_settings
 from ..project.project import Project, flow_patterns, read_table
 from ..project.repository import branching_point, commit_of
@@ -32,17 +32,38 @@ def plan_against(project: Project, reference: str) -> Plan:
 
     Raise CommandError for an unknown revision, and for a flow of this tree that does not compile.
     """
+    notes: list[str] = []
     with revision(project, reference) as (name, older, python):
         compiled = list(compile_flows(project, project.flow_files()))
         new, problems = planned_flows(project, compiled)
         raise_if(problems)
         old, problems = older_settings(older, python)
+        for place in [] if project.environment_file else layered_places(project, older):
+            flows, faults = settings_at(project.at(place), [sys.executable])
+            notes += map(str, faults)
+            new |= {f"{flow} ({place})": settings for flow, settings in flows.items()}
+            flows, faults = settings_at(older.at(place), python)
+            problems += faults
+            old |= {f"{flow} ({place})": settings for flow, settings in flows.items()}
     plan = differences(old, new, name)
-    plan["notes"] = [f"at {name}: {problem}" for problem in problems]
+    plan["notes"] = notes + [f"at {name}: {problem}" for problem in dict.fromkeys(problems)]
+    plan["notes"] += layer_sources(project)
     plan["notes"] += stale_image_notes(project, name)
     imports = (unlisted_imports(project, each.file, each.flow) for each in compiled if each.flow)
     plan["notes"] += dict.fromkeys(itertools.chain(*imports))
     return plan
+
+
+def layered_places(project: Project, older: Project) -> list[str]:
+    """Return the environments that lay values over k8s.toml, now or at another revision."""
+    return sorted({*environments_with_layer(project), *environments_with_layer(older)})
+
+
+def settings_at(project: Project, python: Sequence[str]) -> tuple[dict[str, Any], list[Finding]]:
+    """Return the planned settings of the flows in an environment, nothing where it is not there."""
+    if not (project.environment_file and project.environment_file.exists()):
+        return {}, []
+    return older_settings(project, python)
 
 
 def older_settings(older: Project, python: Sequence[str]) -> tuple[dict[str, Any], list[Finding]]:
@@ -62,7 +83,7 @@ def planned_flows(
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Return the planned settings of each flow by its name, and why others do not compile."""
     flows: dict[str, Any] = {}
-    config = read_config(project.config_file)
+    config = merged_config(project)
     shared, workflow = shared_settings(config), config.get("workflow", {})
     places = ", ".join(where_flows_start(project)) or None
     results = list(compiled)
@@ -108,10 +129,15 @@ def revision(project: Project, reference: str) -> Iterator[tuple[str, Project, l
 def older_project(root: Path, project: Project) -> Project:
     """Return the project at another revision, whose flows may be elsewhere.
 
-    K8S_CONFIG names that revision's file, if it names one of the project's.
+    K8S_CONFIG and --env name that revision's files, if they name some of the project's.
     """
     file, config = root / "pyproject.toml", project.other_config
     table = read_table(file) if file.exists() else None
     if config and config.is_relative_to(project.root):
         config = root / config.relative_to(project.root)
-    return Project(root, project.package, flow_patterns(table or {}, file), config)
+    environment = project.environment_file
+    if environment and environment.is_relative_to(project.root):
+        environment = root / environment.relative_to(project.root)
+        environment = environment if environment.exists() else None
+    flows = flow_patterns(table or {}, file)
+    return Project(root, project.package, flows, config, environment)

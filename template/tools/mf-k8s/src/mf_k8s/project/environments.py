@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import CommandError, Finding, raise_if
 from .detect_secrets import METAFLOW_SECRETS, has_secret_form
+from .environment_layer import LAYER, layer_findings, read_settings
 from .k8s_toml import schema_findings
 from .project import Project
 
@@ -60,14 +61,11 @@ def read_environment(project: Project, name: str) -> Environment:
     if name not in (known := sorted(environment_names(project))):
         has = f"environments/ has {', '.join(known) or 'none'}"
         raise CommandError(Finding("environment-unknown", f"no environment {name}; {has}"))
-    try:
-        settings = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        fault = "cannot be read" if isinstance(error, OSError) else "is not JSON"
-        finding = Finding("environment-unreadable", f"{where} {fault}: {error}", where)
-        raise CommandError(finding) from None
+    settings = read_settings(file)
     raise_if(setting_findings(settings, where))  # first: the others show what is there
     raise_if(schema_findings(settings, json.loads(SCHEMA.read_text(encoding="utf-8")), where))
+    if LAYER in settings:
+        raise_if(layer_findings(project, settings[LAYER], where))
     return Environment(
         name,
         settings.get("context", ""),

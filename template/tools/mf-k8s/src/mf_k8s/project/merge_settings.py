@@ -1,4 +1,4 @@
-"""Works out a step's settings from k8s.toml, its pools and what the step says.
+"""Lays values over values: a step's settings over k8s.toml, and an environment's.
 
 Nothing of the project's settings.py is used: its merging is written here a second time, so that a
 mistake in either shows as a difference in `k8s check`.
@@ -24,7 +24,7 @@ def step_settings(config: Mapping[str, Any], step: Mapping[str, Any]) -> Setting
     pools = config.get("pools", {})
     overrides = step["overrides"]
     layers = [pools.get(override["pool"], {}) for override in overrides]
-    layers += [override["values"] for override in overrides]
+    layers += [from_texts(override["values"]) for override in overrides]
     settings = shared_settings(config)
     for layer in layers:
         settings = merge(settings, layer)
@@ -35,16 +35,23 @@ def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> Settings:
     """Return `low` with `high` laid over it: tables merge by key, lists append, None removes."""
     merged = {key: value for key, value in low.items() if key not in high}
     for key, value in high.items():
-        if isinstance(value, str):
-            value = from_text(key, value)
+        old = low.get(key)
         if isinstance(value, dict):
-            merged[key] = merge(low.get(key, {}), value)
+            merged[key] = merge(old if isinstance(old, dict) else {}, value)
         elif isinstance(value, list):
-            present = low.get(key, [])
+            present = old if isinstance(old, list) else []
             merged[key] = present + [item for item in value if item not in present]
         elif value is not None:
             merged[key] = value
     return merged
+
+
+def from_texts(values: Mapping[str, Any]) -> Settings:
+    """Return a step's values, of which Metaflow takes some as text."""
+    return {
+        key: from_text(key, value) if isinstance(value, str) else value
+        for key, value in values.items()
+    }
 
 
 def from_text(key: str, text: str) -> Any:

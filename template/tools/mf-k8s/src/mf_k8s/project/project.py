@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from .contract import UPDATE_TOOL, contract_findings
 from .merge_conflicts import conflict_in
 
 CONFIG = "K8S_CONFIG"  # the variable that names another file than k8s.toml
+ENVIRONMENT = "K8S_ENVIRONMENT"  # the variable that names a file of environments/
 TABLE = "mf-k8s"  # [tool.mf-k8s] in the project's pyproject.toml
 FLOWS = ("flows/**/*.py",)
 IDENTITY = re.compile(r"^mf_k8s_identity: (\w+)", re.MULTILINE)
@@ -28,6 +29,8 @@ class Project:
     package: str  # its name
     flows: Sequence[str] = FLOWS  # patterns of the flows' files
     other_config: Path | None = None  # instead of k8s.toml, by the variable K8S_CONFIG
+    # whose `k8s` lies over k8s.toml, by --env or the variable K8S_ENVIRONMENT
+    environment_file: Path | None = None
 
     @property
     def name(self) -> str:
@@ -52,7 +55,16 @@ class Project:
     @property
     def variables(self) -> dict[str, str]:
         """Return what a process must have that runs the project's flows, in whichever folder."""
-        return {CONFIG: str(self.other_config)} if self.other_config else {}
+        variables = {CONFIG: str(self.other_config)} if self.other_config else {}
+        if self.environment_file or os.environ.get(ENVIRONMENT):
+            variables[ENVIRONMENT] = str(self.environment_file or "")
+        return variables
+
+    def at(self, environment: str) -> "Project":
+        """Return the project as an environment has it; without a name, as it is."""
+        if not environment:
+            return self
+        return replace(self, environment_file=self.root / "environments" / f"{environment}.json")
 
     @property
     def source(self) -> Path:
@@ -134,10 +146,8 @@ def find_project(start: Path | None = None) -> Project:
         file = root / "pyproject.toml"
         table = read_table(file) if file.is_file() else None
         if table is not None:
-            chosen = os.environ.get(CONFIG)
-            other_config = Path(os.path.abspath(chosen)) if chosen else None
             package, flows = package_name(table, file), flow_patterns(table, file)
-            project = Project(root, package, flows, other_config)
+            project = Project(root, package, flows, file_of(CONFIG), file_of(ENVIRONMENT))
             raise_if(missing_files(project))
             raise_if(version_findings(project, str(table.get("required-version", ""))))
             return project
@@ -146,6 +156,12 @@ def find_project(start: Path | None = None) -> Project:
         f" [tool.{TABLE}]"
     )
     raise CommandError(Finding("no-project", what, remedy="change to a project's folder"))
+
+
+def file_of(variable: str) -> Path | None:
+    """Return the file that an environment variable names."""
+    path = os.environ.get(variable)
+    return Path(os.path.abspath(path)) if path else None
 
 
 def read_table(file: Path) -> dict[str, Any] | None:
