@@ -309,6 +309,16 @@ def test_devices(simulate: Simulate, nodes, requests, expected: str) -> None:
     assert lines(simulate, nodes, requests=requests) == [f"node-gpu: problem: {expected}"]
 
 
+def test_gpus_that_are_out_of_order(simulate: Simulate) -> None:
+    """A device plugin reports them, and that they are not healthy: they are not allocatable."""
+    nodes = [node("a"), node("g", allocatable=GPU)]
+    nodes[1]["status"]["allocatable"] = {**nodes[1]["status"]["capacity"], "nvidia.com/gpu": "0"}
+    assert lines(simulate, nodes, requests={"nvidia.com/gpu": "1"}) == [
+        "node-gpu: problem: asks for nvidia.com/gpu 1, and those of node g are out of order"
+        " | kubectl describe node g"
+    ]
+
+
 def test_gpus_of_nodes_that_are_not_selected(simulate: Simulate) -> None:
     nodes = [node("a", labels={"pool": "cpu"}), node("g", allocatable=GPU)]
     selector = {"pool": "cpu"}

@@ -118,6 +118,9 @@ def device_words(case: Examination, placement: Placement, name: str) -> Words:
     if largest:
         what = f"asks for {name} {asked}; no node has more than {largest} ({best.name})"
         return Words(what, f"{device_line(name, largest)}, or add a node with {asked}")
+    if broken := [node for node in nodes.nodes if node.installed.get(name)]:
+        what = f"asks for {name} {asked}, and those of {names(broken)} are out of order"
+        return Words(what, case.kubectl(f"describe node {broken[0].name}", namespaced=False))
     what = f"asks for {name} {asked}, and no node has any"
     if other := other_device(nodes.nodes, name):
         having = [node for node in nodes.nodes if node.capacity.get(other)]

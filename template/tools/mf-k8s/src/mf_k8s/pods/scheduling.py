@@ -50,7 +50,7 @@ class Node:
     name: str
     labels: Mapping[str, str]  # with its name, as node_labels.NAME
     taints: Sequence[Taint]
-    allocatable: Amounts
+    installed: Amounts  # with devices that are out of order, which are not allocatable
     capacity: Amounts  # what pods may ask for at most: allocatable, less what always runs there
     free: Amounts  # what is left of it now
 
@@ -153,7 +153,7 @@ def read_node(node: Manifest, used: Mapping[str, Amounts], always: Mapping[str, 
         name,
         {**(node["metadata"].get("labels") or {}), NAME: name},
         repelling_taints(node),
-        allocatable,
+        amounts((node.get("status") or {}).get("capacity")),
         less(allocatable, always.get(name, {})),
         less(allocatable, used.get(name, {})),
     )
