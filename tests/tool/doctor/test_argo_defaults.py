@@ -153,6 +153,15 @@ def test_a_hook_loses_what_the_workflow_has(lines: Lines) -> None:
     ]
 
 
+def test_a_patch_takes_a_setting_away(lines: Lines) -> None:
+    patched = """spec: {podSpecPatch: '{"nodeSelector": null}'}"""
+    flow = template(nodeSelector={"pool": "b"})
+    assert lines("argo-defaults", flow, workflowDefaults=patched)[0] == (
+        'problem: the controller takes node_selector.pool "b" away'
+        f" | OneFlow/start, OneFlow/hook | {EDIT}"
+    )
+
+
 def test_one_of_two_tolerations_is_lost(lines: Lines) -> None:
     """Argo merges them by their key, so that of two with one key the last is left."""
     two = [{"key": "gpu", "operator": "Exists", "effect": e} for e in ("NoSchedule", "NoExecute")]

@@ -23,7 +23,7 @@ CRON = ("create", {"plural": "cronworkflows", "body": {"metadata": {"name": "one
 ARGO_RIGHTS = {"apiGroups": ["argoproj.io"], "resources": ["workflows"], "verbs": ["list"]}
 INSTALL = (
     "kubectl create namespace argo --dry-run=client -o yaml | kubectl apply -f -"
-    " && kubectl apply --server-side -n argo -f"
+    " && kubectl apply --server-side --force-conflicts -n argo -f"
     " https://github.com/argoproj/argo-workflows/releases/download/v4.0.5/install.yaml"
 )
 
@@ -217,7 +217,7 @@ def test_jobset(simulate: Simulate, examination: Examine) -> None:
         "problem: the cluster has no jobsets of jobset.x-k8s.io/v1alpha2, which @parallel needs"
         " | GangFlow/train/creator, GangFlow/train/worker | kubectl create namespace jobset-system"
         " --dry-run=client -o yaml | kubectl apply -f - && kubectl apply --server-side"
-        " -n jobset-system -f https://github.com/kubernetes-sigs/jobset/releases/download/v0.10.1"
+        " --force-conflicts -n jobset-system -f https://github.com/kubernetes-sigs/jobset/releases/download/v0.10.1"
         "/manifests.yaml"
     )
     assert lines(definition)[0].startswith("problem: the cluster knows JobSet, but has no control")

@@ -18,7 +18,7 @@ def install(case: Examination, name: str) -> str:
     place, namespace = manifest_place(case.project, name), INSTALLS[name][1]
     create = case.kubectl(f"create namespace {namespace} --dry-run=client -o yaml", False)
     apply = case.kubectl("apply -f -", False)
-    how = f"apply --server-side -n {namespace} -f {shlex.quote(place)}"
+    how = f"apply --server-side --force-conflicts -n {namespace} -f {shlex.quote(place)}"
     return f"{create} | {apply} && {case.kubectl(how, False)}"
 
 

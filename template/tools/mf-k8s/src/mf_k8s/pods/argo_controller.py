@@ -150,8 +150,7 @@ def read_flags(container: Manifest) -> Iterator[tuple[str, str]]:
     for word, following in zip(words, [*words[1:], ""], strict=True):
         name, has_value, value = word.removeprefix("--").partition("=")
         if word.startswith("--"):
-            is_switch = name in SWITCHES or following.startswith("--")
-            yield name, value if has_value else "true" if is_switch else following
+            yield name, value if has_value else "true" if name in SWITCHES else following
 
 
 def flags_by_variable(variables: Mapping[str, str]) -> dict[str, str]:
