@@ -79,3 +79,38 @@ def test_check_and_plan_see_each_environment(
     assert k8s("check", "--env", "kind").returncode == 0  # another environment is as it was
     plan = json.loads(k8s("plan", "--format=json").stdout)
     assert (plan["changes"], plan["notes"]) == ([], [message.removeprefix("k8s: ")])
+
+
+def test_the_layers_of_a_step(k8s: Run, project: Path) -> None:
+    """From low to high, the pool's in both files, and what comes of them."""
+    (project / "k8s.toml").write_text(
+        'image = "ghcr.io/acme/churn:1.2.3"\nmemory = 4000\ngpu = 1\npools.big.memory = 32000\n'
+    )
+    (project / "flows/one.py").write_text(flow('@k8s("big", cpu=3)'))
+    (project / "tests/kind.toml").write_text('[one]\noptions = ["--with=kubernetes:disk=20000"]\n')
+    lay_over(project, "prod", {"gpu": None, "pools": {"big": {"memory": 64000}}})
+    file = project / "environments/prod.json"
+    setting = {"METAFLOW_KUBERNETES_LABELS": "team=a"}
+    file.write_text(json.dumps(json.loads(file.read_text()) | setting))
+
+    done = k8s("check", "one", "--explain=start", "--env=prod", "--format=json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["layers"]["OneFlow"]
+    prod, image = "environments/prod.json", "ghcr.io/acme/churn:1.2.3"
+    assert [(layer["layer"], layer["values"]) for layer in found] == [
+        ("METAFLOW_KUBERNETES_LABELS", {"labels": {"team": "a"}}),
+        ("k8s.toml", {"image": image, "memory": 4000, "gpu": 1}),
+        (prod, {"gpu": None}),
+        ("pool big of k8s.toml", {"memory": 32000}),
+        (f"pool big of {prod}", {"memory": 64000}),
+        ("on the step", {"cpu": 3}),
+        ("--with in options of tests/kind.toml", {"disk": 20000}),
+        (
+            "together",
+            {"image": image, "memory": 64000, "cpu": 3, "disk": 20000, "labels": {"team": "a"}},
+        ),
+    ]
+    printed = k8s("check", "one", "--explain=end").stdout
+    assert printed.startswith("OneFlow: step end\n\nk8s.toml\n  image   ghcr.io/acme/churn:1.2.3\n")
+    message = "k8s: no flow has a step strat; there are end, start"
+    assert one_line(k8s("check", "one", "--explain=strat")) == message

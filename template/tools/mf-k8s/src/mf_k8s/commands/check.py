@@ -22,6 +22,9 @@ def check(
     rendered: Annotated[
         Path | None, typer.Option("--rendered", help="Compare a folder that `k8s render` wrote.")
     ] = None,
+    explain: Annotated[
+        str, typer.Option(metavar="STEP", help="Print the layers of a step, from low to high.")
+    ] = "",
     debug: Debug = False,
 ) -> None:
     """Compare each pod of the flows with k8s.toml and the overrides.
@@ -29,10 +32,14 @@ def check(
     With --live, runs too: in which state their pods are, and why one cannot start. A run that was
     started from an older deployment may differ.
 
+    With --explain, nothing is compared: it prints what Metaflow's settings in the environment,
+    k8s.toml, the environment, pools, the step and --with give to a step, and what comes of it.
+
     Exit codes: 0 every pod matches, 1 one does not, or cannot start, 2 something could not be
     checked.
     """
     from ..check.compare import name_clashes
+    from ..check.explain import explain_step, layers_as_json, show_layers
     from ..check.live import check_live
     from ..check.places import check_places, places_to_check
     from ..check.print_reports import reports_on_flows, show_reports
@@ -47,12 +54,21 @@ def check(
     with errors_in_json(format, equal=False, flows=[]):
         if (namespace or run) and not live:
             raise wrong_options("--namespace and --run need --live")
+        if explain and (live or rendered):
+            raise wrong_options("--explain takes neither --live nor --rendered")
         if rendered and (flows or live or env or format != "table"):
             raise wrong_options("--rendered takes no flow and no other option")
         project = find_project()
         if rendered:
             raise typer.Exit(check_rendered(project, rendered))
         files = project.flow_files(flows or ())
+        if explain:
+            found = explain_step(project, files, explain, env)
+            if format == "json":
+                print(layers_as_json(found))
+            else:
+                show_layers(found, explain, format == "markdown")
+            return
         if not flows:
             print_tables_without_flow(project)
         if live:
