@@ -17,12 +17,14 @@ from kind_clusters import Project
 from mf_k8s.kind.namespace_objects import claim, pull_secret
 from mf_k8s.pods.rbac import accounts, manifest
 
+ZONE = "topology.kubernetes.io/zone"
 CLAIM, VOLUME = "metaflow-training", "default-metaflow-training"
 STEPS = (
     "GangFlow/end", "GangFlow/join", "GangFlow/start", "GangFlow/train/control",
     "GangFlow/train/worker", "HelloFlow/end", "HelloFlow/start", "WideFlow/end", "WideFlow/join",
     "WideFlow/start", "WideFlow/work",
 )  # fmt: skip
+OF_ARGO = tuple(step for step in STEPS if not step.startswith("GangFlow/train/"))  # not JobSet's
 MANY = ("GangFlow/train/worker", "WideFlow/work")  # of which a run may have several at once
 RULE = {"apiGroups": ["argoproj.io"], "resources": ["workflowtaskresults"]}
 EXECUTOR = RULE | {"verbs": ["create", "patch"]}
@@ -85,17 +87,20 @@ class Fault:
 
 def zone(name: str) -> dict[str, Any]:
     """Return the node affinity of a volume in a zone."""
-    key = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": [name]}
+    key = {"key": ZONE, "operator": "In", "values": [name]}
     return {"required": {"nodeSelectorTerms": [{"matchExpressions": [key]}]}}
 
 
 def volume_in_another_zone(lab: Lab) -> None:
-    lab.label(lab.worker, "topology.kubernetes.io/zone=a")
+    """Plant a volume in the zone of the node that the pods do not select."""
+    lab.label(lab.worker, f"{ZONE}=a")
+    lab.label(lab.control_plane, f"{ZONE}=b")
     lab.make_claim(nodeAffinity=zone("b"))
 
 
 def forget_zone(lab: Lab) -> None:
-    lab.label(lab.worker, "topology.kubernetes.io/zone-")
+    lab.label(lab.worker, f"{ZONE}-")
+    lab.label(lab.control_plane, f"{ZONE}-", "pool-")
     lab.make_claim()
 
 
@@ -260,6 +265,7 @@ FAULTS = {
     "no rights on workflowtaskresults": Fault(
         "account-rights",
         no_rights,
+        OF_ARGO,
         clean=lambda lab: lab.apply(*accounts(["metaflow"], parallel=True)),
     ),
     "quota too small alone": Fault(
@@ -274,6 +280,7 @@ FAULTS = {
     "quota that demands requests": Fault(
         "quota-requests",
         quota_of_requests,
+        OF_ARGO,
         clean=lambda lab: lab.forget("resourcequota/compute"),
     ),
     "LimitRange below the step": Fault(

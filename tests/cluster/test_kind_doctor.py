@@ -14,10 +14,19 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from conftest import EXAMPLE
-from kind_clusters import FLOWS, NEEDS_KIND, in_background
+from kind_clusters import (
+    FLOWS,
+    NEEDS_KIND,
+    exports,
+    in_background,
+    last_phase,
+    start_workflow,
+)
 from mf_k8s.deploy.create import files_to_deploy
 from mf_k8s.deploy.project_branch import with_options
 from mf_k8s.doctor import prepare as preparing
@@ -198,3 +207,118 @@ def test_an_interrupted_probe_leaves_nothing(lab: Lab) -> None:
     finally:
         process.kill()
         set_address(kind_yaml()[-1]["stringData"]["AWS_ENDPOINT_URL_S3"])
+
+
+@pytest.fixture(scope="module")
+def deployed(lab: Lab) -> str:
+    """Deploy the flow of two steps, and return the name of its WorkflowTemplate."""
+    lab.k8s("deploy", "hello", "--env", "kind")
+    names = [item["metadata"]["name"] for item in lab.get("workflowtemplates")]
+    return next(name for name in names if "hello" in name)
+
+
+def examined_as(lab: Lab, account: str) -> list[dict[str, Any]]:
+    """Return what the doctor answers to a service account, but for what is ok."""
+    token = lab.kubectl("create", "token", account).strip()
+    config = json.loads(lab.kubectl("config", "view", "--raw", "-o", "json"))
+    config["users"][0]["user"] = {"token": token}
+    weak = lab.folder / f".kind/{account}.json"
+    weak.write_text(json.dumps(config))
+    output = lab.k8s("doctor", "--format=json", code=1, **{**exports(lab), "KUBECONFIG": str(weak)})
+    found = json.loads(output[output.index("{") :])
+    assert not found["errors"]
+    return [answer for answer in found["answers"] if answer["state"] != "ok"]
+
+
+def test_a_viewer(lab: Lab) -> None:
+    """It ends without a fault of its own, and what it cannot tell is what the role lacks."""
+    lab.kubectl("create", "serviceaccount", "viewer")
+    binding = ("rolebinding", "viewer", "--clusterrole=view", "--serviceaccount=default:viewer")
+    lab.kubectl("create", *binding)
+    answers = examined_as(lab, "viewer")
+    assert [each["code"] for each in answers if each["state"] == "problem"] == ["your-rights"]
+    unknown = {each["what"] for each in answers if each["state"] == "cannot tell"}
+    rights = {text.rpartition("for want of the right to ")[2] for text in unknown}
+    assert len(rights) > 3
+    for right in rights:  # which the viewer really lacks
+        verb, what = right.split()[:2]
+        everywhere = ("--all-namespaces",) if right.endswith("in the whole cluster") else ()
+        account = "--as=system:serviceaccount:default:viewer"
+        assert kubectl_answer(lab, "auth", "can-i", verb, what, account, *everywhere) == "no"
+    lab.forget("rolebinding/viewer", "serviceaccount/viewer")
+
+
+def kubectl_answer(lab: Lab, *command: str) -> str:
+    where = ("kubectl", "--kubeconfig", str(lab.folder / ".kind/kubeconfig"), "-n", "default")
+    return subprocess.run([*where, *command], capture_output=True, text=True).stdout.strip()
+
+
+def test_the_printed_roles_are_enough(lab: Lab) -> None:
+    """They let it tell all, but for what a right to create pods is needed for."""
+    lab.kubectl("create", "serviceaccount", "reader")
+    roles = lab.k8s("doctor", "--env", "kind", "--print-role")
+    (lab.folder / ".kind/roles.yaml").write_text(roles)
+    lab.kubectl("apply", "--filename", str(lab.folder / ".kind/roles.yaml"))
+    subject = "--serviceaccount=default:reader"
+    bindings = []
+    for role in yaml.safe_load_all(roles):
+        namespace = role["metadata"].get("namespace")
+        kind = "rolebinding" if namespace else "clusterrolebinding"
+        place = ("--namespace", namespace) if namespace else ()
+        bindings.append((kind, "k8s-doctor", *place))
+        of_role = f"--{role['kind'].lower()}=k8s-doctor"
+        lab.kubectl("create", kind, "k8s-doctor", of_role, subject, *place)
+    try:
+        answers = examined_as(lab, "reader")
+        assert {(each["code"], each["state"]) for each in answers} == {
+            ("admission", "cannot tell"),
+            ("your-rights", "problem"),
+        }
+    finally:
+        for binding in bindings:
+            lab.kubectl("delete", *binding)
+        lab.kubectl("delete", "--filename", str(lab.folder / ".kind/roles.yaml"))
+        lab.forget("serviceaccount/reader")
+
+
+LIVE = {  # what a run shows of a fault: in its pods' conditions, or in its own message
+    "missing claim": 'persistentvolumeclaim "metaflow-training" not found',
+    "missing account": 'serviceaccount "metaflow" not found',
+    "missing secret": 'secret "db" not found',
+    "unknown selector": "didn't match Pod's node affinity/selector",
+    "cordoned node": "were unschedulable",
+}
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_a_run_waits_until_it_is_mended(name: str, lab: Lab, doctor: Doctor, deployed: str) -> None:
+    """The same run goes on, and succeeds, once what the doctor prints is pasted."""
+    fault, workflow = FAULTS[name], f"run-{[*LIVE].index(name)}"
+    fault.plant(lab)
+    try:
+        start_workflow(lab, workflow, deployed)
+        wait_for(lambda: re.search(LIVE[name], state_of(lab, workflow)), LIVE[name])
+        (answer,) = problems(doctor())[fault.code]
+        paste(lab, answer.remedy, fault.values)
+        assert last_phase(lab, workflow) == "Succeeded"
+    finally:
+        lab.forget(f"workflow/{workflow}")
+        fault.clean(lab)
+
+
+def wait_for(holds: Callable[[], object], what: str) -> None:
+    for _ in range(120):
+        if holds():
+            return
+        time.sleep(1)
+    raise AssertionError(f"not seen: {what}")
+
+
+def state_of(lab: Lab, workflow: str) -> str:
+    """Return what is known of a run and its pods, which must not have come to an end."""
+    (found,) = [item for item in lab.get("workflows") if item["metadata"]["name"] == workflow]
+    assert found.get("status", {}).get("phase") in (None, "Pending", "Running")
+    label = ("--selector", f"workflows.argoproj.io/workflow={workflow}")
+    pods = json.loads(lab.kubectl("get", "pods", *label, "--output=json"))["items"]
+    states = [pod["status"] for pod in pods]
+    return json.dumps([found.get("status"), states], ensure_ascii=False).replace('\\"', '"')
