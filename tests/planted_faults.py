@@ -208,8 +208,8 @@ def wrong_key(lab: Lab) -> None:
 
 
 def right_key(lab: Lab) -> None:
-    patch = {"stringData": {"AWS_SECRET_ACCESS_KEY": "metaflow-on-kind"}}
-    lab.kubectl("patch", "secret", "kind-s3", "--patch", json.dumps(patch))
+    keys = {"AWS_ACCESS_KEY_ID": "metaflow", "AWS_SECRET_ACCESS_KEY": "metaflow-on-kind"}
+    lab.kubectl("patch", "secret", "kind-s3", "--patch", json.dumps({"stringData": keys}))
 
 
 def no_bucket(lab: Lab) -> None:
@@ -299,7 +299,7 @@ FAULTS = {
         clean=lambda lab: lab.kubectl("uncordon", lab.worker) and None,
     ),
     "more GPUs than any node": Fault(
-        "node-gpu", in_toml("gpu = 1", "gpu = 16"), clean=in_toml("gpu =", "gpu =")
+        "node-gpu", in_toml("gpu = 1", "gpu = 16"), OF_ARGO, clean=in_toml("gpu =", "gpu =")
     ),
     "missing secret": Fault(
         "secret-exists",
@@ -312,7 +312,11 @@ FAULTS = {
     ),
     "no bucket": Fault("datastore", no_bucket, clean=bucket_again),
     "wrong bucket credentials in the pod": Fault(
-        "datastore-from-pod", wrong_key, clean=right_key, probe_pod=True
+        "datastore-from-pod",
+        wrong_key,
+        values={"KEY": "metaflow", "SECRET": "metaflow-on-kind"},
+        clean=right_key,
+        probe_pod=True,
     ),
     "Argo that does not watch the namespace": Fault(
         "argo-watches", lambda lab: controller(lab, "--namespaced"), clean=controller
