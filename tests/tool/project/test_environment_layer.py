@@ -60,10 +60,12 @@ def test_it_lies_over_k8s_toml(project: Project) -> None:
         "pools": {"gpu": {"gpu": 1, "node_selector": {"gpu": "yes"}}, "big": {"memory": 64000}},
         "workflow": {"parallelism": 4, "ttl": {"seconds_after_success": 60}},
     }
-    write(project, {"context": "acme"}, "prod")
+    write(project, {"context": "k8s"}, "prod")
     for place in ("", "prod"):
         assert merged_config(project.at(place))["service_account"] == "cloud"
     assert environments_with_layer(project) == ["dev"]
+    write(project, '{"k8s": {}\n<<<<<<< ours', "prod")
+    assert environments_with_layer(project) == ["dev", "prod"]
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,17 @@ def layer_sources(project: Project) -> list[str]:
 def environments_with_layer(project: Project) -> list[str]:
     """Return the names of the environments that lay values over k8s.toml."""
     files = sorted((project.root / "environments").glob("*.json"))
-    is_layered = (f'"{LAYER}"' in file.read_text("utf-8", errors="replace") for file in files)
-    names = [file.stem for file, found in zip(files, is_layered, strict=True) if found]
-    return [name for name in names if not name.endswith(".schema")]
+    return [file.stem for file in files if not file.stem.endswith(".schema") and has_layer(file)]
+
+
+def has_layer(file: Path) -> bool:
+    """Return whether an environment lays values over k8s.toml, or may, if it is not JSON."""
+    text = file.read_text("utf-8-sig", errors="replace")
+    try:
+        settings = json.loads(text)
+    except ValueError:
+        return f'"{LAYER}":' in text
+    return isinstance(settings, dict) and LAYER in settings
 
 
 def environment_name(file: Path) -> str:
