@@ -49,7 +49,8 @@ def origin_here(project: Project) -> Origin:
 def ci_repository(variables: Mapping[str, str]) -> str:
     """Return the URL of the repository whose CI job this is; empty where it is none."""
     if variables.get("GITHUB_ACTIONS"):
-        return f"{variables['GITHUB_SERVER_URL']}/{variables['GITHUB_REPOSITORY']}"
+        server, name = (variables.get(f"GITHUB_{key}", "") for key in ("SERVER_URL", "REPOSITORY"))
+        return f"{server}/{name}"
     return variables.get("CI_PROJECT_URL", "") if variables.get("GITLAB_CI") else ""
 
 
