@@ -12,7 +12,7 @@ from cluster_manifests import account, healthy, manifest
 from examinations import answers, examination, flow_pod, shown
 from kinds_of_objects import Manifest
 from mf_k8s.doctor.answers import FlowPod
-from mf_k8s.doctor.prepare import ADDRESS, NOWHERE
+from mf_k8s.doctor.prepare import ADDRESS, NOWHERE, with_address
 from mf_k8s.pods.argo_controller import Controller
 from mf_k8s.project.project import Project
 from simulated_cluster import Simulate
@@ -194,7 +194,7 @@ def test_notify(simulate: Simulate) -> None:
     assert shown(examination(simulate(*healthy())), "notify") == []
 
 
-def test_notify_has_no_address(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notify_has_no_address(simulate: Simulate) -> None:
     http = [{"name": "notify-slack-on-error", "http": {"url": NOWHERE}}]
     requests = [template(templates=http)]
     cluster = simulate(*healthy(), token_of_account("metaflow.service-account-token"))
@@ -206,9 +206,16 @@ def test_notify_has_no_address(simulate: Simulate, monkeypatch: pytest.MonkeyPat
     hook = [template(templates=[{"name": "exit-hook-hack", "http": {"url": NOWHERE}}])]
     case = examination(cluster, flow_pod("OneFlow/(agent)"), requests=hook)
     assert len(shown(case, "notify")) == 1
-    cluster.variables[ADDRESS] = "https://example.com/"
-    case = examination(cluster, flow_pod("OneFlow/(agent)"), requests=requests)
+    own = [{"name": "notify-slack-on-error", "http": {"url": "https://hooks.example.com/1"}}]
+    case = examination(cluster, flow_pod("OneFlow/(agent)"), requests=[template(templates=own)])
     assert len(shown(case, "notify")) == 1
+
+
+def test_another_secret_of_metaflow_is_no_address() -> None:
+    variables = {"METAFLOW_SERVICE_AUTH_KEY": "key"}
+    assert with_address(variables) == {**variables, ADDRESS: NOWHERE}
+    own = {"METAFLOW_ARGO_WORKFLOWS_CREATE_NOTIFY_INCIDENT_IO_API_KEY": "key"}
+    assert with_address(own) == own
 
 
 BUS = manifest("EventBus", "default", status={"conditions": [{"type": "A", "status": "True"}]})

@@ -18,7 +18,7 @@ from ..pods.argo_pods import argo_pods
 from ..pods.project_labels import annotation
 from ..pods.read_pods import Manifest
 from ..pods.side_by_side import side_by_side
-from ..project.detect_secrets import METAFLOW_SECRETS
+from ..project.detect_secrets import ADDRESS_VARIABLES
 from ..project.project import Project, shown_path
 from .answers import FlowPod
 from .examination import Examination
@@ -103,7 +103,7 @@ def with_address(variables: Mapping[str, str]) -> Mapping[str, str]:
 
     The rule `notify` says whether the user's own is missing.
     """
-    return variables if METAFLOW_SECRETS & variables.keys() else {**variables, ADDRESS: NOWHERE}
+    return variables if ADDRESS_VARIABLES & variables.keys() else {**variables, ADDRESS: NOWHERE}
 
 
 def flow_pods(templates: Iterable[Manifest], controller: Controller) -> tuple[FlowPod, ...]:

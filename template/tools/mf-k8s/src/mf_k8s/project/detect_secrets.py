@@ -7,14 +7,14 @@ import re
 
 METAFLOW = "METAFLOW_"  # how names of Metaflow's own variables begin
 ADDRESSES = ("slack-webhook-url", "pager-duty-integration-key", "incident-io-api-key")
+ADDRESS_VARIABLES = {
+    f"METAFLOW_ARGO_WORKFLOWS_CREATE_NOTIFY_{name.upper().replace('-', '_')}" for name in ADDRESSES
+}
 METAFLOW_SECRETS = {
     "METAFLOW_AWS_SANDBOX_API_KEY",
     "METAFLOW_SERVICE_AUTH_KEY",
     "METAFLOW_SERVICE_HEADERS",
-    *(
-        f"METAFLOW_ARGO_WORKFLOWS_CREATE_NOTIFY_{name.upper().replace('-', '_')}"
-        for name in ADDRESSES
-    ),
+    *ADDRESS_VARIABLES,
 }
 NAMES = re.compile(
     r"SECRET|TOKEN(?!IZ)|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|WEBHOOK|API_?KEY"

@@ -17,7 +17,6 @@ from ...cluster.view import ACCOUNTS, SECRETS
 from ...pods.argo_pods import AGENT
 from ...pods.argo_secrets import token_of
 from ...pods.project_labels import annotation
-from ...project.detect_secrets import METAFLOW_SECRETS
 from ..answers import Answer, FlowPod, ok, problem
 from ..examination import Examination
 from ..prepare import ADDRESS, NOWHERE
@@ -66,7 +65,7 @@ def has_no_address(case: Examination, pod: FlowPod) -> bool:
         for part in template["spec"]["templates"]
         if part.get("http") and part["name"].startswith(NOTIFICATIONS)
     }
-    return NOWHERE in addresses and not (METAFLOW_SECRETS & case.target.variables.keys())
+    return NOWHERE in addresses
 
 
 def account_of_agent(pod: FlowPod) -> list[str]:
