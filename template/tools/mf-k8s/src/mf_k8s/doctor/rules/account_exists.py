@@ -1,7 +1,7 @@
 """The service accounts of the pods are there.
 
-Kubernetes creates no pod whose service account is missing: Argo retries for ever, or the run fails,
-and the Job of `run --with kubernetes` stays without a pod. The account is `service_account` in
+Kubernetes creates no pod whose service account is missing: Argo ends the run with an error, and the
+Job of `run --with kubernetes` stays without a pod. The account is `service_account` in
 k8s.toml, or of the step; each namespace has its own, `default` too.
 (https://kubernetes.io/docs/concepts/security/service-accounts/)
 
