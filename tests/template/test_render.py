@@ -375,7 +375,7 @@ def test_a_tag_must_be_of_a_commit_on_main(copy, tmp_path):
     (upstream / "third").touch()
     commit(upstream)
     git("clone", "-q", upstream, clone, cwd=tmp_path)
-    names = {"GITHUB_REF_NAME": "v1.2.0", "CI_COMMIT_TAG": "v1.2.0", "CI_DEFAULT_BRANCH": "main"}
+    names = {"GITHUB_REF_NAME": "v1.2", "CI_COMMIT_TAG": "v1.2", "CI_DEFAULT_BRANCH": "main"}
     for revision, code in (("origin/main", 0), ("origin/main~1", 0), ("origin/hotfix", 1)):
         git("checkout", "-q", "--detach", revision, cwd=clone)
         for script in scripts:

@@ -15,7 +15,7 @@ TAGGED = {"image": f"{NAME}:1.2.3", "annotations": {DIGEST: f"{NAME}@{ONE}"}}
 
 
 def pod(image: str, identity: str, container: str = "main") -> dict[str, Any]:
-    sidecar = {"name": "wait", "image": "quay.io/argoproj/argoexec:v4.0.7"}
+    sidecar = {"name": "wait", "image": "quay.io/argoproj/argoexec:v4"}
     statuses = [
         {"name": "wait", "imageID": f"quay.io/argoproj/argoexec@{TWO}"},
         {"name": container, "imageID": identity},

@@ -1,11 +1,12 @@
 """What is deployed already: whose it is, by name and identity."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import own_target
 from kubernetes_api import Api
-from mf_k8s.deploy.already_deployed import foreign_templates
+from mf_k8s.deploy.already_deployed import change_by, foreign_templates
 from mf_k8s.errors import CommandError, raise_if
 from mf_k8s.pods.project_labels import is_own, marks
 from mf_k8s.project.project import Project
@@ -41,3 +42,17 @@ def test_a_namesake_is_another_project(api: type[Api], tmp_path: Path) -> None:
         assert is_own(present, marks(project), "") == (not message)
         answers.unlink()
         assert is_own(present, marks(project), "") == (labels["mf-k8s/project"] != "vision")
+
+
+def test_a_field_that_is_null_is_no_change() -> None:
+    """Metaflow writes nulls into some variables of a pod, and a cluster drops them."""
+
+    def template(variable: dict[str, object]) -> dict[str, Any]:
+        part = {"name": "start", "container": {"name": "start", "image": "a:1", "env": [variable]}}
+        spec = {"templates": [part], "arguments": {"parameters": []}}
+        return {"metadata": {"name": "train"}, "spec": spec}
+
+    own = template({"name": "USER", "value": "ann", "value_from": None})
+    assert change_by(own, {"train": template({"name": "USER", "value": "ann"})})["changes"] == []
+    (change,) = change_by(own, {"train": template({"name": "USER", "value": "bob"})})["changes"]
+    assert (change["setting"], change["new"]) == ("variable USER", "another value")

@@ -158,7 +158,7 @@ def test_deploy_asks_the_doctor(api: type[Api], deploy: Deploy) -> None:
     assert "problem      argo-installed" in output and " ok " not in output.partition("problem ")[2]
     assert output.endswith(
         "k8s: pods would not run there, for a problem above: nothing is written; mend what the"
-        " doctor says, accept it by doctor_accepts, or give --anyway\n"
+        " doctor says, accept it by doctor_accepts in environments/prod.json, or give --anyway\n"
     )
     code, output = deploy("--env", "prod", "--anyway")
     assert code == 0, output

@@ -10,6 +10,7 @@ from examinations import examination, shown
 from kinds_of_objects import Manifest
 from mf_k8s.doctor.find_controller import find_controller
 from mf_k8s.doctor.prepare import flow_pods
+from mf_k8s.kind.installs import ARGO_RELEASES
 from mf_k8s.pods.argo_controller import Controller
 from mf_k8s.project.project import Project
 from simulated_cluster import Simulate
@@ -196,7 +197,7 @@ def test_release(lines: Lines) -> None:
         "problem: v3.5.9 does not know semaphores, which Argo has from 3.6 on",
         "problem: v3.5.9 does not know schedules, which Argo has from 3.6 on",
     ]
-    assert found[0].endswith("/argo-workflows/releases/download/v4.0.5/install.yaml")
+    assert found[0].endswith(f"/releases/download/{ARGO_RELEASES['4']}/install.yaml")
     (flow["spec"]["templates"][0])["pendingTimeout"] = "10m"
     (line,) = lines("argo-release", flow, "v4.0.5")
     assert line == (

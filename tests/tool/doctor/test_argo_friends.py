@@ -13,6 +13,7 @@ from examinations import answers, examination, flow_pod, shown
 from kinds_of_objects import Manifest
 from mf_k8s.doctor.answers import FlowPod
 from mf_k8s.doctor.prepare import ADDRESS, NOWHERE, with_address
+from mf_k8s.kind.installs import INSTALLS
 from mf_k8s.pods.argo_controller import Controller
 from mf_k8s.project.project import Project
 from simulated_cluster import Simulate
@@ -259,7 +260,7 @@ def test_events(lines: Lines) -> None:
     ]
     (not_installed,) = lines(installed=[])
     assert not_installed.startswith("problem: the cluster has no eventbus and eventsources of Argo")
-    assert "/argo-events/releases/download/v1.9.7/install.yaml" in not_installed
+    assert INSTALLS["EVENTS"][0] in not_installed
 
 
 def test_events_are_missing(lines: Lines) -> None:

@@ -14,6 +14,7 @@ from kinds_of_objects import Manifest
 from mf_k8s.doctor.answers import FlowPod
 from mf_k8s.doctor.examination import Examination
 from mf_k8s.doctor.rules.argo_watches import READS
+from mf_k8s.kind.installs import ARGO_RELEASES, INSTALLS
 from mf_k8s.pods.argo_controller import read_controller
 from mf_k8s.project.project import Project
 from simulated_cluster import Cluster, Simulate
@@ -24,7 +25,7 @@ ARGO_RIGHTS = {"apiGroups": ["argoproj.io"], "resources": ["workflows"], "verbs"
 INSTALL = (
     "kubectl create namespace argo --dry-run=client -o yaml | kubectl apply -f -"
     " && kubectl apply --server-side --force-conflicts -n argo -f"
-    " https://github.com/argoproj/argo-workflows/releases/download/v4.0.5/install.yaml"
+    f" https://github.com/{INSTALLS['ARGO'][0]}".replace("ARGO_RELEASE", ARGO_RELEASES["4"])
 )
 
 
@@ -112,7 +113,7 @@ def test_another_namespace_is_watched(
     (answer,) = answers(examination(cluster), "argo-watches")
     assert answer.remedy == (
         "kubectl -n team-a apply --server-side -f https://github.com/argoproj/argo-workflows"
-        "/releases/download/v4.0.5/namespace-install.yaml"
+        f"/releases/download/{ARGO_RELEASES['4']}/namespace-install.yaml"
     )
 
 
@@ -193,7 +194,7 @@ def test_with_the_rights_of_a_viewer(simulate: Simulate, examination: Examine) -
 
 
 def jobset_controller(available: int, replicas: int = 1) -> Manifest:
-    containers = [{"name": "manager", "image": "registry.k8s.io/jobset/jobset:v0.10.1"}]
+    containers = [{"name": "manager", "image": "registry.k8s.io/jobset/jobset:v0.10"}]
     spec = {"replicas": replicas, "template": {"spec": {"containers": containers}}}
     status = {"availableReplicas": available}
     return manifest("Deployment", "jobset", "jobset-system", spec=spec, status=status)
@@ -217,8 +218,8 @@ def test_jobset(simulate: Simulate, examination: Examine) -> None:
         "problem: the cluster has no jobsets of jobset.x-k8s.io/v1alpha2, which @parallel needs"
         " | GangFlow/train/creator, GangFlow/train/worker | kubectl create namespace jobset-system"
         " --dry-run=client -o yaml | kubectl apply -f - && kubectl apply --server-side"
-        " --force-conflicts -n jobset-system -f https://github.com/kubernetes-sigs/jobset/releases/download/v0.10.1"
-        "/manifests.yaml"
+        " --force-conflicts -n jobset-system -f"
+        f" https://github.com/{INSTALLS['JOBSET'][0]}"
     )
     assert lines(definition)[0].startswith("problem: the cluster knows JobSet, but has no control")
     assert lines(definition, jobset_controller(0))[0].startswith("problem: no pod of JobSet's")

@@ -48,12 +48,13 @@ SECRET = (
     "secret-exists problem: there is no Secret missing in namespace team-a | NosecretFlow/train"
     " | kubectl -n team-a create secret generic missing --from-literal=KEY=VALUE"
 )
+NOTE = "  # one --from-literal for each variable of the pods, like AWS_ACCESS_KEY_ID"  # of the rule
 
 
 @pytest.mark.parametrize("run", ["argo-nosecretflow-aaaaa", "nosecretflow-aaaaa"])
 def test_a_pending_pod(simulate: Simulate, run: str) -> None:
     """By the ID of the run, and by the name that Argo shows."""
-    assert explain(simulate, "nosecretflow", run) == [SECRET]
+    assert explain(simulate, "nosecretflow", run) == [SECRET + NOTE]
 
 
 def test_a_pod_that_is_gone(simulate: Simulate) -> None:
@@ -106,7 +107,7 @@ def test_only_the_last_try_counts(simulate: Simulate) -> None:
 
 STATES = {
     "healthyflow": "run ok: run argo-healthyflow-aaaaa has ended well",
-    "runningflow": "run ok: at work | RunningFlow/train",
+    "runningflow": "run ok: train: at work | RunningFlow/train",
     "memoryflow": (
         "out-of-memory problem: out of memory: it asked for memory 20M, its limit is 20M"
         " | MemoryFlow/train"
@@ -170,7 +171,7 @@ def test_a_join_that_waits_for_ever(simulate: Simulate) -> None:
         "argo-release problem: no step is at work, and Argo starts none: a join waits for a branch"
         " that was skipped | deploy the flow by `uv run k8s deploy`, which corrects that, and"
         " trigger it again",
-        "run ok: ended well | HoleFlow/a",
+        "run ok: a: ended well | HoleFlow/a",
     ]
 
 
@@ -241,5 +242,5 @@ def test_without_rights(simulate: Simulate) -> None:
         "run cannot tell: for want of the right to list jobs.batch",
         "run cannot tell: for want of the right to get workflows.argoproj.io",
         "run cannot tell: for want of the right to list events",
-        SECRET,
+        SECRET + NOTE,
     ]

@@ -9,7 +9,7 @@ from examinations import examination, flow_pod, shown
 from mf_k8s.doctor.answers import FlowPod
 from simulated_cluster import Simulate
 
-NOTE = "  # KEY and VALUE are what the flows read"
+NOTE = "  # one --from-literal for each variable of the pods, like AWS_ACCESS_KEY_ID"
 LOGIN = "  # USER and PASSWORD are a login there"
 VALUE = base64.b64encode(b"tell nobody").decode()
 
@@ -36,7 +36,7 @@ def of_image(name: str, image: str, *pull_secrets: str) -> FlowPod:
     named = [{"name": secret} for secret in pull_secrets]
     pod = flow_pod(f"OneFlow/{name}", imagePullSecrets=named)
     pod.spec["containers"][0]["image"] = image
-    pod.spec["containers"].insert(0, {"name": "wait", "image": "quay.io/argoproj/argoexec:v4.0.5"})
+    pod.spec["containers"].insert(0, {"name": "wait", "image": "quay.io/argoproj/argoexec:v4"})
     return pod
 
 

@@ -7,7 +7,7 @@ from mf_k8s.image import origin as module
 from mf_k8s.image.origin import Origin, ci_repository, origin_findings, read_origin
 from registry import serve_images
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+COMMIT = "0123456789" * 4
 CHURN = "https://gitlab.com/acme/churn"
 REVISION, SOURCE = "org.opencontainers.image.revision", "org.opencontainers.image.source"
 IN_CI = Origin(COMMIT, CHURN, "linux/amd64")

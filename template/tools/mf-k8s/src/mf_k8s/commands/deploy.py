@@ -90,7 +90,7 @@ def deploy(
             show_plan(change_by(template, deployed), False, ("on the cluster", "after a deploy"))
     else:
         if not (anyway or (diagnosis.lasting and wants("Deploy anyway?"))):
-            raise_if(refusals(diagnosis))
+            raise_if(refusals(diagnosis, target.environment))
         with stage("deploy") as deploying:
             write_all(target, requests)
             deploying.result = where

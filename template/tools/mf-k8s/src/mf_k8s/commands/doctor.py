@@ -1,5 +1,6 @@
 """The options of `k8s doctor`, and its exit codes."""
 
+import difflib
 from typing import Annotated
 
 import typer
@@ -61,8 +62,10 @@ def doctor(
     if explain:
         texts = {code: rule.explanation for code, rule in rules.items()} | RUN_CODES
         if explain not in texts:
-            what = f"no rule is called {explain}; there are {', '.join(sorted(texts))}"
-            raise CommandError(Finding("rule-unknown", what))
+            near = ", ".join(difflib.get_close_matches(explain, texts)) or "none like it"
+            what = f"no rule is called {explain}; there is {near}"
+            remedy = "`uv run k8s doctor` prints the codes of its rules"
+            raise CommandError(Finding("rule-unknown", what, remedy=remedy))
         print(texts[explain])
         return
     with errors_in_json(format, ok=False, answers=[]):
@@ -77,7 +80,7 @@ def doctor(
                 raise wrong_options("--run asks about one run: name no flow, and no --probe-pod")
             with working("Looking"):
                 explained = explain_run(project, target, run)
-            print_run(explained, format, target)
+            print_run(explained, format, target, run)
             raise typer.Exit(exit_code(explained.answers, strict))
         files = files_to_deploy(project, flows or ())
         with working("Examining"):

@@ -30,6 +30,8 @@ def errors_in_json(format: Format, **nothing_found: Any) -> Iterator[None]:
     """
     try:
         yield
+    except typer.Exit:  # the result is printed
+        raise
     except Exception as error:
         if format == "json":
             errors = [asdict(finding) for finding in findings_of(error)]

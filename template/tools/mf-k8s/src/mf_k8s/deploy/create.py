@@ -188,6 +188,10 @@ def create_flow(
             output = (done.stdout + done.stderr).decode(errors="replace")
             raise CommandError(reason_not_created(file, output, target.environment))
         requests: list[Request] = json.loads(requests_file.read_text(encoding="utf-8"))
+        if not requests:
+            remedy = "leave out what only prints, like --help, behind --"
+            what = "Metaflow's create has ended without writing anything"
+            raise CommandError(Finding("nothing-created", what, file, remedy))
         return requests
 
 

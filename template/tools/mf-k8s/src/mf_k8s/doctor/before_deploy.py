@@ -10,7 +10,7 @@ from ..errors import Finding, findings_of
 from ..kind.cluster import Cluster
 from ..kind.find_target import kind_target
 from ..metaflow.record_requests import Request
-from ..project.environments import read_environment
+from ..project.environments import Environment, read_environment
 from ..project.project import Project
 from .answers import PROBLEM, Answer, FlowPod
 from .examine import Examined, examine_all
@@ -76,10 +76,11 @@ def diagnose_cluster(project: Project, cluster: Cluster) -> Diagnosis:
         return Diagnosis(Examined(errors=[*findings_of(error)]))
 
 
-def refusals(diagnosis: Diagnosis) -> Iterator[Finding]:
-    """Yield why a deploy stops where nobody can answer."""
+def refusals(diagnosis: Diagnosis, environment: Environment) -> Iterator[Finding]:
+    """Yield why a deploy to an environment stops where nobody can answer."""
     if number := len(diagnosis.lasting):
         problems = "a problem" if number == 1 else f"{number} problems"
         what = f"pods would not run there, for {problems} above: nothing is written"
-        remedy = "mend what the doctor says, accept it by doctor_accepts, or give --anyway"
+        accept = f"accept it by doctor_accepts in {environment.file}, " * bool(environment.name)
+        remedy = f"mend what the doctor says, {accept}or give --anyway"
         yield Finding("pods-would-not-run", what, remedy=remedy)

@@ -14,7 +14,7 @@ from ..pods.project_labels import annotation
 from ..pods.reasons import Reason
 from ..pods.workflow_reasons import why_steps, why_workflow
 from ..project.project import Project
-from .answers import PROBLEM, Answer, FlowPod, cannot_tell, ok, problem
+from .answers import OK, PROBLEM, Answer, FlowPod, cannot_tell, ok, problem
 from .examination import Examination
 from .examine import answers_of
 from .rules import all_rules
@@ -31,6 +31,7 @@ class Explained:
     """What came of asking about a run."""
 
     answers: list[Answer] = field(default_factory=list)
+    phase: str = ""  # of Argo's Workflow; empty for a run without one
     pods: list[FlowPod] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)  # ends of the logs of failed pods, by pod
 
@@ -59,7 +60,8 @@ def explain_run(project: Project, target: Target, run: str) -> Explained:
         *of_steps(objects),
     ]
     explained.pods = [*dict.fromkeys(pod for answer in found for pod in answer.pods)]
-    explained.answers += grouped(found)
+    explained.answers += map(with_steps, grouped(found))
+    explained.phase = status.get("phase", "")
     return explained
 
 
@@ -137,6 +139,14 @@ def asked_again(case: Examination, pod: FlowPod, reason: Reason) -> Answer | Non
 def answer(reason: Reason, pods: Sequence[FlowPod]) -> Answer:
     found = problem(reason.what, pods, reason.remedy, reason.passes)
     return replace(found, code=reason.code)
+
+
+def with_steps(found: Answer) -> Answer:
+    """Return an answer that names the steps which are well, as a problem does by itself."""
+    if found.state != OK or not found.pods:
+        return found
+    steps = ", ".join(dict.fromkeys(pod.name for pod in found.pods))
+    return replace(found, what=f"{steps}: {found.what}")
 
 
 def grouped(answers: Iterable[Answer]) -> Iterator[Answer]:

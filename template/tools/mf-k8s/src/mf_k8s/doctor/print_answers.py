@@ -22,9 +22,10 @@ ORDER = (
     NOT_ASKED,
     PROBLEM,
 )  # the problems last, where a terminal shows them
+NOT_NOW = "not now"  # how a problem is called that passes by itself
 STYLES = {
     PROBLEM: "bold red",
-    "not now": "red",
+    NOT_NOW: "red",
     CANNOT_TELL: "yellow",
     NOT_ASKED: "yellow",
     ACCEPTED: "yellow",
@@ -88,12 +89,13 @@ def print_answers(
         printer.lines(summary(answers))
 
 
-def print_run(explained: Explained, format: str, target: Target) -> None:
+def print_run(explained: Explained, format: str, target: Target, run: str) -> None:
     """Print why a run is pending or has failed, and the ends of the logs of its failed pods."""
     if format == "json":
         print(as_json(explained.answers, (), explained.pods, logs=explained.logs))
         return
-    print(f"{'cluster':<16} {target}\n", flush=True)
+    phase = f": {explained.phase}" if explained.phase else ""
+    print(f"{'cluster':<16} {target}\n{'run':<16} {run}{phase}\n", flush=True)
     for pod, text in explained.logs.items():
         block = f"{pod}: {text}"
         print(f"```\n{block}\n```\n" if format == "markdown" else f"{block}\n")
@@ -112,7 +114,7 @@ def row(answer: Answer, every: Collection[FlowPod]) -> tuple[str, ...]:
 
 
 def state_of(answer: Answer) -> str:
-    return "not now" if answer.passes else answer.state
+    return NOT_NOW if answer.passes and answer.state == PROBLEM else answer.state
 
 
 def blocks(
@@ -122,22 +124,26 @@ def blocks(
 
     Rules that cannot tell for one reason are one block.
     """
-    for (state, what), alike in itertools.groupby(answers, lambda each: (each.state, each.what)):
+    for (state, what), alike in itertools.groupby(
+        answers, lambda each: (state_of(each), each.what)
+    ):
         group = [*alike]
         codes = ", ".join(dict.fromkeys(answer.code for answer in group))
         pods = [pod for answer in group for pod in answer.pods or every]
         lines = [what]
-        if state == PROBLEM:
-            lines += [f"stops {shown_pods(pods, every)}", *(each.remedy for each in group)]
-        yield state_of(group[0]), codes, [*filter(None, dict.fromkeys(lines))]
+        if state in (PROBLEM, NOT_NOW):
+            verb = "delays" if group[0].passes else "stops"
+            lines += [f"{verb} {shown_pods(pods, every)}", *(each.remedy for each in group)]
+        yield state, codes, [*filter(None, dict.fromkeys(lines))]
 
 
 def summary(answers: Iterable[Answer]) -> str:
     """Return how many answers there are of each state."""
-    counts = Counter(answer.state for answer in answers)
+    counts = Counter(state_of(answer) for answer in answers)
     words = {
         ACCEPTED: "accepted",
         PROBLEM: "problem",
+        NOT_NOW: "not now",
         CANNOT_TELL: "that cannot be told",
         NOT_ASKED: "not asked",
     }

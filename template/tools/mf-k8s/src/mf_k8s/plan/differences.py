@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from ..metaflow.record_requests import without_nulls
 from ..pods.project_labels import annotation
 from ..pods.read_pods import (
     WORKFLOW,
@@ -130,7 +131,7 @@ def step_command(container: Manifest) -> str | None:
 def own_variables(container: Mapping[str, Any]) -> dict[str, HiddenValue]:
     """Return the variables of a container that are not Metaflow's."""
     return {
-        f"variable {variable['name']}": HiddenValue({**variable})
+        f"variable {variable['name']}": HiddenValue(without_nulls(variable))
         for variable in container.get("env") or ()
         if not variable["name"].startswith(METAFLOW_VARIABLES)
     }

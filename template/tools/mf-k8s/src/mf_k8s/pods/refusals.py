@@ -98,8 +98,7 @@ RULES = (
         r"no matches for kind \"JobSet\"|resource mapping not found.*JobSet"
         r"|doesn't have a resource type \"jobsets",
         "the cluster has no JobSet, which @parallel needs",
-        "kubectl apply --server-side -f"
-        " https://github.com/kubernetes-sigs/jobset/releases/download/v0.10.1/manifests.yaml",
+        "have JobSet installed: `uv run k8s doctor` prints the command",
     ),
 )
 

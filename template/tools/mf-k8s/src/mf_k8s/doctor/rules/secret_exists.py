@@ -31,4 +31,5 @@ def examine(case: Examination) -> Iterator[Answer]:
         literals = " ".join(f"--from-literal={key}=VALUE" for key in keys)
         what = f"there is no Secret {name} in namespace {case.namespace}"
         command = case.kubectl(f"create secret generic {name} {literals}")
-        yield problem(what, pods, f"{command}  # KEY and VALUE are what the flows read")
+        note = "one --from-literal for each variable of the pods, like AWS_ACCESS_KEY_ID"
+        yield problem(what, pods, f"{command}  # {note}")
