@@ -387,7 +387,7 @@ def test_a_tag_must_be_of_a_commit_on_main(copy, tmp_path):
                 text=True,
             )
             assert done.returncode == code, (revision, done.stderr)
-            assert ("The commit of v1.2.0 is not on main: merge it" in done.stdout) == (code == 1)
+            assert ("The commit of v1.2 is not on main: merge it" in done.stdout) == (code == 1)
 
 
 def test_environments_are_deployed_one_after_the_other_on_gitlab(template, tmp_path):
