@@ -408,7 +408,8 @@ def test_broken_base_flow_is_red(seed: Project) -> None:
     output = seed.k8s("kind", "test", "hello", code=1)
     base.write_text(text)
     assert lines(output) == {"hello run": "FAILED", "hello argo": "FAILED"}
-    assert "HelloFlow (run " in output and "HelloFlow (compiled): does not match k8s.toml" in output
+    assert "HelloFlow (run " in output
+    assert "HelloFlow (compiled for kind): does not match k8s.toml" in output
     assert "expected metaflow" in output
 
 
