@@ -1,6 +1,5 @@
 """What a cluster shows to whoever may look: read once, in pages, by rights that have names."""
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -207,9 +206,3 @@ class View:
                 if error.status == 403 and not anonymous and (not reason or BY_RBAC.search(reason)):
                     raise NotAllowed(right) from error
                 raise
-
-
-@functools.cache
-def all_kinds() -> dict[str, Kind]:
-    """Return the kinds of this module by their names in it."""
-    return {name: kind for name, kind in globals().items() if isinstance(kind, Kind)}

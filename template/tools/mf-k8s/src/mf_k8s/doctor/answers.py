@@ -32,6 +32,11 @@ class FlowPod:
         spec: dict[str, Any] = self.manifest["spec"]
         return spec
 
+    @property
+    def account(self) -> str:
+        """Return the name of its service account."""
+        return self.spec.get("serviceAccountName") or "default"
+
 
 @dataclass(frozen=True)
 class Answer:

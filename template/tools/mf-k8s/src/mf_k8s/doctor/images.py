@@ -15,6 +15,7 @@ from ..project.k8s_toml import read_config
 from .answers import FlowPod
 from .examination import Examination
 from .placements import READS_OF_NODES, demand_at, nodes_of
+from .pull_secrets import pull_secrets_of
 
 READS_OF_IMAGES = (ACCOUNTS.get, SECRETS.get, *READS_OF_NODES)
 MOST_LISTED = 50  # images of a node, the largest: kubelet's nodeStatusMaxImages
@@ -65,18 +66,11 @@ def pull_policy(container: Manifest) -> str:
 
 
 def pull_secrets(case: Examination, pod: FlowPod) -> Iterable[str]:
-    """Return the pull secrets of a pod: its account's, if it names none itself.
-
-    So the admission plugin ServiceAccount does.
-    """
-    sources = pod.spec.get("imagePullSecrets") or ()
-    if not sources:
-        try:
-            account = case.view.get(ACCOUNTS, pod.spec.get("serviceAccountName") or "default")
-        except NotAllowed:
-            account = None
-        sources = (account or {}).get("imagePullSecrets") or ()
-    return [source["name"] for source in sources if source.get("name")]
+    """Return the pull secrets of a pod; none of its account's where that cannot be read."""
+    try:
+        return pull_secrets_of(case, pod)
+    except NotAllowed:
+        return []
 
 
 def logins_for(case: Examination, pull: Pull) -> tuple[list[Login], str]:

@@ -39,7 +39,7 @@ def answer_of_result(
     case: Examination, datastore: Datastore, probe: Probe, failed: Failure
 ) -> Answer:
     pod = probe.pods[0]
-    account = pod.spec.get("serviceAccountName") or "default"
+    account = pod.account
     left = remains(case, datastore, probe.object_name, failed)
     if not failed or failed.get("step") == "remove":
         done = f"{datastore.root}: a pod of account {account} wrote and read an object"
@@ -74,7 +74,7 @@ def remedy_in_pod(case: Examination, datastore: Datastore, pod: FlowPod, failed:
 def log_in(case: Examination, datastore: Datastore, pod: FlowPod) -> str:
     """Return the command that gives pods other credentials, to paste."""
     if datastore.kind != "s3":
-        account = pod.spec.get("serviceAccountName") or "default"
+        account = pod.account
         return f"bind the service account {account} to an identity that may use {datastore.root}"
     keys = "KEY and SECRET are those of the bucket"
     if secret := secret_of_keys(case, pod):

@@ -48,7 +48,7 @@ def pull_secrets_of(case: Examination, pod: FlowPod) -> list[str]:
     """
     if named := pull_secrets(pod.manifest):
         return named
-    account = case.view.get(ACCOUNTS, pod.spec.get("serviceAccountName") or "default") or {}
+    account = case.view.get(ACCOUNTS, pod.account) or {}
     return [secret["name"] for secret in account.get("imagePullSecrets") or ()]
 
 

@@ -11,7 +11,7 @@ The new account has no rights yet: account-rights says which it needs.
 from collections.abc import Iterator
 
 from ...cluster.view import ACCOUNTS
-from ..answers import Answer, FlowPod, ok, problem
+from ..answers import Answer, ok, problem
 from ..examination import Examination
 
 NEEDS = ("namespace-exists",)
@@ -19,13 +19,9 @@ READS = (ACCOUNTS.get,)
 
 
 def examine(case: Examination) -> Iterator[Answer]:
-    for name, pods in case.pods_by(account):
+    for name, pods in case.pods_by(lambda pod: [pod.account]):
         if case.view.get(ACCOUNTS, name):
             yield ok(name, pods)
         else:
             what = f"there is no service account {name} in namespace {case.namespace}"
             yield problem(what, pods, case.kubectl(f"create serviceaccount {name}"))
-
-
-def account(pod: FlowPod) -> list[str]:
-    return [pod.spec.get("serviceAccountName") or "default"]

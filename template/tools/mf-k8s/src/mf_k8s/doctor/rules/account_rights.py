@@ -30,7 +30,7 @@ AGENT_POD, CREATOR = "(agent)", "/creator"  # names of pods in argo_pods
 
 
 def examine(case: Examination) -> Iterator[Answer]:
-    for account, pods in case.pods_by(lambda pod: [account_of(pod)] if needed(pod) else []):
+    for account, pods in case.pods_by(lambda pod: [pod.account] if needed(pod) else []):
         every = list(dict.fromkeys(right for pod in pods for right in needed(pod)))
         missing = lacking(case.view, account, every)
         stopped = [pod for pod in pods if not {*needed(pod)}.isdisjoint(missing)]
@@ -44,10 +44,6 @@ def examine(case: Examination) -> Iterator[Answer]:
             yield problem(what, stopped, remedy)
         if fine := [pod for pod in pods if pod not in stopped]:
             yield ok(account, fine)
-
-
-def account_of(pod: FlowPod) -> str:
-    return pod.spec.get("serviceAccountName") or "default"
 
 
 def needed(pod: FlowPod) -> list[Right]:

@@ -69,7 +69,7 @@ def has_no_address(case: Examination, pod: FlowPod) -> bool:
 
 
 def account_of_agent(pod: FlowPod) -> list[str]:
-    return [pod.spec.get("serviceAccountName") or "default"] if pod.name == AGENT else []
+    return [pod.account] if pod.name == AGENT else []
 
 
 def token_secret(case: Examination, account: str) -> str:
