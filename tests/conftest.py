@@ -41,6 +41,7 @@ QUESTIONS = {
 }
 BIN = Path(sys.executable).parent
 UV = BIN / "uv"
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 K8S = BIN / "k8s"  # the command, from template/tools/mf-k8s in place
 EXAMPLE = yaml.safe_load((ROOT / "tests/example-answers.yml").read_text())
 ADVANCED = {
@@ -136,6 +137,11 @@ def run(*command: str | Path, cwd: Path, timeout: float = 600, **env: str) -> st
     )
     assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout
+
+
+def check_schema(name: str, file: Path) -> None:
+    """Hold a file against a schema that check-jsonschema brings, like GitLab's of its pipelines."""
+    run(BIN / "check-jsonschema", "--builtin-schema", f"vendor.{name}", file, cwd=file.parent)
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -47,11 +47,18 @@ KINDS: dict[str, Kind] = {
     INTERNAL_URL: TEXT,
     "ci": TEXT,
     "deploy_from_ci": YES_OR_NO,
+    "runner": LIST,
+    "deploy_runner": LIST,
+    "kind_in_ci": YES_OR_NO,
+    "index_logins": TABLE,
+    "ci_image": TEXT,
+    "base_image": TEXT,
     "python_version": TEXT,
     "tool": TEXT,
     "tool_index": TEXT,
     "gpu_pools": TABLE,
 }
+RUNNERS, IMAGES = ("runner", "deploy_runner"), ("ci_image", "base_image")
 TOOL = "mf-k8s"
 PYPROJECT = ROOT / "template/pyproject.toml.jinja"
 QUESTION = {
@@ -59,6 +66,8 @@ QUESTION = {
     "namespaces": "namespace",
     "service_accounts": "service_account",
     INTERNAL_URL: SERVICE_URL,
+    "ci_image": "image",
+    "base_image": "image",
 }
 CHOICES = {"ci": "github, gitlab or none", "python_version": "3.11, 3.12 or 3.13"}
 
@@ -81,7 +90,7 @@ def problems(text: str) -> Iterator[str]:
         if key not in KINDS:
             near = difflib.get_close_matches(str(key), KINDS, 1, 0)
             yield f"{key}: no such key; did you mean {near[0]}?"
-        elif not isinstance(value, KINDS[key][0]) or value == []:
+        elif not isinstance(value, KINDS[key][0]) or value == [] and key not in RUNNERS:
             yield f"{key}: {json.dumps(value, default=str)} is not {KINDS[key][1]}"
         elif key == "environments":
             yield from wrong_environments(value)
@@ -93,6 +102,11 @@ def problems(text: str) -> Iterator[str]:
             yield from wrong_tool(value)
         elif key == "tool_index":
             yield from wrong_tool_index(value, organisation.get("tool"))
+        elif key in ("index_logins", *RUNNERS):
+            yield from wrong_ci(key, value)
+        elif key in IMAGES:
+            image = value.replace("{python}", "3.13")
+            yield from (f"{key}: {message}" for message in refused(key, image) if value)
         else:
             for item in value if isinstance(value, list) else [value]:
                 yield from (f"{key}: {message}" for message in refused(key, item))
@@ -109,6 +123,24 @@ def wrong_environments(environments: dict[Any, Any]) -> Iterator[str]:
         else:
             yield from (
                 f"environments: {name}: {message}" for message in refused("namespaces", namespace)
+            )
+
+
+def wrong_ci(key: str, value: Any) -> Iterator[str]:
+    """Yield what is wrong with the labels of runners, or with the logins to indexes."""
+    if key in RUNNERS:
+        for label in value:
+            if not re.fullmatch(r"[A-Za-z][\w.-]*", str(label)):
+                yield f"{key}: {json.dumps(label)} is not a label, like ubuntu-latest"
+        return
+    for index, names in value.items():
+        if not re.fullmatch(r"[\w.-]+", str(index)):  # https://docs.astral.sh/uv/concepts/indexes/
+            yield f"{key}: {json.dumps(index)} is not the name of an index of uv"
+        of_secrets = [str(name) for name in names] if isinstance(names, list) else []
+        if len(of_secrets) != 2 or not all(re.fullmatch(r"[A-Za-z_]\w*", n) for n in of_secrets):
+            yield (
+                f"{key}: {index}: {json.dumps(names)} is not the names of two secrets, for user and"
+                " password, like [ACME_USER, ACME_TOKEN]"
             )
 
 

@@ -272,16 +272,22 @@ CHANGES = [
 ]
 
 
-def test_a_change_of_documentation_needs_no_cluster(example, tmp_path):
-    """GitHub checks out a pull request as a merge of it into its base."""
+def test_a_change_of_documentation_needs_no_cluster(example, small_template, tmp_path):
+    """GitHub checks out a merge of a pull request into its base, GitLab perhaps its branch."""
     files = [ROOT / ".github/workflows/test.yml", example / ".github/workflows/ci.yml"]
     jobs = [yaml.safe_load(file.read_text())["jobs"]["changes"] for file in files]
     steps = [job["steps"][-1] for job in jobs]
     assert steps[0] == steps[1]
     assert steps[0]["if"] == "github.event_name == 'pull_request'"  # a push needs it always
+    how = {"data": {"ci": "gitlab"}, "defaults": True, "quiet": True}
+    copier.run_copy(str(small_template), tmp_path / "ignored", **how)
+    pipeline = yaml.safe_load((tmp_path / "ignored/.gitlab-ci.yml").read_text())
+    script = f"{pipeline['kind']['before_script'][0]}\necho goes on"
     git("init", "-q", "-b", "main", cwd=tmp_path)
+    (tmp_path / ".git/info/exclude").write_text("ignored\n")
     git("commit", "-q", "--allow-empty", "-m", "base", cwd=tmp_path)
     for number, (changed, printed) in enumerate(CHANGES):
+        base = git("rev-parse", "HEAD", cwd=tmp_path).strip()
         git("switch", "-q", "--create", f"proposal-{number}", "main", cwd=tmp_path)
         for name in changed:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -294,6 +300,13 @@ def test_a_change_of_documentation_needs_no_cluster(example, tmp_path):
         env = {**os.environ, "GITHUB_OUTPUT": str(output)}
         run("bash", "-ec", steps[0]["run"], cwd=tmp_path, **env)
         assert output.read_text() == printed, changed
+        for revision in ("HEAD", f"proposal-{number}"):
+            git("switch", "-q", "--detach", revision, cwd=tmp_path)
+            gitlab = {**os.environ, "CI_MERGE_REQUEST_DIFF_BASE_SHA": base}
+            goes_on = run("bash", "-ec", script, cwd=tmp_path, **gitlab).endswith("goes on\n")
+            assert goes_on == (not printed), changed
+        git("switch", "-q", "main", cwd=tmp_path)
+    assert run("bash", "-ec", script, cwd=tmp_path, **os.environ) == "goes on\n"  # a push
 
 
 def test_readers_of_pipes_read_to_the_end(example):

@@ -14,7 +14,7 @@ import copier
 import organisation
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ACTIONLINT, BIN, ROOT, check_schema, run
 from teams import answers_of, commit, copier_ends_with, git, update
 
 FILE = "hooks/organisation.yml"
@@ -75,6 +75,18 @@ def test_example():
             "metadata_service_internal_url: has no effect without metadata_service_url",
         ),
         ("deploy_from_ci: maybe", 'deploy_from_ci: "maybe" is not true or false'),
+        ("runner: acme", 'runner: "acme" is not a list of names'),
+        ("runner: ['a b']", 'runner: "a b" is not a label, like ubuntu-latest'),
+        ("deploy_runner: [1]", "deploy_runner: 1 is not a label, like ubuntu-latest"),
+        ("kind_in_ci: off-ish", 'kind_in_ci: "off-ish" is not true or false'),
+        ("index_logins: [a]", r'index_logins: \["a"\] is not a table'),
+        ("index_logins: {a b: [U, P]}", 'index_logins: "a b" is not the name of an index'),
+        ("index_logins: {a: [U]}", r'index_logins: a: \["U"\] is not the names of two secrets'),
+        ("index_logins: {a: U}", 'index_logins: a: "U" is not the names of two secrets'),
+        ("index_logins: {a: [U, p-w]}", r'index_logins: a: \["U", "p-w"\] is not the names'),
+        ("base_image: python", 'base_image: "python": A fixed tag: ghcr.io/acme/churn:1.2.3'),
+        ("base_image: 'a:{version}'", 'base_image: "a:{version}": A fixed tag: '),
+        ("ci_image: Uv:1", 'ci_image: "Uv:1": Lower case before the tag. A fixed tag'),
         ("python_version: 3.12", "python_version: 3.12 is not a text; write it in quotes"),
         ("python_version: '3.9'", 'python_version: "3.9" is not 3.11, 3.12 or 3.13'),
         ("ci: jenkins", 'ci: "jenkins" is not github, gitlab or none'),
@@ -227,13 +239,23 @@ def test_example_makes_what_the_docs_show(small_template, tmp_path):
     push = {"branches": ["main"], "tags": ["v*"]}
     assert workflow[True] == {"push": push, "workflow_dispatch": None}
     (job,) = workflow["jobs"].values()
+    login = {"USERNAME": "${{ secrets.PYPI_USER }}", "PASSWORD": "${{ secrets.PYPI_TOKEN }}"}
+    env = {f"UV_INDEX_ORGANISATION_{part}": secret for part, secret in login.items()}
+    assert (job["runs-on"], job["env"]) == (["acme-deploy"], env)
+    checks = yaml.safe_load((project / ".github/workflows/ci.yml").read_text())["jobs"]
+    assert {name: job.get("env") for name, job in checks.items()} == {
+        **{"test": env, "plan": env},
+        "comment": None,  # which may write
+    }
+    assert [job["runs-on"] for job in checks.values()] == [["acme-linux"]] * 3
+    lint_workflows(project)
     assert job["strategy"]["matrix"] == {
         "environment": "${{ fromJSON(github.ref_type == 'tag' && '[\"prod\"]' || '[\"dev\"]') }}"
     }
     plan = (project / ".github/workflows/ci.yml").read_text()
     rendered = re.findall("k8s render --env (.*) --no-upload -o rendered/(.*)", plan)
     assert rendered == [("dev", "dev"), ("prod", "prod")]
-    assert "FROM python:3.12-slim\n" in (project / "Dockerfile").read_text()
+    assert "FROM registry.acme.example/python:3.12\n" in (project / "Dockerfile").read_text()
     places = {
         file.stem: json.loads(file.read_text())
         for file in (project / "environments").glob("*.json")
@@ -255,6 +277,57 @@ def test_example_makes_what_the_docs_show(small_template, tmp_path):
     }
 
 
+def lint_workflows(project: Path) -> None:
+    """Labels of an organisation's runners are unknown to actionlint until its file has them."""
+    files = [*(project / ".github/workflows").iterdir()]
+    strict = ("--offline", "--no-config", "--persona", "auditor")
+    run(BIN / "zizmor", *strict, *files, cwd=project)
+    if shutil.which("go"):
+        labels = project / "actionlint.yaml"
+        labels.write_text("self-hosted-runner: {labels: [acme-linux, acme-deploy]}\n")
+        run("go", "run", ACTIONLINT, "-config-file", labels, *files, cwd=project)
+
+
+@pytest.mark.parametrize("deploy_runner", ["[acme-deploy]", "[]"])
+def test_gitlab_pipeline_of_an_organisation(small_template, tmp_path, deploy_runner):
+    """Its image, runners and logins; a group's variable names the runner that it leaves out."""
+    fork = tmp_path / "fork"
+    shutil.copytree(small_template, fork, ignore=shutil.ignore_patterns(".git"))
+    (fork / FILE).write_text(f"{EXAMPLE}\nci: gitlab\ndeploy_runner: {deploy_runner}\n")
+    project = render(fork, tmp_path / "churn")
+    pipeline = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+    assert pipeline["variables"].items() >= {
+        ("UV_INDEX_ORGANISATION_USERNAME", "$PYPI_USER"),
+        ("UV_INDEX_ORGANISATION_PASSWORD", "$PYPI_TOKEN"),
+    }
+    default = pipeline["default"]
+    assert default["image"] == "registry.acme.example/uv:0.13-python3.12"
+    assert default["tags"] == ["acme-linux"]
+    jobs = {name for name, job in pipeline.items() if "script" in job and name != ".deploy"}
+    assert jobs == {"test", "plan"}  # and no kind
+    assert not [name for name in pipeline if name != "default" and "image" in pipeline[name]]
+    rules = [{"if": "$CI_COMMIT_TAG"}]
+    if deploy_runner == "[]":
+        assert pipeline[".deploy"]["tags"] == ["$DEPLOY_RUNNER"]
+        rules = [{"if": "$DEPLOY_RUNNER && $CI_COMMIT_TAG"}]
+    else:
+        assert pipeline[".deploy"]["tags"] == ["acme-deploy"]
+        assert "DEPLOY_RUNNER" not in (project / ".gitlab-ci.yml").read_text()
+    assert pipeline["deploy-prod"]["rules"] == rules
+    check_schema("gitlab-ci", project / ".gitlab-ci.yml")
+
+
+def test_secrets_with_the_names_of_uv_are_there_on_gitlab(small_template, tmp_path):
+    """A variable that names itself would be empty."""
+    names = "[UV_INDEX_MY_OWN_USERNAME, TOKEN]"
+    shutil.copytree(small_template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
+    (tmp_path / "fork" / FILE).write_text(f"ci: gitlab\nindex_logins: {{my.own: {names}}}\n")
+    project = render(tmp_path / "fork", tmp_path / "churn")
+    variables = yaml.safe_load((project / ".gitlab-ci.yml").read_text())["variables"]
+    logins = {key: value for key, value in variables.items() if "INDEX" in key}
+    assert logins == {"UV_INDEX_MY_OWN_PASSWORD": "$TOKEN"}
+
+
 def test_answers_of_a_team_in_an_organisation(small_template, tmp_path):
     """A namespace of its own is that of prod; the internal URL is of the organisation's service."""
     shutil.copytree(small_template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
@@ -267,6 +340,26 @@ def test_answers_of_a_team_in_an_organisation(small_template, tmp_path):
         assert settings["METAFLOW_KUBERNETES_NAMESPACE"] == namespace
         assert settings["METAFLOW_SERVICE_URL"] == "https://own.example"
         assert "METAFLOW_SERVICE_INTERNAL_URL" not in settings
+
+
+def test_renovate_moves_the_images_of_a_fork(tmp_path):
+    """The file that the docs show is valid, and finds an image and its digest, but no {python}."""
+    (shown,) = re.findall(r"^```json\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
+    (tmp_path / "renovate.json").write_text(shown)
+    check_schema("renovate", tmp_path / "renovate.json")
+    (manager,) = json.loads(shown)["customManagers"]
+    (pattern,) = manager["matchStrings"]
+    digest = f"sha256:{'a' * 64}"
+    text = f"""
+ci_image: a.example:5000/uv:0.13-python3.13@{digest}
+
+base_image: "python:3.13-slim"
+"""
+    found = re.findall(pattern.replace("(?<", "(?P<"), text)  # as JavaScript names groups
+    expected = [("a.example:5000/uv", "0.13-python3.13", digest), ("python", "3.13-slim", "")]
+    assert found == expected
+    assert not re.search(pattern.replace("(?<", "(?P<"), '\nbase_image: "python:{python}-slim"\n')
+    assert re.fullmatch(manager["managerFilePatterns"][0].strip("/"), FILE)
 
 
 def test_any_text_in_a_pool(small_template, tmp_path):

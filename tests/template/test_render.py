@@ -14,13 +14,12 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from conftest import ADVANCED, EXAMPLE, QUESTIONS, ROOT, run
+from conftest import ACTIONLINT, ADVANCED, EXAMPLE, QUESTIONS, ROOT, check_schema, run
 from metaflow.metaflow_environment import MetaflowEnvironment
 from questions import ASKED, ASKED_WITH_ADVANCED, ASKED_WITH_GPU, CHOICES
 from teams import commit, git, same
 
 BIN = Path(sys.executable).parent
-ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 
 
 def values(choices: Any) -> list[str]:
@@ -102,8 +101,10 @@ JOBS = {
     "gitlab": {
         "test": TEST,
         "kind": [
+            "if only documentation",
             'mkdir -p "$HOME"',
             *KIND,
+            "[ -d .venv ] || exit 0",
             "uv run k8s kind logs kind-logs || true",
             "uv run k8s kind down || true",
             'rm -rf "$CI_PROJECT_DIR-home-$CI_JOB_ID"',
@@ -243,11 +244,21 @@ def test_ci(case):
         (script,) = jobs["comment"]
         jobs["comment"] = [" ".join(script.split()[:3])]
         jobs["changes"] = re.findall('echo "(.*)=true"', *jobs["changes"])
+    else:
+        jobs["kind"] = [
+            re.sub(r"(?s)^if .*docs/.*", "if only documentation", line) for line in jobs["kind"]
+        ]
     expected = dict(JOBS[chosen])
     if case.name in DEPLOYS:
         expected["plan"] = [*expected["plan"], RENDER]
     assert jobs == expected
     assert f'UV_PYTHON: "{PYTHON.get(case.name, "3.13")}"' in text
+
+
+def test_gitlab_and_renovate_know_each_key(case):
+    for file in case.path.glob(".gitlab-ci.yml"):
+        check_schema("gitlab-ci", file)
+        check_schema("renovate", case.path / "renovate.json")
 
 
 def test_what_the_checks_run_on(case):
