@@ -296,10 +296,13 @@ def test_image_needs_no_tool(source, sources, fork, tmp_path):
     for name in re.findall("^!(.*)$", (project / ".dockerignore").read_text(), re.MULTILINE):
         shutil.copy(project / name, context)
     assert sorted(path.name for path in context.iterdir()) == ["pyproject.toml", "uv.lock"]
-    (command,) = re.findall(r"uv (export .*) --output-file", (project / "Dockerfile").read_text())
+    dockerfile = (project / "Dockerfile").read_text()
+    (chosen,) = re.findall('chosen="(.*)"', dockerfile)
+    (options,) = re.findall(r"uv export (.*) \$chosen \| grep", dockerfile)
+    command = ["export", "--no-emit-project", *options.split(), *chosen.split()]
     nothing = str(tmp_path / "nothing")
     environment = {"PATH": nothing, "HOME": nothing, "UV_CACHE_DIR": nothing, "UV_OFFLINE": "1"}
-    exported = run(UV, *command.split(), cwd=context, **environment)
+    exported = run(UV, *command, cwd=context, **environment)
     names = set(re.findall(r"^([\w-]+)==", exported, re.MULTILINE))
     assert {"boto3", "joblib", "metaflow", "numpy", "scikit-learn"} <= names
     assert not {"mf-k8s", "typer", "kubernetes", "ruff"} & names

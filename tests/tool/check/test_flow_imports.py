@@ -10,6 +10,7 @@ import pytest
 from churn_package import PYPROJECT, project
 from mf_k8s.check.flow_imports import (
     distributions,
+    packages_built_here,
     requirements_of,
     unlisted_imports,
     with_dependencies,
@@ -141,7 +142,7 @@ def test_extras_that_need_each_other(
 def test_a_distribution_of_a_folder_is_not_in_the_image(
     project: Project, install: Callable[..., None]
 ) -> None:
-    """pyproject.toml lists it, but the image is built from pyproject.toml and uv.lock alone."""
+    """pyproject.toml lists it, but this image is not built from a uv.lock that has it."""
     install("acme", origin='{"url": "file:///srv/acme%20lib", "dir_info": {"editable": true}}')
     install("bolt", origin='{"url": "https://x/bolt.zip", "archive_info": {}}')
     pyproject = project.root / "pyproject.toml"
@@ -149,3 +150,27 @@ def test_a_distribution_of_a_folder_is_not_in_the_image(
     (line,) = lines(project, "import acme\nimport bolt\n")
     assert line.startswith("flows/score.py imports acme, which pods do not get, because it is in ")
     assert "/srv/acme lib on this machine" in line
+    (project.root / "Dockerfile").write_text("RUN uv sync\n")
+    (project.root / "uv.lock").write_text(
+        '[[package]]\nname = "churn"\ndependencies = [{ name = "acme" }]\n'
+        '[[package]]\nname = "acme"\nsource = { editable = "../acme lib" }\n'
+    )
+    packages_built_here.cache_clear()
+    assert lines(project, "import acme\nimport bolt\n") == []
+
+
+def test_groups_and_extras_that_the_dockerfile_chooses(project: Project) -> None:
+    with (project.root / "pyproject.toml").open("a") as pyproject:
+        pyproject.write('[project.optional-dependencies]\nPretty_Print = ["rich"]\n')
+        pyproject.write(
+            '[dependency-groups]\nall = [{include-group = "yaml"}]\nyaml = ["pyyaml"]\n'
+        )
+    text = "import rich\nimport yaml\n"
+    assert len(lines(project, text)) == 2
+    (project.root / "Dockerfile").write_text(
+        "# RUN uv sync --group all\nRUN apt-get install uv \\\n && uv sync --extra pretty-print\n"
+    )
+    (line,) = lines(project, text)
+    assert line.startswith("flows/score.py imports yaml, which pyproject.toml does not list")
+    (project.root / "Dockerfile").write_text('RUN a="--group=all --extra=pretty_print"; uv sync $a')
+    assert lines(project, text) == []

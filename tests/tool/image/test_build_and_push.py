@@ -71,6 +71,7 @@ CI = {
     "GITHUB_ACTIONS": "true",
     "GITHUB_SERVER_URL": "https://github.com",
     "GITHUB_REPOSITORY": "acme/churn",
+    "SSL_CERT_FILE": "",  # of this machine, which the build would get
 }
 
 

@@ -1,9 +1,9 @@
 """Finds what a flow imports and its pods lack.
 
 A pod has the modules that Metaflow sends along, and its image, which has `dependencies` of
-pyproject.toml and what those need. This Python has more: the groups dev and ops, folders of this
-machine, and what was installed by hand. With `--environment=pypi` a step has the packages of its
-@pypi instead of the image's.
+pyproject.toml, the extras and groups that the Dockerfile names, and what those need. This Python
+has more: the groups dev and ops, folders of this machine, and what was installed by hand. With
+`--environment=pypi` a step has the packages of its @pypi instead of the image's.
 """
 
 import ast
@@ -21,8 +21,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ..pods.flow_facts import FlowFacts
-from ..project.k8s_toml import read_toml
+from ..project.image_packages import chosen, local_sources
 from ..project.project import Project, shown_path
+from ..project.uv_lock import lock_path
 
 OPTIONAL = re.compile(r"\b(ImportError|ModuleNotFoundError|Exception)\b")  # around an import
 CONDITION = re.compile(r"TYPE_CHECKING|\b(version_info|platform|os\.name|find_spec)\b")
@@ -40,7 +41,7 @@ def unlisted_imports(project: Project, file: Path, flow: FlowFacts) -> list[str]
     Imports of the project's modules that it imports count too. Left out are steps with packages of
     their own, and projects that list their packages elsewhere than in pyproject.toml.
     """
-    dependencies = read_toml(project.root / "pyproject.toml").get("project", {}).get("dependencies")
+    dependencies = chosen(project.root).requirements(project.root)
     if dependencies is None:
         return []
     lines: dict[str, str] = {}
@@ -60,6 +61,9 @@ def unlisted_imports(project: Project, file: Path, flow: FlowFacts) -> list[str]
 def reason_missing(project: Project, module: str, requirements: tuple[str, ...]) -> str:
     """Return why pods lack a module and what to do; nothing if a requirement brings it."""
     folders = {name: folder_of(name) for name in distributions().get(module, ())}
+    if any(folders.values()):
+        built = packages_built_here(project.root)
+        folders |= {name: None for name in folders if canonicalize_name(name) in built}
     found = [name for name, folder in folders.items() if not folder]
     if with_dependencies(requirements).intersection(map(canonicalize_name, found)):
         return ""
@@ -79,6 +83,14 @@ def reason_missing(project: Project, module: str, requirements: tuple[str, ...])
     if find_spec(module):  # in no package with a name
         return ""
     return "which is not installed: add the package that has it, by uv add"
+
+
+@functools.cache
+def packages_built_here(root: Path) -> Set[str]:
+    """Return the packages that the image gets from folders of this machine, by uv.lock."""
+    lock = root / lock_path(root)
+    files = (root / "Dockerfile", lock)
+    return {*local_sources(root)} if all(file.exists() for file in files) else set()
 
 
 def folder_of(distribution: str) -> Path | None:

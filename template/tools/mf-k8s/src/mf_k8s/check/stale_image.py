@@ -2,12 +2,12 @@
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from packaging.utils import canonicalize_name
-
 from ..programs.run import git_or_nothing
+from ..project.image_packages import chosen, chosen_in, local_sources, packages_of_image
 from ..project.k8s_toml import read_toml
 from ..project.project import Project
 from ..project.uv_lock import lock_path
@@ -29,7 +29,7 @@ def stale_image_notes(project: Project, commit: str = "") -> list[str]:
     commit = commit or git_or_nothing(root, "log", "-1", "--format=%H", f"-S{image}", "--", config)
     if not commit or parsed(text_at(root, commit, "k8s.toml")).get("image") != image:
         return []
-    changed = changed_packages(root, root / lock, text_at(root, commit, lock))
+    changed = changed_packages(root, root / lock, commit)
     if (
         text_at(root, commit, "Dockerfile")
         != (root / "Dockerfile").read_text("utf-8", errors="replace").strip()
@@ -57,32 +57,26 @@ def parsed(text: str) -> dict[str, Any]:
         return {}
 
 
-def changed_packages(root: Path, lock: Path, old_lock: str) -> list[str]:
-    """Return the packages of the image that a uv.lock has in another version, or not at all."""
+def changed_packages(root: Path, lock: Path, commit: str) -> list[str]:
+    """Return the packages of the image that are others than at a commit, or not there at all.
+
+    One that is built from a folder or a file of this machine keeps its version, so git says
+    whether that was edited.
+    """
+    old_lock, folder = text_at(root, commit, os.path.relpath(lock, root)), lock.parent
     if not old_lock:
         return []
-    project = read_toml(root / "pyproject.toml").get("project", {})
-    name = canonicalize_name(str(project.get("name", "")))
-    old = image_packages(parsed(old_lock), name)
-    new = image_packages(read_toml(lock), name)
-    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    then = chosen_in(text_at(root, commit, "Dockerfile"))
+    old = packages_of_image(root, parsed(old_lock), then)
+    new = packages_of_image(root, read_toml(lock), chosen(root))
+    names = {name for name in old.keys() | new.keys() if facts(old, name) != facts(new, name)}
+    for name, path in local_sources(root).items():
+        if name not in names and git_or_nothing(folder, "diff", "--name-only", commit, "--", path):
+            names.add(name)
+    return sorted(names)
 
 
-def image_packages(lock: dict[str, Any], project: str) -> dict[str, set[str]]:
-    """Return the versions of what a project needs without its groups, by name; itself left out."""
-    packages: dict[str, list[dict[str, Any]]] = {}
-    for package in lock.get("package", []):
-        packages.setdefault(package["name"], []).append(package)
-    needed: dict[str, set[str]] = {}
-    waiting = [project]
-    while waiting:
-        name = waiting.pop()
-        if name in needed:
-            continue
-        found = packages.get(name, [])
-        needed[name] = {str(package.get("version", "")) for package in found}
-        for package in found:
-            extras = package.get("optional-dependencies", {}).values()
-            for needs in (package.get("dependencies", []), *extras):
-                waiting += [need["name"] for need in needs]
-    return {name: versions for name, versions in needed.items() if name != project}
+def facts(packages: Mapping[str, list[Any]], name: str) -> list[tuple[Any, Any]] | None:
+    """Return the versions and sources of a package."""
+    entries = packages.get(name)
+    return entries and [(entry.get("version"), entry.get("source")) for entry in entries]

@@ -1,14 +1,15 @@
 """Builds the image of the pods, and pushes it."""
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from ..errors import CommandError, Finding, raise_if
 from ..programs.run import run_program
 from ..project.project import Project
-from ..project.uv_lock import workspace_of
+from .build_context import build_context, context_findings
+from .build_secrets import build_secrets
 
 # Without attestations, which have the time in them: an image that did not change keeps its ID.
 BUILD = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
@@ -22,22 +23,22 @@ def build_findings(project: Project, image: str) -> Iterator[Finding]:
         what = f"this project has no Dockerfile, so {image} can be pulled and not built"
         remedy = "to build it here, add one (the template's answer image_source=build brings one)"
         yield Finding("no-dockerfile", what, remedy=remedy)
-    elif not (project.root / "uv.lock").exists():
-        what, remedy = "the Dockerfile needs uv.lock", "run `uv lock`"
-        if workspace := workspace_of(project.root):
-            what += f" in its own folder, and this project's is in the uv workspace {workspace}"
-            remedy = (
-                f'write exclude = ["{os.path.relpath(project.root, workspace)}"] below'
-                " [tool.uv.workspace] of its pyproject.toml, then run `uv lock` here"
-            )
-        yield Finding("no-uv-lock", what, "uv.lock", remedy)
+    else:
+        yield from context_findings(project)
 
 
 def build_image(project: Project, image: str, labels: Mapping[str, str] = NO_LABELS) -> None:
     """Build the project's Dockerfile as `image`; raise CommandError if it cannot be built."""
     raise_if(build_findings(project, image))
+    context, secrets = build_context(project), build_secrets(project)
     options = [f"--label={name}={value}" for name, value in labels.items()]
-    run_program("docker", "build", "--tag", image, *options, str(project.root), env=BUILD)
+    options += [*context.options, *secrets.options]
+    command = ("docker", "build", "--tag", image, *options, str(context.folder))
+    try:
+        run_program(*command, env=BUILD | secrets.variables)
+    except CommandError as error:
+        found = [replace(each, what=secrets.hide(each.what)) for each in error.findings]
+        raise CommandError(*found) from None
 
 
 def push_image(image: str, of_commit: bool = False) -> str:

@@ -12,6 +12,7 @@ from ..programs.run import git
 from ..project.k8s_toml import read_schema, schema_findings
 from ..project.project import Project, shown_path
 from ..project.repository import commit_of
+from .build_context import BuildContext, build_context
 
 
 def without_own_digest(config: Mapping[str, Any]) -> str:
@@ -67,10 +68,10 @@ def commit_tag(project: Project) -> str:
 
     Raise CommandError if there is no commit, or if it is not what the image would be built of.
     """
-    commit = commit_of(project.root, "HEAD")
-    paths = ("--", *image_paths(project))
-    changed = git(project.root, "diff", "-z", "--name-only", "--relative", "HEAD", *paths)
-    new = git(project.root, "ls-files", "-z", "--others", "--exclude-standard", *paths)
+    commit, context = commit_of(project.root, "HEAD"), build_context(project)
+    paths = ("--", *image_paths(context))
+    changed = git(context.folder, "diff", "-z", "--name-only", "--relative", "HEAD", *paths)
+    new = git(context.folder, "ls-files", "-z", "--others", "--exclude-standard", *paths)
     if files := sorted({*changed.split("\0"), *new.split("\0")} - {""}):
         names = ", ".join(files)
         what = f"--tag git names the image by the commit, which lacks changes of {names}"
@@ -79,17 +80,17 @@ def commit_tag(project: Project) -> str:
     return commit[:12]
 
 
-def image_paths(project: Project) -> list[str]:
-    """Return git's patterns of the files that the image is built of, by .dockerignore.
+def image_paths(context: BuildContext) -> list[str]:
+    """Return git's patterns of the files that the image is built of, by its ignore file.
 
     k8s.toml is none of them: it names the image, and --tag writes into it.
     """
-    file = project.root / ".dockerignore"
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    lines = [line.strip() for line in text.splitlines()]
+    lines, relative = context.patterns, context.relative_project
     sent = [line[1:].lstrip("/") for line in lines if line.startswith("!")]
-    paths = ["Dockerfile", file.name, *sent] if "*" in lines else ["."]
-    return [*paths, ":(exclude)k8s.toml"]
+    files = (context.dockerfile, context.ignore_file)
+    own = [os.path.relpath(file, context.folder) for file in files]
+    paths = [*own, *sent] if "*" in lines else ["."]
+    return [*paths, f":(exclude){os.path.normpath(os.path.join(relative, 'k8s.toml'))}"]
 
 
 def write_image(project: Project, image: str, digest: str = "", pin: bool = False) -> None:

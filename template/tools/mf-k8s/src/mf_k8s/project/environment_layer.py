@@ -13,7 +13,6 @@ from .contract import contract_of
 from .k8s_toml import Config, read_config, read_schema, schema_findings
 from .merge_settings import merge
 from .project import Project, shown_path
-from .workflow_table import workflow_findings
 
 LAYER = "k8s"  # the key in environments/NAME.json
 CLAIMS = "persistent_volume_claims"
@@ -24,12 +23,9 @@ def merged_config(project: Project) -> Config:
 
     Raise CommandError for a file that cannot be read, or values that are not valid.
     """
-    config, file = read_config(project.config_file), project.config_file.name
-    raise_if(workflow_findings(config.get("workflow"), file))
+    config = read_config(project.config_file)
     layer = read_layer(project)
-    config = merge(config, layer) if layer else config
-    raise_if(workflow_findings(config.get("workflow"), file))
-    return config
+    return merge(config, layer) if layer else config
 
 
 def read_layer(project: Project) -> dict[str, Any]:
@@ -44,15 +40,6 @@ def read_layer(project: Project) -> dict[str, Any]:
     layer: dict[str, Any] = settings.get(LAYER, {}) if isinstance(settings, dict) else {}
     raise_if(layer_findings(project, layer, environment_name(file)))
     return layer
-
-
-def where_written(project: Project, *path: str) -> str:
-    """Return the file, as messages show it, that gives what is at a path of k8s.toml."""
-    value: Any = read_layer(project)
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    file = project.environment_file
-    return environment_name(file) if file and value is not None else project.config_file.name
 
 
 def layer_sources(project: Project) -> list[str]:
@@ -104,9 +91,7 @@ def layer_findings(project: Project, layer: Any, where: str) -> Iterator[Finding
         what = f"{where} has {LAYER}, which {file} is too old for"
         yield Finding("layer-unknown", what, where, "run `uvx copier update`")
         return
-    name = f"{where}: {LAYER}"
-    wrong = [*schema_findings(without_nulls(layer), read_schema(project), name)]
-    wrong = wrong or [*workflow_findings(layer.get("workflow"), name)]
+    wrong = [*schema_findings(without_nulls(layer), read_schema(project), f"{where}: {LAYER}")]
     yield from wrong
     if not wrong:
         yield from path_findings(read_config(project.config_file), layer, where)

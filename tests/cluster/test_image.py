@@ -1,0 +1,208 @@
+"""The image of a project, built for real: it has what uv.lock says, wherever that comes from."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import K8S, UV, run
+from kind_clusters import NEEDS_KIND
+from package_indexes import GIT_PASSWORD, PASSWORD, Indexes, serve_packages, write_source
+
+pytestmark = NEEDS_KIND
+IMAGE = "localhost/mf-template-sources:1"
+ORIGINS = {
+    "acme_second": "second",
+    "acme_both": "second",  # which the private index has, too
+    "idna": "private",  # which PyPI has, too
+    "acme_git": "git",
+    "acme_path": "path",
+    "acme_member": "member",
+    "acme_group": "second",
+}
+PROJECT = """
+[project]
+name = "churn-model"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = [
+    "six", "acme-second", "acme-both", "idna", "acme-git", "acme-path", "acme-member",
+]
+
+[dependency-groups]
+plots = ["acme-group"]
+other = ["acme-absent"]
+
+[tool.uv]
+default-groups = ["other"]
+
+[tool.uv.workspace]
+members = ["libs/*"]
+
+[tool.uv.sources]
+acme-second = {{ index = "second" }}
+acme-both = {{ index = "second" }}
+acme-group = {{ index = "second" }}
+acme-absent = {{ index = "second" }}
+idna = {{ index = "private" }}
+acme-git = {{ git = "{url}/git/acme-git.git" }}
+acme-path = {{ path = "vendor/acme-path" }}
+acme-member = {{ workspace = true }}
+
+[[tool.uv.index]]
+name = "second"
+url = "{url}/second/simple"
+explicit = true
+
+[[tool.uv.index]]
+name = "private"
+url = "{url}/private/simple"
+explicit = true
+
+[tool.mf-k8s]
+package = "churn_model"
+"""
+
+MEMBER = """
+[project]
+name = "churn-model"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["acme-member"]
+
+[tool.uv.sources]
+acme-member = { workspace = true }
+
+[tool.mf-k8s]
+package = "churn_model"
+"""
+
+
+@pytest.fixture(scope="module")
+def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexes]:
+    with serve_packages(tmp_path_factory.mktemp("indexes")) as served:
+        for name in ("acme-second", "acme-both", "acme-group", "acme-absent"):
+            served.publish("second", name)
+        served.publish("private", "acme-both")
+        served.publish("private", "idna", "3.11")
+        served.publish_repository("acme-git")
+        yield served
+
+
+@pytest.fixture(scope="module")
+def logins(tmp_path_factory: pytest.TempPathFactory, indexes: Indexes) -> dict[str, str]:
+    """Return the variables of a laptop that uv finds its logins by."""
+    home = tmp_path_factory.mktemp("home")
+    host = indexes.url.removeprefix("http://").partition(":")[0]
+    (home / ".netrc").write_text(f"machine {host} login ann password {GIT_PASSWORD}\n")
+    (home / ".netrc").chmod(0o600)
+    return {
+        "HOME": str(home),
+        "UV_INDEX_PRIVATE_USERNAME": "ann",
+        "UV_INDEX_PRIVATE_PASSWORD": PASSWORD,
+    }
+
+
+@pytest.fixture(scope="module")
+def project(
+    copy: Callable[..., Path],
+    indexes: Indexes,
+    logins: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Return a project with a package of each kind of source, and its uv.lock."""
+    folder = copy(tmp_path_factory.mktemp("project") / "churn-model", image=IMAGE)
+    (folder / "pyproject.toml").write_text(PROJECT.format(url=indexes.url))
+    write_source(folder / "vendor/acme-path", "acme-path", "path")
+    write_source(folder / "libs/acme-member", "acme-member", "member")
+    for file, old, new in (
+        ("Dockerfile", 'chosen="--no-default-groups', 'chosen="--no-default-groups --group plots'),
+        (".dockerignore", "!uv.lock\n", "!uv.lock\n!libs\n!vendor/\n"),
+    ):
+        text = (folder / file).read_text()
+        assert text.count(old) == 1
+        (folder / file).write_text(text.replace(old, new))
+    run(UV, "lock", "--quiet", cwd=folder, **{**os.environ, **logins})
+    return folder
+
+
+def k8s(folder: Path, *command: str, code: int = 0, **env: str) -> str:
+    done = subprocess.run(
+        [K8S, *command], cwd=folder, env={**os.environ, **env}, timeout=600, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def test_image_of_each_source(project: Path, logins: dict[str, str]) -> None:
+    """A pod of it needs no right: another user's number, and no file that it may write.
+
+    After an edit of a flow, and with other logins, there is nothing to build.
+    """
+    k8s(project, "image", **logins)
+    code = "".join(f"import {name}; print('{name}', {name}.origin);" for name in ORIGINS)
+    code += "import six, importlib.util; assert not importlib.util.find_spec('acme_absent')"
+    docker = ("docker", "run", "--rm", "--network=none", "--read-only", "--user=2000:2000")
+    output = run(*docker, IMAGE, "python", "-c", code, cwd=project)
+    assert dict(line.split() for line in output.splitlines()) == ORIGINS
+    identity = ("docker", "image", "inspect", "--format", "{{.Id}}", IMAGE)
+    before = run(*identity, cwd=project)
+    (project / "flows/hello.py").write_text("# another\n")
+    k8s(project, "image", HOME=str(project))
+    assert run(*identity, cwd=project) == before
+
+
+def test_no_password_stays(
+    project: Path, indexes: Indexes, logins: dict[str, str], tmp_path: Path
+) -> None:
+    """Not in a layer, the history, the image's settings, a build argument, nor in what is printed.
+
+    A build that fails prints most; a wrong password is one too.
+    """
+    output = k8s(project, "image", **logins)
+    archive = tmp_path / "image.tar"
+    run("docker", "save", "--output", str(archive), IMAGE, cwd=project)
+    for layer in unpacked(archive, tmp_path / "image"):
+        output += run("sh", "-c", f"tar -xOf {layer} | grep -ac planted-0c4f || true", cwd=project)
+        assert output.endswith("0\n"), layer
+    settings = [file.read_text() for file in (tmp_path / "image").rglob("*.json")]
+    history = run("docker", "history", "--no-trunc", IMAGE, cwd=project)
+    inspected = run("docker", "inspect", IMAGE, cwd=project)
+    assert "uv sync" in history and settings
+    wrong = {**logins, "UV_INDEX_PRIVATE_PASSWORD": "planted-0c4f-wrong"}
+    indexes.publish("private", "idna", "3.12")  # else uv's cache has it from the first build
+    run(UV, "lock", "--upgrade", "--quiet", cwd=project, **{**os.environ, **logins})
+    output += k8s(project, "image", code=2, **wrong)
+    assert not [text for text in (output, history, inspected, *settings) if "planted-0c4f" in text]
+
+
+def unpacked(archive: Path, folder: Path) -> list[Path]:
+    """Return the layers of an image, each a tar, by the name that either store gives it."""
+    folder.mkdir()
+    run("tar", "-xf", archive, "-C", folder, cwd=folder)
+    (manifest,) = json.loads((folder / "manifest.json").read_text())
+    return [folder / layer for layer in manifest["Layers"]]
+
+
+def test_image_of_a_member_of_a_workspace(project: Path, tmp_path: Path) -> None:
+    """Its uv.lock and its other members are above it; what is printed about that is pasted."""
+    image = "localhost/mf-template-member:1"
+    folder = tmp_path / "teams/churn-model"
+    shutil.copytree(project, folder, ignore=shutil.ignore_patterns("libs", "vendor", "uv.lock"))
+    shutil.copytree(project / "libs", tmp_path / "libs")
+    (tmp_path / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["teams/*", "libs/*"]')
+    (folder / "pyproject.toml").write_text(MEMBER)
+    for file, old, new in (("k8s.toml", IMAGE, image), ("Dockerfile", " --group plots", "")):
+        text = (folder / file).read_text()
+        (folder / file).write_text(text.replace(old, new))
+    run(UV, "lock", "--quiet", cwd=folder)
+    (remedy,) = re.findall("run `(printf .*)`", k8s(folder, "image", code=2))
+    run("sh", "-c", remedy, cwd=folder)
+    k8s(folder, "image")
+    code = "import acme_member; print(acme_member.origin)"
+    assert run("docker", "run", "--rm", image, "python", "-c", code, cwd=folder) == "member\n"
