@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import copier
 import yaml
+from mf_k8s.project.k8s_toml import schema_findings
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -56,9 +57,13 @@ KINDS: dict[str, Kind] = {
     "python_version": TEXT,
     "tool": TEXT,
     "tool_index": TEXT,
+    "k8s": TABLE,
+    "locked": LIST,
     "gpu_pools": TABLE,
 }
 RUNNERS, IMAGES = ("runner", "deploy_runner"), ("ci_image", "base_image")
+ENVIRONMENT = ROOT / "template/tools/mf-k8s/src/mf_k8s/environment.schema.json"
+MAY_BE_EMPTY = (*RUNNERS, "locked")
 TOOL = "mf-k8s"
 PYPROJECT = ROOT / "template/pyproject.toml.jinja"
 QUESTION = {
@@ -90,14 +95,20 @@ def problems(text: str) -> Iterator[str]:
         if key not in KINDS:
             near = difflib.get_close_matches(str(key), KINDS, 1, 0)
             yield f"{key}: no such key; did you mean {near[0]}?"
-        elif not isinstance(value, KINDS[key][0]) or value == [] and key not in RUNNERS:
+        elif not isinstance(value, KINDS[key][0]) or value == [] and key not in MAY_BE_EMPTY:
             yield f"{key}: {json.dumps(value, default=str)} is not {KINDS[key][1]}"
         elif key == "environments":
             yield from wrong_environments(value)
         elif key == INTERNAL_URL and value and not organisation.get(SERVICE_URL):
             yield f"{key}: has no effect without {SERVICE_URL}"
-        elif key == "gpu_pools":
-            yield from wrong_pools(value)
+        elif key in ("gpu_pools", "k8s"):
+            yield from wrong_config(key, {"pools": value} if key == "gpu_pools" else value)
+        elif key == "locked":
+            yield from (
+                f"{key}: {path!r} is no path, like labels.cost-centre"
+                for path in value
+                if not is_path(path)
+            )
         elif key == "tool":
             yield from wrong_tool(value)
         elif key == "tool_index":
@@ -112,18 +123,29 @@ def problems(text: str) -> Iterator[str]:
                 yield from (f"{key}: {message}" for message in refused(key, item))
 
 
+def is_path(path: Any) -> bool:
+    """Return whether a path leads to a key of k8s.toml."""
+    schema = json.loads((PACKAGE / "k8s.schema.json").read_text())
+    return isinstance(path, str) and path.partition(".")[0] in schema["properties"]
+
+
 def wrong_environments(environments: dict[Any, Any]) -> Iterator[str]:
     """Yield what is wrong with the environments, whose names are those of files."""
-    for name, namespace in environments.items():
+    for name, settings in environments.items():
         if not re.fullmatch("[a-z][a-z0-9-]*", str(name)) or name == "kind":
             yield (
                 f"environments: {json.dumps(name)} is not a name, like dev: lower-case letters,"
                 " digits and hyphens; kind is the template's"
             )
-        else:
-            yield from (
-                f"environments: {name}: {message}" for message in refused("namespaces", namespace)
-            )
+            continue
+        table = dict(settings) if isinstance(settings, dict) else {"namespace": settings}
+        for key, asks in (("namespace", "namespaces"), ("datastore_root", "datastore_root")):
+            if key in table:
+                messages = refused(asks, table.pop(key))
+                yield from (f"environments: {name}: {message}" for message in messages)
+        yield from wrong_config(f"environments.{name}.k8s", table.get("k8s", {}))
+        schema = json.loads(ENVIRONMENT.read_text())
+        yield from map(str, schema_findings(table, schema, f"environments: {name}"))
 
 
 def wrong_ci(key: str, value: Any) -> Iterator[str]:
@@ -235,23 +257,33 @@ def refused(key: str, value: Any) -> Iterator[str]:
                 yield f"{json.dumps(answer)}: {message}"
 
 
-def wrong_pools(pools: dict[str, Any]) -> Iterator[str]:
-    """Return what a project would say against the first wrong pool in its k8s.toml."""
-    for name, pool in pools.items():
-        if not isinstance(name, str):
-            yield f"gpu_pools: {name} is not a text; write it in quotes"
+def wrong_config(key: str, config: dict[str, Any]) -> Iterator[str]:
+    """Return what a project would say against the first thing that is wrong in its k8s.toml."""
+    for path, value in values_of(config):
+        if not all(isinstance(part, str) for part in path):
+            yield f"{key}: {path[-1]} is not a text; write it in quotes"
             return
-        if isinstance(pool, dict) and None in pool.values():
-            empty = next(key for key, value in pool.items() if value is None)
-            yield f"gpu_pools: {name}.{empty} has no value; give it one or leave it out"
+        if value is None:
+            where = ".".join(path[1:] if key == "gpu_pools" else path)
+            yield f"{key}: {where} has no value; give it one or leave it out"
             return
     spec: Any = importlib.util.spec_from_file_location("settings", PACKAGE / "settings.py")
     settings = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(settings)
+    rule = settings.schema()
+    if key == "gpu_pools":
+        config, rule = config["pools"], rule["properties"]["pools"]
     try:
-        settings.validate(pools, "gpu_pools", settings.schema()["properties"]["pools"])
+        settings.validate(config, key, rule)
     except settings.ConfigurationError as error:
         yield str(error)
+
+
+def values_of(table: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield each key in a table and in the tables in it, as a path, with its value."""
+    for key, value in table.items() if isinstance(table, dict) else ():
+        yield (*path, key), value
+        yield from values_of(value, (*path, key))
 
 
 def main() -> None:

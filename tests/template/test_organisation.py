@@ -60,6 +60,19 @@ def test_example():
         ("environments: {Dev: ml-dev}", 'environments: "Dev" is not a name, like dev: lower-case'),
         ("environments: {kind: a}", 'environments: "kind" is not a name, .* is the template\'s'),
         ("environments: {dev: ML}", 'environments: dev: "ML": Like team-a: at most 63'),
+        ("environments: {dev: {namespace: ML}}", 'environments: dev: "ML": Like team-a: at most'),
+        ("environments: {dev: {datastore_root: a}}", 'environments: dev: "a": Like s3://bucket'),
+        (
+            "environments: {dev: {contxt: a}}",
+            "environments: dev: no key contxt; did you mean context",
+        ),
+        ("environments: {dev: {tags: a}}", 'environments: dev: tags = "a": List of text, like'),
+        ("environments: {dev: {k8s: {gpus: 1}}}", "environments.dev.k8s: no key gpus; did you"),
+        ("k8s: {label: {a: b}}", "k8s: no key label; did you mean labels?"),
+        ("k8s: {labels: {a: }}", "k8s: labels.a has no value; give it one or leave it out"),
+        ("k8s: []", r"k8s: \[\] is not a table"),
+        ("locked: [registri]", "locked: 'registri' is no path, like labels.cost-centre"),
+        ("locked: registry", 'locked: "registry" is not a list of names'),
         ("cpu: two", 'cpu: "two" is not a number'),
         ("cpu: 0", "cpu: 0: Number above 0"),
         ("memory: 0.5", "memory: 0.5: Whole number of MB"),
@@ -261,19 +274,35 @@ def test_example_makes_what_the_docs_show(small_template, tmp_path):
         for file in (project / "environments").glob("*.json")
         if file.name not in ("kind.json", "environment.schema.json")
     }
+    shared = {"$schema": "environment.schema.json", "user": "churn"}
+    assert places == {
+        "dev": {**shared, "branch": "dev", "schedules": False},
+        "prod": {**shared, "production": True},
+    }
+    layer = json.loads((project / "src/churn/organisation.json").read_text())
     shared = {
-        "$schema": "environment.schema.json",
         "METAFLOW_DATASTORE_SYSROOT_S3": "s3://acme-metaflow/flows",
         "METAFLOW_DEFAULT_DATASTORE": "s3",
         "METAFLOW_DEFAULT_METADATA": "service",
         "METAFLOW_SERVICE_INTERNAL_URL": "http://metadata.metaflow:8080",
         "METAFLOW_SERVICE_URL": "https://metadata.acme.example",
-        "user": "churn",
     }
-    assert places == {
-        "dev": {**shared, "METAFLOW_KUBERNETES_NAMESPACE": "ml-dev", "branch": "dev"}
-        | {"schedules": False},
-        "prod": {**shared, "METAFLOW_KUBERNETES_NAMESPACE": "ml-prod", "production": True},
+    of_prod = {"context": "acme-production", "tags": ["env:prod"]}
+    assert layer["environments"] == {
+        "dev": {**shared, "METAFLOW_KUBERNETES_NAMESPACE": "ml-dev"},
+        "prod": {**shared, **of_prod, "METAFLOW_KUBERNETES_NAMESPACE": "ml-prod"}
+        | {"k8s": {"service_account": "metaflow-prod"}},
+    }
+    assert layer["locked"] == ["registry", "labels.cost-centre"]
+    assert layer["k8s"] == {
+        "registry": "registry.acme.example/ml",
+        "service_account": "metaflow-runner",
+        "cpu": 2,
+        "memory": 8000,
+        "image_pull_secrets": ["acme-registry"],
+        "persistent_volume_claims": {"datasets": "/datasets"},
+        "labels": {"cost-centre": "ml"},
+        "pools": yaml.safe_load(EXAMPLE)["gpu_pools"],
     }
 
 
@@ -329,17 +358,38 @@ def test_secrets_with_the_names_of_uv_are_there_on_gitlab(small_template, tmp_pa
 
 
 def test_answers_of_a_team_in_an_organisation(small_template, tmp_path):
-    """A namespace of its own is that of prod; the internal URL is of the organisation's service."""
+    """What a team answers otherwise is in its own files, and recorded; the rest is in neither.
+
+    A namespace of its own is that of prod.
+    """
     shutil.copytree(small_template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
     (tmp_path / "fork" / FILE).write_text(EXAMPLE)
-    own = {"namespace": "churn", "advanced": True, "metadata_service_url": "https://own.example"}
+    own = {
+        "namespace": "churn",
+        "cpu": "4",
+        "memory": "8000",
+        "service_account": "metaflow-runner",
+        "persistent_volume_claims": "datasets:/datasets, cache:/cache",
+        "advanced": True,
+        "metadata_service_url": "https://own.example",
+        "image_pull_secrets": "acme-registry, other",
+    }
     how = {"defaults": True, "quiet": True, "unsafe": False}
     copier.run_copy(str(tmp_path / "fork"), tmp_path / "churn", data=own, **how)
-    for name, namespace in (("dev", "ml-dev"), ("prod", "churn")):
+    for name, namespace in (("dev", None), ("prod", "churn")):
         settings = json.loads((tmp_path / f"churn/environments/{name}.json").read_text())
-        assert settings["METAFLOW_KUBERNETES_NAMESPACE"] == namespace
+        assert settings.get("METAFLOW_KUBERNETES_NAMESPACE") == namespace
         assert settings["METAFLOW_SERVICE_URL"] == "https://own.example"
-        assert "METAFLOW_SERVICE_INTERNAL_URL" not in settings
+    assert tomllib.loads((tmp_path / "churn/k8s.toml").read_text()) == {
+        "image": "churn:0.1.0",
+        "cpu": 4,
+        "image_pull_secrets": ["other"],
+        "persistent_volume_claims": {"cache": "/cache"},
+    }
+    recorded = answers_of(tmp_path / "churn")
+    followed = {"image", "memory", "service_account", "datastore_root"}
+    assert not followed & recorded.keys()
+    assert {"cpu", "namespace", "metadata_service_url", "image_pull_secrets"} <= recorded.keys()
 
 
 def test_renovate_moves_the_images_of_a_fork(tmp_path):
@@ -370,7 +420,8 @@ def test_any_text_in_a_pool(small_template, tmp_path):
     shutil.copytree(small_template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
     (tmp_path / "fork" / FILE).write_text(file)
     project = render(tmp_path / "fork", tmp_path / "churn")
-    assert tomllib.loads((project / "k8s.toml").read_text())["pools"] == pools
+    layer = json.loads((project / f"src/{project.name}/organisation.json").read_text())
+    assert layer["k8s"]["pools"] == pools
 
 
 def test_every_key_may_be_left_out(small_template, tmp_path):
@@ -379,9 +430,9 @@ def test_every_key_may_be_left_out(small_template, tmp_path):
     for text in ("", "{}\n", "# nothing\n", "registry: a.example/b\n"):
         (tmp_path / "fork" / FILE).write_text(text)
         project = render(tmp_path / "fork", tmp_path / f"project-{len(text)}")
-        registry = "a.example/b" if "registry" in text else "ghcr.io/example"
         config = tomllib.loads((project / "k8s.toml").read_text())
-        assert config["image"] == f"{registry}/{project.name}:0.1.0"
+        registry = "" if "registry" in text else "ghcr.io/example/"
+        assert config["image"] == f"{registry}{project.name}:0.1.0"
         assert config["service_account"] == "metaflow"
 
 
@@ -421,8 +472,8 @@ def test_newer_release_merges_into_a_fork(small_template, tmp_path):
     git("tag", "v0.2.0", "HEAD^2", cwd=fork)  # as the release; Copier takes the newest tag
     git("tag", "v0.2.0.post1", cwd=fork)
     project = render(fork, tmp_path / "churn")
-    config = tomllib.loads((project / "k8s.toml").read_text())
-    assert config["pools"] == ours["gpu_pools"]
+    layer = json.loads((project / "src/churn/organisation.json").read_text())
+    assert layer["k8s"]["pools"] == ours["gpu_pools"]
 
 
 def test_releases_of_a_fork(small_template, tmp_path):
@@ -449,8 +500,8 @@ def test_releases_of_a_fork(small_template, tmp_path):
         assert news()
         update(project)
         assert answers_of(project)["_commit"] == tag
-        config = tomllib.loads((project / "k8s.toml").read_text())
-        assert config["pools"] == {"one": {"gpu": number}}
+        layer = json.loads((project / "src/churn/organisation.json").read_text())
+        assert layer["k8s"]["pools"] == {"one": {"gpu": number}}
         commit(project)
     git("tag", "v0.2.0", "v0.1.0", cwd=fork)  # the template's own is older than all of these
     assert not news()

@@ -23,11 +23,12 @@ from metaflow.user_configs import config_parameters as configs
 CONTRACT = 2
 PACKAGE = Path(__file__).resolve().parent
 CONFIG = "k8s.toml"
+ORGANISATION = "organisation.json"  # what the template's publisher sets for all its projects
 OTHER_CONFIG = "K8S_CONFIG"  # the variable that names another file
 ENVIRONMENT = "K8S_ENVIRONMENT"  # the variable that names one of environments/: its `k8s` counts
 CONFIG_IN_PODS = "k8s.json"  # what a run sends to its pods, beside this file
 SCHEMA = "k8s.schema.json"
-NOT_OF_STEPS = ("pools", "workflow")  # tables of k8s.toml
+NOT_OF_STEPS = ("pools", "registry", "workflow")  # keys of k8s.toml
 # Metaflow reads these in the pod too, and a pod does not know the options of `run --with`.
 LOST_BY_OPTIONS = ("hostname_resolution_timeout", "tmpfs_path", "tmpfs_tempdir")
 # Of these Metaflow takes text, too (step_init in plugins/kubernetes/kubernetes_decorator.py).
@@ -140,16 +141,28 @@ def config_file() -> Path:
 
 
 def read_config() -> dict[str, Any]:
-    """Return k8s.toml with an environment's values over it, or raise ConfigurationError."""
-    config = parse(config_file())
-    if file := os.environ.get(ENVIRONMENT):
-        os.environ[ENVIRONMENT] = os.path.abspath(file)
+    """Return the layers, each over the last: organisation.json, k8s.toml, and an environment.
+
+    Raise ConfigurationError for a value that is not valid.
+    """
+    file, environment = config_file(), os.environ.get(ENVIRONMENT)
+    config: dict[str, Any] = {}
+    if file != PACKAGE / CONFIG_IN_PODS and (PACKAGE / ORGANISATION).exists():
+        config = parse(PACKAGE / ORGANISATION, "k8s")
+        if environment:
+            place = Path(environment).stem
+            of_place = parse(PACKAGE / ORGANISATION, "environments", place, "k8s")
+            config = merge(config, of_place)
+    config = merge(config, parse(file))
+    if environment:
+        os.environ[ENVIRONMENT] = os.path.abspath(environment)
         config = merge(config, parse(Path(os.environ[ENVIRONMENT]), "k8s"))
     return config
 
 
 @functools.cache
-def parse(file: Path, layer: str = "") -> dict[str, Any]:
+def parse(file: Path, *layer: str) -> dict[str, Any]:
+    """Return what is in a file, or in the table of it to which the keys in `layer` lead."""
     where = str(file) if layer or OTHER_CONFIG in os.environ else CONFIG
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -161,10 +174,11 @@ def parse(file: Path, layer: str = "") -> dict[str, Any]:
     except ValueError as error:
         remedy = "; choose what stays of the conflict" if "<<<<<<< " in text else ""
         raise ConfigurationError(f"{where} is not {language}: {error}{remedy}") from None
-    config = config.get(layer, {}) if layer else config
+    for key in layer:
+        config = config.get(key, {})
     if isinstance(config, dict):
         refuse_keys_below_tables(config, where)
-    validate(config, where, schema(), layer)
+    validate(config, where, schema(), ".".join(layer))
     return {k: value for k, value in config.items() if layer or value is not None}  # JSON has null
 
 
@@ -270,6 +284,8 @@ def step_settings(config: dict[str, Any], overrides: list[Override], where: str)
             if key in LOST_BY_OPTIONS and level != "@":
                 raise ConfigurationError(f"{where}: {source}:{key} is lost in pods; use @k8s")
         settings = merge(settings, values)
+    if config.get("registry") and "/" not in settings.get("image", "/"):
+        settings["image"] = f"{config['registry']}/{settings['image']}"
     paths = sorted(settings.get("persistent_volume_claims", {}).values())
     if len(set(paths)) < len(paths):
         raise ConfigurationError(f"{where}: persistent_volume_claims: two have one path: {paths}")

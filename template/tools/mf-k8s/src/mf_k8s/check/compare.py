@@ -27,6 +27,7 @@ from ..project.k8s_toml import Config, argo_spelling
 from ..project.merge_settings import shared_settings
 from ..project.project import Project, shown_path
 from .flow_imports import unlisted_imports
+from .locked_values import locked_in_files, locked_in_flow
 from .report import Comparison, Report
 from .stale_image import stale_image_notes
 
@@ -47,10 +48,12 @@ def check_flows(project: Project, compiled: Iterable[CompiledFile]) -> Iterator[
             report = check_flow(report, result.template, result.flow, config)
             if first:  # what concerns the whole project
                 report.notes.extend([*layer_sources(project), *stale_image_notes(project)])
+                report.failures.extend(locked_in_files(project))
                 if never := sorted(STEPS_ONLY & shared_settings(config).keys()):
                     pods = "Metaflow gives these to steps only, not to helper pods"
                     report.notes.append(f"{pods}: {', '.join(never)}")
             first = False
+            report.failures.extend(locked_in_flow(project, result.flow))
             report.notes.extend(unlisted_imports(project, result.file, result.flow))
         yield report
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import CompiledFile, compile_flows, not_compiled
@@ -12,14 +11,11 @@ from ..metaflow.read_defaults import read_metaflow_defaults
 from ..metaflow.read_place import read_place
 from ..pods.flow_facts import StepFacts
 from ..pods.metaflow_defaults import MetaflowDefault, with_defaults
-from ..project.environment_layer import environment_name, merged_config, read_layer
+from ..project.environment_layer import Layer, merged_config, shared_layers
 from ..project.environments import NO_ENVIRONMENT
-from ..project.k8s_toml import read_config
-from ..project.merge_settings import from_texts, shared_settings, step_settings
+from ..project.merge_settings import from_texts, step_settings
 from ..project.project import Project, shown_path
 from ..show.tables import Printer
-
-Layer = tuple[str, Mapping[str, Any]]  # its name, and the values that it gives
 
 
 def explain_step(
@@ -50,12 +46,11 @@ def layers(
     project: Project, step: StepFacts, defaults: Sequence[MetaflowDefault]
 ) -> Iterator[Layer]:
     """Yield the layers that give a step something, from low to high, and what comes of them."""
-    config, own = read_config(project.config_file), read_layer(project)
-    file = project.environment_file
-    files = {project.config_file.name: config} | ({environment_name(file): own} if file else {})
+    files = dict(shared_layers(project))
     pools = [override["pool"] for override in step["overrides"] if override["pool"]]
     found = [(default.variable, {default.key: default.value}) for default in defaults]
-    found += [(name, shared_settings(values)) for name, values in files.items()]
+    for name, values in files.items():
+        found.append((name, {k: v for k, v in values.items() if k not in ("pools", "workflow")}))
     for pool in pools:
         of_pool = {name: values.get("pools", {}).get(pool, {}) for name, values in files.items()}
         found += [(f"pool {pool} of {name}", values) for name, values in of_pool.items()]

@@ -36,7 +36,9 @@ def image(
         writing_findings,
     )
     from ..programs.run import require_programs
+    from ..project.environment_layer import merged_config
     from ..project.k8s_toml import read_config, read_toml
+    from ..project.merge_settings import with_registry
     from ..project.project import find_project
     from ..show.progress import stage
 
@@ -45,7 +47,8 @@ def image(
     project = find_project()
     require_programs(["docker"])
     read = read_toml if bump or tag else read_config  # only TOML is written
-    name = without_own_digest(read(project.config_file))
+    config = read(project.config_file)
+    name = without_own_digest(with_registry(config, merged_config(project)))
     if not name:
         file, remedy = project.config_file.name, 'add a line like image = "ghcr.io/acme/a:0.1.0"'
         raise CommandError(Finding("no-image", f"{file} has no image", file, remedy))

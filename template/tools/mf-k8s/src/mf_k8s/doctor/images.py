@@ -11,7 +11,7 @@ from ..kind.cluster import find_cluster, read_json
 from ..pods.image_names import ImageName, image_name
 from ..pods.read_pods import Manifest
 from ..pods.scheduling import SELECTOR, SIZE, TAINT, Node
-from ..project.k8s_toml import read_config
+from ..project.environment_layer import merged_config
 from .answers import FlowPod
 from .examination import Examination
 from .placements import READS_OF_NODES, demand_at, nodes_of
@@ -173,4 +173,4 @@ def is_built_here(case: Examination, pull: Pull) -> bool:
     """Return whether an image is the one of k8s.toml, and built from the project's Dockerfile."""
     if not (case.project.root / "Dockerfile").exists():
         return False
-    return bool(read_config(case.project.config_file).get("image") == pull.image)
+    return bool(merged_config(case.project).get("image") == pull.image)

@@ -113,11 +113,16 @@ def writing_findings(project: Project, image: str) -> Iterator[Finding]:
 
 
 def with_image(content: bytes, image: str, digest: str = "", pin: bool = False) -> bytes:
-    """Return what is in k8s.toml with another image; its line ends and the rest stay."""
+    """Return what is in k8s.toml with another image; its line ends and the rest stay.
+
+    An image that it names without a registry stays so: `registry` is another layer's.
+    """
     import tomlkit
 
     config = tomlkit.parse(content.decode("utf-8-sig"))
-    config["image"] = f"{image}@{digest}" if pin else image
+    is_short = "/" not in str(config.get("image", "/"))
+    name = image.rpartition("/")[2] if is_short else image
+    config["image"] = f"{name}@{digest}" if pin else name
     annotations = config.get("annotations", {})
     if digest:
         value = f"{without_tag(image)}@{digest}"

@@ -1,31 +1,49 @@
-"""What an environment lays over k8s.toml: `k8s` in environments/NAME.json.
+"""The layers of shared values: the organisation's, k8s.toml, and `k8s` in environments/NAME.json.
 
 The merging is that of merge_settings: nothing of the project's settings.py is used.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError, Finding, raise_if
 from .contract import contract_of
 from .k8s_toml import Config, read_config, read_schema, schema_findings
-from .merge_settings import merge
+from .merge_settings import merge, with_registry, without_nulls
+from .organisation_layer import FILE, LAYER, organisation_config, read_organisation
 from .project import Project, shown_path
 
-LAYER = "k8s"  # the key in environments/NAME.json
 CLAIMS = "persistent_volume_claims"
+Layer = tuple[str, Config]  # its name, as messages show it, and the values that it gives
 
 
 def merged_config(project: Project) -> Config:
-    """Return what is in k8s.toml with the environment's values over it, pools included.
+    """Return k8s.toml over the organisation's values, and under the environment's; with pools.
 
-    Raise CommandError for a file that cannot be read, or values that are not valid.
+    An image that is named without a registry has the one of `registry`. Raise CommandError for a
+    file that cannot be read, or values that are not valid.
     """
-    config = read_config(project.config_file)
-    layer = read_layer(project)
-    return merge(config, layer) if layer else config
+    config: Config = {}
+    for _, values in shared_layers(project):
+        config = merge(config, values)
+    return with_registry(config, config)
+
+
+def shared_layers(project: Project) -> list[Layer]:
+    """Return the layers of what every step gets, from low to high; those that say nothing too."""
+    file, organisation = project.environment_file, read_organisation(project)
+    found = [(FILE, organisation.k8s)]
+    if file:
+        of_place = organisation.environments.get(file.stem, {}).get(LAYER, {})
+        found.append((f"{FILE} for {file.stem}", of_place))
+    config, name = read_config(project.config_file), project.config_file.name
+    raise_if(path_findings(organisation_config(project), FILE, config, name))
+    found.append((name, config))
+    if file:
+        found.append((environment_name(file), read_layer(project)))
+    return found
 
 
 def read_layer(project: Project) -> dict[str, Any]:
@@ -43,19 +61,36 @@ def read_layer(project: Project) -> dict[str, Any]:
 
 
 def layer_sources(project: Project) -> list[str]:
-    """Return a line for each value that an environment lays over k8s.toml."""
-    file = project.environment_file
-    keys = []
-    for key, value in read_layer(project).items():
-        of_pools = isinstance(value, dict) and key == "pools"
-        keys += [f"{key}.{name}" for name in value] if of_pools else [key]
-    return [f"{key}: from {environment_name(file)}" for key in sorted(keys) if file]
+    """Return a line for each value that does not come from k8s.toml, or not from it alone."""
+    lines: list[str] = []
+    replaced: set[str] = set()
+    for name, values in reversed(shared_layers(project)):
+        given = dict(named_values(values))
+        if name != project.config_file.name:
+            lines += [f"{key}: from {name}" for key in sorted(given.keys() - replaced)]
+        replaced |= {key for key, value in given.items() if not isinstance(value, (dict, list))}
+    return lines
+
+
+def named_values(config: Config) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of a configuration and their values; each pool is a value of its own."""
+    for key, value in config.items():
+        if key == "pools" and isinstance(value, dict):
+            yield from ((f"{key}.{pool}", settings) for pool, settings in value.items())
+        else:
+            yield key, value
 
 
 def environments_with_layer(project: Project) -> list[str]:
-    """Return the names of the environments that lay values over k8s.toml."""
+    """Return the environments whose pods may differ from those of k8s.toml alone."""
     files = sorted((project.root / "environments").glob("*.json"))
-    return [file.stem for file in files if not file.stem.endswith(".schema") and has_layer(file)]
+    of_places = read_organisation(project).environments
+    return [
+        file.stem
+        for file in files
+        if not file.stem.endswith(".schema")
+        and (has_layer(file) or LAYER in of_places.get(file.stem, {}))
+    ]
 
 
 def has_layer(file: Path) -> bool:
@@ -94,22 +129,22 @@ def layer_findings(project: Project, layer: Any, where: str) -> Iterator[Finding
     wrong = [*schema_findings(without_nulls(layer), read_schema(project), f"{where}: {LAYER}")]
     yield from wrong
     if not wrong:
-        yield from path_findings(read_config(project.config_file), layer, where)
+        yield from path_findings(organisation_config(project), FILE, layer, where)
+        config = project.config_file
+        yield from path_findings(read_config(config), config.name, layer, where)
 
 
-def path_findings(config: Config, layer: Mapping[str, Any], where: str) -> Iterator[Finding]:
-    """Yield the claims of an environment that are mounted where another of k8s.toml is."""
+def path_findings(config: Config, low: str, layer: Config, where: str) -> Iterator[Finding]:
+    """Yield the claims of a layer, shown as `where`, that are mounted where another of `low` is.
+
+    `config` is what `low` is the name of, which the layer lies over.
+    """
     own, present = layer.get(CLAIMS) or {}, config.get(CLAIMS)
-    for claim, path in own.items():
+    for claim, path in own.items() if isinstance(own, dict) else ():
         for other, taken in present.items() if isinstance(present, dict) else ():
             if path == taken and other not in own:
-                what = f"{claim} and {other} of k8s.toml are both mounted at {path}"
-                remedy = f'give one another path, or write "{other}": null beside {claim}'
+                what = f"{claim} and {other} of {low} are both mounted at {path}"
+                remedy = "give one another path"
+                if where.endswith(".json"):  # TOML has no null
+                    remedy += f', or write "{other}": null beside {claim}'
                 yield Finding("path-of-two-claims", what, where, remedy)
-
-
-def without_nulls(value: Any) -> Any:
-    """Return a value without what has the value None in its tables: it takes a value away."""
-    if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    return value

@@ -8,8 +8,10 @@ from typing import Any
 
 from ..errors import CommandError, Finding, raise_if
 from .detect_secrets import METAFLOW_SECRETS, has_secret_form
-from .environment_layer import LAYER, layer_findings, read_settings
+from .environment_layer import layer_findings, read_settings
 from .k8s_toml import schema_findings
+from .organisation_layer import FILE as ORGANISATION
+from .organisation_layer import LAYER, read_organisation
 from .project import Project
 
 SCHEMA = Path(__file__).parent.with_name("environment.schema.json")
@@ -62,10 +64,13 @@ def read_environment(project: Project, name: str) -> Environment:
         has = f"environments/ has {', '.join(known) or 'none'}"
         raise CommandError(Finding("environment-unknown", f"no environment {name}; {has}"))
     settings = read_settings(file)
-    raise_if(setting_findings(settings, where))  # first: the others show what is there
-    raise_if(schema_findings(settings, json.loads(SCHEMA.read_text(encoding="utf-8")), where))
+    raise_if(wrong_settings(settings, where))
     if LAYER in settings:
         raise_if(layer_findings(project, settings[LAYER], where))
+    of_organisation = read_organisation(project).of_environment(name)
+    raise_if(wrong_settings(of_organisation, f"{ORGANISATION}: environments.{name}"))
+    settings = of_organisation | settings
+    raise_if(setting_findings(settings, where))  # such as one setting by two names
     return Environment(
         name,
         settings.get("context", ""),
@@ -74,6 +79,14 @@ def read_environment(project: Project, name: str) -> Environment:
         tuple(settings.get("doctor_accepts", ())),
         settings.get("schedules"),
     )
+
+
+def wrong_settings(settings: Any, where: str) -> Iterator[Finding]:
+    """Yield what is wrong with settings of an environment; secrets first, as others are shown."""
+    yield from (wrong := [*setting_findings(settings, where)])
+    if not wrong:
+        schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+        yield from schema_findings(settings, schema, where)
 
 
 def setting_findings(settings: Any, where: str) -> Iterator[Finding]:
@@ -103,14 +116,15 @@ def where_flows_start(project: Project) -> list[str]:
 
     A file that is not valid counts too, as one of an older revision may be.
     """
-    found = []
+    found, of_organisation = [], read_organisation(project)
     for name in sorted({*environment_names(project)} - {"kind"}):
         try:
             file = project.root / "environments" / f"{name}.json"
             settings = json.loads(file.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError):
             continue
-        if not isinstance(settings, dict) or settings.get("schedules") is not False:
+        own = settings if isinstance(settings, dict) else {}
+        if (of_organisation.of_environment(name) | own).get("schedules") is not False:
             found.append(name)
     return found
 

@@ -9,14 +9,15 @@ from typing import Any
 
 from ..errors import CommandError, Finding
 
-NOT_OF_STEPS = ("pools", "workflow")  # tables of k8s.toml
+NOT_OF_STEPS = ("pools", "registry", "workflow")  # keys of k8s.toml
 
 Settings = dict[str, Any]  # the parameters of one @kubernetes
 
 
 def shared_settings(config: Mapping[str, Any]) -> Settings:
     """Return what k8s.toml gives to every step."""
-    return {key: value for key, value in config.items() if key not in NOT_OF_STEPS}
+    shared = {key: value for key, value in config.items() if key not in NOT_OF_STEPS}
+    return with_registry(shared, config)
 
 
 def step_settings(config: Mapping[str, Any], step: Mapping[str, Any]) -> Settings:
@@ -28,6 +29,14 @@ def step_settings(config: Mapping[str, Any], step: Mapping[str, Any]) -> Setting
     settings = shared_settings(config)
     for layer in layers:
         settings = merge(settings, layer)
+    return with_registry(settings, config)
+
+
+def with_registry(settings: Settings, config: Mapping[str, Any]) -> Settings:
+    """Return settings with the registry of k8s.toml before an image that is named without one."""
+    image, registry = settings.get("image"), config.get("registry")
+    if registry and isinstance(image, str) and "/" not in image:
+        return {**settings, "image": f"{registry}/{image}"}
     return settings
 
 
@@ -44,6 +53,13 @@ def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> Settings:
         elif value is not None:
             merged[key] = value
     return merged
+
+
+def without_nulls(value: Any) -> Any:
+    """Return a value without what has the value None in its tables: it takes a value away."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def from_texts(values: Mapping[str, Any]) -> Settings:
