@@ -297,21 +297,26 @@ def test_organisation_file_reaches_every_default(plain, answer, tmp_path):
     (fork / "hooks/organisation.yml").write_text(yaml.safe_dump(organisation))
     project = answer(tmp_path / "churn", fork)
 
-    assert load(project, "k8s.toml") == {
-        "image": "registry.acme.com:5000/ml/churn:0.1.0",
-        "service_account": "runner",
-        "cpu": 1,
-        "memory": 4096,
-        "persistent_volume_claims": {"shared": "/shared", "models": "/models"},
-        "pools": organisation["gpu_pools"],
-    }
+    assert load(project, "k8s.toml") == {"image": "churn:0.1.0", "cpu": 1, "memory": 4096}
     assert load(project, "environments/prod.json") == {
-        "METAFLOW_KUBERNETES_NAMESPACE": "ml-prod",
         "$schema": "../tools/mf-k8s/src/mf_k8s/environment.schema.json",
         "production": True,
         "user": "churn",
-        "METAFLOW_DEFAULT_DATASTORE": "gs",
-        "METAFLOW_DATASTORE_SYSROOT_GS": "gs://acme/metaflow",
+    }
+    assert load(project, "src/churn/organisation.json") == {
+        "k8s": {
+            "registry": "registry.acme.com:5000/ml",
+            "service_account": "runner",
+            "persistent_volume_claims": {"shared": "/shared", "models": "/models"},
+            "pools": organisation["gpu_pools"],
+        },
+        "environments": {
+            "prod": {
+                "METAFLOW_KUBERNETES_NAMESPACE": "ml-prod",
+                "METAFLOW_DEFAULT_DATASTORE": "gs",
+                "METAFLOW_DATASTORE_SYSROOT_GS": "gs://acme/metaflow",
+            }
+        },
     }
     assert (project / ".gitlab-ci.yml").exists()
     assert not (project / ".github").exists()
@@ -323,7 +328,6 @@ def test_organisation_file_reaches_every_default(plain, answer, tmp_path):
         ("registry", "Bad Registry", "image"),
         ("namespaces", ["Team_A"], "namespace"),
         ("service_accounts", ["Meta_Flow"], "service_account"),
-        ("persistent_volume_claims", "data", "persistent_volume_claims"),
         ("datastore_root", "s3://bucket/", "datastore_root"),
         ("ci", "jenkins", "ci"),
     ],

@@ -62,7 +62,10 @@ def test_schema_is_one() -> None:
 
 def test_each_parameter_of_kubernetes_has_a_rule() -> None:
     decorator = importlib.import_module("metaflow.plugins.kubernetes.kubernetes_decorator")
-    assert RULES.keys() - {"pools", "workflow"} == decorator.KubernetesDecorator.defaults.keys()
+    assert (
+        RULES.keys() - {"pools", "registry", "workflow"}
+        == decorator.KubernetesDecorator.defaults.keys()
+    )
 
 
 def test_names_of_one_kind_have_one_rule() -> None:
