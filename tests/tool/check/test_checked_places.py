@@ -81,6 +81,52 @@ def test_check_and_plan_see_each_environment(
     assert (plan["changes"], plan["notes"]) == ([], [message.removeprefix("k8s: ")])
 
 
+def test_the_organisation_lies_below(k8s: Run, project: Path) -> None:
+    """Compiled pods have its values, and those for an environment; a locked one stops the check."""
+    (project / "k8s.toml").write_text('image = "churn:1.2.3"\nmemory = 4000\n')
+    (project / "flows/one.py").write_text(flow('@k8s("big", image="other:1")'))
+    organisation = {
+        "k8s": {
+            "registry": "registry.acme.example/ml",
+            "memory": 9000,
+            "service_account": "runner",
+            "labels": {"cost-centre": "ml"},
+            "pools": {"big": {"cpu": 3}},
+        },
+        "environments": {"prod": {"k8s": {"service_account": "runner-prod"}}},
+        "locked": ["labels.cost-centre"],
+    }
+    (project / "src/churn_model/organisation.json").write_text(json.dumps(organisation))
+    done = k8s("check", "one", "--format=json")
+    assert (done.returncode, differences(done)) == (0, set()), done.stderr
+    pods = settings(done)
+    registry = "registry.acme.example/ml"
+    assert (pods["start"]["image"], pods["end"]["image"]) == (
+        f"{registry}/other:1",
+        f"{registry}/churn:1.2.3",
+    )
+    assert (pods["start"]["cpu"], pods["start"]["memory"]) == ("3", "4000M")
+    assert pods["end"]["service_account"] == "runner"
+    assert pods["end"]["labels"] == {"cost-centre": "ml"}
+    assert settings(done, 1)["end"]["service_account"] == "runner-prod"
+    done = k8s("check", "one", "--explain=start", "--env=prod", "--format=json")
+    found = json.loads(done.stdout)["layers"]["OneFlow"]
+    assert [layer["layer"] for layer in found] == [
+        "organisation.json",
+        "organisation.json for prod",
+        "k8s.toml",
+        "pool big of organisation.json",
+        "on the step",
+        "together",
+    ]
+    with (project / "k8s.toml").open("a") as file:
+        file.write('labels.cost-centre = "own"\n')
+    done = k8s("check", "one", "--format=json")
+    assert done.returncode == 1
+    message = "labels.cost-centre is locked: organisation.json says"
+    assert message in json.dumps(json.loads(done.stdout)["flows"][0]["failures"])
+
+
 def test_the_layers_of_a_step(k8s: Run, project: Path) -> None:
     """From low to high, the pool's in both files, and what comes of them."""
     (project / "k8s.toml").write_text(
