@@ -43,7 +43,11 @@ BIN = Path(sys.executable).parent
 UV = BIN / "uv"
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 K8S = BIN / "k8s"  # the command, from template/tools/mf-k8s in place
-EXAMPLE = yaml.safe_load((ROOT / "tests/example-answers.yml").read_text())
+# Of the projects that are run here; another one may not be on this machine.
+OWN_PYTHON = f"3.{sys.version_info.minor}"
+EXAMPLE = yaml.safe_load((ROOT / "tests/example-answers.yml").read_text()) | {
+    "python_version": OWN_PYTHON
+}
 ADVANCED = {
     "project_name": "vision",
     "image": "registry.example.com:5000/team/vision:2024.1",
@@ -424,8 +428,9 @@ def copy(template: Path) -> Callable[..., Path]:
     def copy(destination: Path, **answers: Any) -> Path:
         unknown = answers.keys() - QUESTIONS.keys()
         assert not unknown, f"no such questions: {unknown}"
+        data = {"python_version": OWN_PYTHON, **answers}
         copier.run_copy(
-            str(template), destination, data=answers, defaults=True, quiet=True, unsafe=False
+            str(template), destination, data=data, defaults=True, quiet=True, unsafe=False
         )
         return destination
 

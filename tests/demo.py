@@ -15,7 +15,8 @@ UV = (str(BIN / "uv"), "run", "--quiet")
 STEPS = {
     "generate it from tests/example-answers.yml": (
         str(BIN / "copier"), "copy", "--quiet", "--defaults", "--vcs-ref", "HEAD",
-        "--data-file", str(ROOT / "tests/example-answers.yml"), str(ROOT), str(PROJECT),
+        "--data-file", str(ROOT / "tests/example-answers.yml"),
+        "--data", f"python_version=3.{min(sys.version_info.minor, 13)}", str(ROOT), str(PROJECT),
     ),
     "make its environment": (str(BIN / "uv"), "sync", "--quiet"),
     "test it as CI does, with the check of every pod": (*UV, "k8s", "test"),

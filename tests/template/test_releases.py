@@ -12,7 +12,7 @@ from typing import Any
 import copier
 import pytest
 import teams
-from conftest import ADVANCED, EXAMPLE, FIGURES, K8S, ROOT, UV, run, set_git
+from conftest import ADVANCED, EXAMPLE, FIGURES, K8S, OWN_PYTHON, ROOT, UV, run, set_git
 from teams import Edits, answers_of, commit, conflicts, git, make, tree, update
 
 HEADINGS = re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
@@ -43,7 +43,11 @@ APART: Edits = [
     ("pyproject.toml", '["joblib.*", "sklearn.*"]\n', '["joblib.*", "ours.*", "sklearn.*"]\n'),
     ("pyproject.toml", "\n[tool.pytest", "\n[tool.ours]\nlevel = 3\n\n[tool.pytest"),
     ("README.md", "# churn-model\n", "# Churn, of the churn team\n"),
-    ("Dockerfile", "FROM python:3.13-slim\n", "FROM mirror.example.com/python:3.13-slim\n"),
+    (
+        "Dockerfile",
+        f"FROM python:{OWN_PYTHON}-slim\n",
+        f"FROM mirror.example.com/python:{OWN_PYTHON}-slim\n",
+    ),
     ("Dockerfile", "USER 1000:1000\n", "USER 1000:1000\nENV OURS=1\n"),
     ("k8s.toml", "\ncpu = 1\n", '\nqos = "Guaranteed"\n\ncpu = 1\n'),
     (

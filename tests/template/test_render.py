@@ -14,7 +14,16 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from conftest import ACTIONLINT, ADVANCED, EXAMPLE, QUESTIONS, ROOT, check_schema, run
+from conftest import (
+    ACTIONLINT,
+    ADVANCED,
+    EXAMPLE,
+    OWN_PYTHON,
+    QUESTIONS,
+    ROOT,
+    check_schema,
+    run,
+)
 from metaflow.metaflow_environment import MetaflowEnvironment
 from questions import ASKED, ASKED_WITH_ADVANCED, ASKED_WITH_GPU, CHOICES
 from teams import commit, git, same
@@ -82,7 +91,13 @@ PROD = {
     }
 }
 NAMES = {"example": "churn-model", "advanced": "vision", "deploy": "churn-model"}
-PYTHON = {"advanced": "3.12", "python_version=3.11": "3.11", "python_version=3.12": "3.12"}
+PYTHON = {
+    "example": OWN_PYTHON,
+    "deploy": OWN_PYTHON,
+    "advanced": "3.12",
+    "python_version=3.11": "3.11",
+    "python_version=3.12": "3.12",
+}
 CI = {"advanced": "gitlab", "ci=gitlab": "gitlab", "ci=none": None}
 SYNC = "uv sync --locked"
 TEST = [SYNC, "uv run k8s test"]
@@ -253,7 +268,23 @@ def test_ci(case):
     if case.name in DEPLOYS:
         expected["plan"] = [*expected["plan"], RENDER]
     assert jobs == expected
-    assert f'UV_PYTHON: "{PYTHON.get(case.name, "3.13")}"' in text
+    assert "UV_PYTHON" not in text  # uv reads .python-version
+
+
+def test_python_is_one_fact(case):
+    """uv, ruff and mypy have the Python of the pods; what runs in pods of any age is Python 3.9."""
+    python = PYTHON.get(case.name, "3.13")
+    assert case.read(".python-version") == f"{python}\n"
+    tools = tomllib.loads(case.read("pyproject.toml"))["tool"]
+    assert tools["mypy"]["python_version"] == python
+    assert tools["ruff"]["target-version"] == f"py{python.replace('.', '')}"
+    package = case.project_name.replace("-", "_")
+    older = {f"src/{package}/{name}.py": "py39" for name in ("base", "settings")}
+    assert tools["ruff"]["per-file-target-version"] == older
+    assert all((case.path / file).exists() for file in older)
+    files = [*case.path.glob(".github/workflows/*"), *case.path.glob(".gitlab-ci.yml")]
+    text = "\n".join(file.read_text() for file in [*files, *case.path.glob("Dockerfile")])
+    assert {*re.findall(r"[Pp]ython:?-?(3\.\d+)", text)} <= {python}
 
 
 def test_gitlab_and_renovate_know_each_key(case):

@@ -28,6 +28,7 @@ from ..project.merge_settings import shared_settings
 from ..project.project import Project, shown_path
 from .flow_imports import unlisted_imports
 from .locked_values import locked_in_files, locked_in_flow
+from .pods_python import code_for_other_pythons, python_notes
 from .report import Comparison, Report
 from .stale_image import stale_image_notes
 
@@ -49,12 +50,14 @@ def check_flows(project: Project, compiled: Iterable[CompiledFile]) -> Iterator[
             if first:  # what concerns the whole project
                 report.notes.extend([*layer_sources(project), *stale_image_notes(project)])
                 report.failures.extend(locked_in_files(project))
+                report.notes.extend(python_notes(project))
                 if never := sorted(STEPS_ONLY & shared_settings(config).keys()):
                     pods = "Metaflow gives these to steps only, not to helper pods"
                     report.notes.append(f"{pods}: {', '.join(never)}")
             first = False
             report.failures.extend(locked_in_flow(project, result.flow))
             report.notes.extend(unlisted_imports(project, result.file, result.flow))
+            report.notes.extend(code_for_other_pythons(project, result.file, result.flow))
         yield report
 
 

@@ -13,7 +13,7 @@ import importlib.util
 import json
 import re
 import sys
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -162,13 +162,22 @@ def imports(project: Project, flow: Path, others: Set[str]) -> Iterator[tuple[Pa
 
     Functions named as one of the `others`, steps that are left out, do not count.
     """
+    for file, names in imported_by(project, flow, others):
+        yield from ((file, name) for name in names)
+
+
+def imported_by(
+    project: Project, flow: Path, others: Set[str]
+) -> Iterator[tuple[Path, Sequence[str]]]:
+    """Yield a flow's file, and each module of the project that it imports, with what it imports."""
     waiting, seen = [flow], {flow}
     while waiting:
         file = waiting.pop(0)
         folder = project.source if file.is_relative_to(project.source) else flow.parent
         package = ".".join(file.relative_to(folder).parent.parts) if file != flow else ""
-        for name in sorted(imported_names(file, package, others)):
-            yield file, name
+        names = sorted(imported_names(file, package, others))
+        yield file, names
+        for name in names:
             parts = name.split(".")
             for path in (
                 folder.joinpath(*parts[:end])

@@ -5,6 +5,10 @@ import os
 import re
 from pathlib import Path
 
+from ..project.python_version import differs_here
+
+# Of code for another Python
+NOT_HERE = re.compile(r"\b(SyntaxError|ImportError|ModuleNotFoundError)\b")
 # Of metaflow/user_configs/config_options.py and metaflow/includefile.py
 UNREAD = re.compile(r"default configuration file '([^']+)' could not be read for '([^']+)'")
 MISSING = re.compile(r"missing configuration for '([^']+)'")
@@ -31,4 +35,6 @@ def with_remedy(error: str, file: Path, root: Path) -> str:
         if (file.parent / name).is_file():
             default = f'default=os.path.join(os.path.dirname(__file__), "{name}")'
             return f"{error}; the file is beside the flow: write {default}"
+    if NOT_HERE.search(error) and (other := differs_here(root)):
+        return f"{error}; {other}"
     return error

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..check.compare import name_clashes
 from ..check.flow_imports import unlisted_imports
+from ..check.pods_python import code_for_other_pythons, python_notes
 from ..check.stale_image import stale_image_notes
 from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import CompiledFile, compile_flows, not_compiled
@@ -49,8 +50,10 @@ def plan_against(project: Project, reference: str) -> Plan:
     plan["notes"] = notes + [f"at {name}: {problem}" for problem in dict.fromkeys(problems)]
     plan["notes"] += layer_sources(project)
     plan["notes"] += stale_image_notes(project, name)
-    imports = (unlisted_imports(project, each.file, each.flow) for each in compiled if each.flow)
-    plan["notes"] += dict.fromkeys(itertools.chain(*imports))
+    plan["notes"] += python_notes(project)
+    for note in (unlisted_imports, code_for_other_pythons):
+        found = (note(project, each.file, each.flow) for each in compiled if each.flow)
+        plan["notes"] += dict.fromkeys(itertools.chain(*found))
     return plan
 
 
