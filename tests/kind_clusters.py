@@ -196,6 +196,42 @@ def from_a_branch_to_pruned(cluster: Project, team: Project, image: str) -> None
         cluster.kubectl("delete", name)
 
 
+def one_commit_in_two_places(cluster: Project, team: Project) -> None:
+    """Deploy a commit to two environments, each with an account and node selector of its own."""
+    where = f"--serviceaccount={cluster.namespace}:next"
+    results = "--resource=workflowtaskresults.argoproj.io"
+    cluster.kubectl("create", "serviceaccount", "next")
+    cluster.kubectl("create", "role", "next", "--verb=create,patch", results)
+    cluster.kubectl("create", "rolebinding", "next", "--role=next", where)
+    layers: dict[str, Any] = {
+        "staging": {"service_account": "next", "node_selector": {"kubernetes.io/os": "linux"}},
+        "lab": {"node_selector": {"of-the-lab": "yes"}},
+    }
+    cluster.kubectl("label", "nodes", "--all", "of-the-lab=yes")
+    for name, layer in layers.items():
+        file = team.folder / f"environments/{name}.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"k8s": layer}))
+    flows = {"staging": "promoted.test.next.helloflow", "lab": "promoted.prod.helloflow"}
+    for name, template in flows.items():
+        team.k8s("deploy", "hello", "--env", name)
+        start_workflow(cluster, f"in-{name}", template)
+    for name, template in flows.items():
+        assert last_phase(cluster, f"in-{name}") == "Succeeded"
+        output = team.k8s("check", "hello", "--live", "--env", name)
+        assert f"WorkflowTemplate {template}" in output and "run argo-in-" in output
+    found: dict[str, Any] = {"in-staging": [], "in-lab": []}
+    for pod in cluster.pods("HelloFlow"):
+        workflow = pod["metadata"]["labels"].get("workflows.argoproj.io/workflow")
+        if workflow in found:
+            found[workflow].append((pod["spec"]["serviceAccountName"], pod["spec"]["nodeSelector"]))
+    assert found == {
+        "in-staging": [("next", {"kubernetes.io/os": "linux"})] * 2,
+        "in-lab": [("metaflow", {"of-the-lab": "yes"})] * 2,
+    }
+    for name in deployed(cluster):
+        cluster.kubectl("delete", name)
+
+
 def deployed(cluster: Project) -> set[str]:
     """Return the kinds and names of what the project `promoted` has on the cluster."""
     return {

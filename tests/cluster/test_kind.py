@@ -28,6 +28,7 @@ from kind_clusters import (
     last_phase,
     lines,
     make_team,
+    one_commit_in_two_places,
     seen,
     start_workflow,
 )
@@ -313,6 +314,7 @@ def test_deploy_expects_what_the_environment_adds(seed: Project) -> None:
 def test_from_a_branch_to_pruned(seed: Project, copy: Callable[..., Path], tmp_path: Path) -> None:
     """On Argo 4, which knows `schedules` alone, and none that is empty."""
     team = make_team(copy, tmp_path / "promoted", seed, **EXAMPLE)
+    one_commit_in_two_places(seed, team)
     from_a_branch_to_pruned(seed, team, SEED["image"])
 
 

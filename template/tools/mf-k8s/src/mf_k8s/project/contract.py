@@ -8,10 +8,10 @@ from ..errors import Finding
 
 # The contract with projects. A change of it raises the number here and in their settings.py:
 # - `BaseFlow` and its mutator `StepConfiguration` in base.py, `k8s_overrides` on a step's function,
-#   and k8s.schema.json beside them, on which this package relies; K8S_CONFIG and K8S_ENVIRONMENT,
-#   which name the files that BaseFlow reads;
+#   and k8s.schema.json and organisation.json beside them, on which this package relies; K8S_CONFIG
+#   and K8S_ENVIRONMENT, which name the files that BaseFlow reads;
 # - `mf_k8s.testing`, on which a project's tests rely.
-# In contract 1 neither that nor K8S_ENVIRONMENT was there.
+# In contract 1 neither that nor K8S_ENVIRONMENT nor organisation.json was there.
 # The number before is taken too, so that a new version stops no project of the release before.
 CONTRACT = 2
 UPDATE_TOOL = "run `uv sync --upgrade-package mf-k8s`"
