@@ -86,7 +86,7 @@ def how_many(name: str, short: int, long: int) -> int:
 
 def pytest_configure() -> None:
     """Stop before the first test where the tests do not know a question."""
-    if lines := list(missing(QUESTIONS, (ROOT / "README.md").read_text())):
+    if lines := list(missing(QUESTIONS, (ROOT / "docs/questions.md").read_text())):
         raise pytest.UsageError(f"tests/questions.py: {'; '.join(lines)}")
 
 

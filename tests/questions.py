@@ -623,11 +623,11 @@ FREE_TEXT: dict[str, FreeText] = {
 }
 
 
-def missing(questions: dict[str, Any], readme: str) -> Iterator[str]:
-    """Yield what to do about each question that not all have: copier.yml, this file, README.md."""
+def missing(questions: dict[str, Any], page: str) -> Iterator[str]:
+    """Yield what to do about each question that not all have: copier.yml, this file, docs."""
     asked = {*ASKED, *ASKED_WITH_ADVANCED, *ASKED_WITH_GPU}
     answered = {*FREE_TEXT, *CHOICES, *YES_OR_NO}
-    rows = [line for line in readme.splitlines() if line.startswith("|")]
+    rows = [line for line in page.splitlines() if line.startswith("|")]
     known = asked | answered | {*COMPUTED}
     for name in questions:
         if name not in asked and name not in COMPUTED:
@@ -635,7 +635,7 @@ def missing(questions: dict[str, Any], readme: str) -> Iterator[str]:
         elif name in asked and name not in answered:
             yield f"{name}: add it to FREE_TEXT; to CHOICES or YES_OR_NO if it is one of these"
         elif name in asked and not any(f"`{name}`" in row for row in rows):
-            yield f"{name}: give it a row in README.md"
+            yield f"{name}: give it a row in docs/questions.md"
     for name in sorted(known - questions.keys()):
         yield f"{name}: copier.yml has no such question; take it out"
     order = [name for name in questions if name in ASKED]

@@ -231,16 +231,16 @@ def test_question_is_explained_and_checked(question):
 
 def test_a_question_that_is_not_registered_is_named():
     """These lines stop pytest before the first test, in conftest.py."""
-    readme = (ROOT / "README.md").read_text()
-    assert list(missing(QUESTIONS, readme)) == []
-    lines = list(missing({"contact": {}, **QUESTIONS}, readme))
+    page = (ROOT / "docs/questions.md").read_text()
+    assert list(missing(QUESTIONS, page)) == []
+    lines = list(missing({"contact": {}, **QUESTIONS}, page))
     assert lines == ["contact: add it to ASKED or ASKED_WITH_ADVANCED; to COMPUTED if it is none"]
     without = {name: question for name, question in QUESTIONS.items() if name != "cpu"}
-    assert list(missing(without, readme)) == ["cpu: copier.yml has no such question; take it out"]
-    (line,) = missing(QUESTIONS, readme.replace("| `namespace` |", "| |"))
-    assert line == "namespace: give it a row in README.md"
+    assert list(missing(without, page)) == ["cpu: copier.yml has no such question; take it out"]
+    (line,) = missing(QUESTIONS, page.replace("| `namespace` |", "| |"))
+    assert line == "namespace: give it a row in docs/questions.md"
     turned = dict(reversed(QUESTIONS.items()))
-    (line,) = missing(turned, readme)
+    (line,) = missing(turned, page)
     assert line.startswith("ASKED: the order in copier.yml is advanced, python_version, deploy_")
 
 

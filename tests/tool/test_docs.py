@@ -1,0 +1,32 @@
+"""README and docs: their links lead somewhere, and each page is reached from README."""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    lower = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {"#" + heading.strip().replace(" ", "-") for heading in lower}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links(page: Path) -> None:
+    found = [link for link in LINK.findall(page.read_text()) if "://" not in link[0]]
+    for name, anchor in found:
+        target = page.parent / name if name else page
+        assert target.exists(), name
+        if anchor:
+            assert anchor in anchors(target), (name, anchor)
+
+
+def test_each_page_is_listed() -> None:
+    readme = PAGES[0].read_text()
+    assert [page.name for page in PAGES[2:] if f"](docs/{page.name})" not in readme] == []
