@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from deployed import FOREIGN, GONE, Deploy, deploy, project, put
 from kubernetes_api import Api
-from mf_k8s.deploy.project_branch import branch_of, split_branch_options
+from mf_k8s.deploy.project_branch import split_branch_options
+from mf_k8s.project.environments import branch_of
 
 __all__ = ["deploy", "project"]  # fixtures
 

@@ -9,7 +9,14 @@ import jsonschema
 import pytest
 from mf_k8s.errors import CommandError
 from mf_k8s.project.detect_secrets import METAFLOW_SECRETS
-from mf_k8s.project.environments import AWS_KEYS, SCHEMA, Environment, read_environment
+from mf_k8s.project.environments import (
+    AWS_KEYS,
+    NO_ENVIRONMENT,
+    SCHEMA,
+    Environment,
+    branches_of_others,
+    read_environment,
+)
 from mf_k8s.project.project import Project
 
 Written = Callable[[Any], Environment]
@@ -183,3 +190,21 @@ def test_a_value_that_two_rules_refuse_is_named_once(written: Written) -> None:
         "environments/dev.json: METAFLOW_KUBERNETES_NAMESPACE = 5: Text, like team-a: the"
         " Kubernetes namespace of the runs."
     )
+
+
+def test_branches_of_other_environments(tmp_path: Path) -> None:
+    """In one namespace of one cluster alone; one that is wrong deploys nothing."""
+    project = Project(tmp_path, "churn_model")
+    (tmp_path / "environments").mkdir()
+    for name, settings in {
+        "prod": '{"production": true}',
+        "dev": '{"branch": "dev"}',
+        "kind": '{"branch": "kind"}',
+        "elsewhere": '{"branch": "far", "METAFLOW_KUBERNETES_NAMESPACE": "team-b"}',
+        "cluster": '{"branch": "near", "context": "other"}',
+        "wrong": '{"branch": "wrong", "METAFLOW_DEFAULT_DATASTORE": 1}',
+    }.items():
+        (tmp_path / f"environments/{name}.json").write_text(settings)
+    assert branches_of_others(project, read_environment(project, "prod")) == {"test.dev"}
+    assert branches_of_others(project, read_environment(project, "dev")) == {"prod"}
+    assert branches_of_others(project, NO_ENVIRONMENT) == set()

@@ -17,6 +17,7 @@ from ..pods.metaflow_defaults import MetaflowDefault, default_sources, override_
 from ..pods.project_labels import annotation, is_own, marks
 from ..pods.read_pods import WORKFLOW, Manifest, Pod, normalized, read_pod, step_name, workflow_pods
 from ..project.environment_layer import layer_sources, merged_config
+from ..project.environments import branches_of_others
 from ..project.k8s_toml import Config
 from ..project.merge_settings import step_settings
 from ..project.project import Project, shown_path
@@ -65,10 +66,9 @@ def check_live(
     if templates is None:
         templates = target.list(f"{ARGO}/{target.namespace}/workflowtemplates")
     cluster = OnCluster(templates, [] if run is None else list_pods(target))
-    configuration = target.configuration
-    run_defaults, argo_defaults = (
-        read_metaflow_defaults(configuration, on_argo) for on_argo in (False, True)
-    )
+    configuration, others = target.configuration, branches_of_others(project, target.environment)
+    run_defaults = read_metaflow_defaults(configuration, on_argo=False)
+    argo_defaults = read_metaflow_defaults(configuration, on_argo=True)
     for result in compiled:
         start, flow = start_report(project, result), result.flow
         if start.error or start.failures or not flow:
@@ -77,17 +77,12 @@ def check_live(
         flow = with_default_decorators(flow, result.options, configuration)
         for_run = expectation(config, flow, run_defaults, of_layer)
         for_argo = expectation(config, flow, argo_defaults, of_layer)
-        own = own_objects(cluster, project, result)
+        own = own_objects(cluster, project, result, others)
         assert result.template
         reports = [
-            with_starters(
-                template_report(start, template, for_argo, config),
-                result.template,
-                template,
-                target,
-                ask,
-            )
+            with_starters(report, result.template, template, target, ask)
             for template in own.templates
+            for report in [template_report(start, template, for_argo, config)]
         ]
         for run_id, pods in newest_runs(own.pods, run or "").items():
             by_code = for_argo if run_id.startswith("argo-") else for_run
@@ -153,8 +148,13 @@ def expectation(
     return Expectation(pods, defaults, notes)
 
 
-def own_objects(cluster: OnCluster, project: Project, result: CompiledFile) -> OnCluster:
-    """Return what a namespace has of one flow; another project may have a flow of its name."""
+def own_objects(
+    cluster: OnCluster, project: Project, result: CompiledFile, others: Collection[str] = ()
+) -> OnCluster:
+    """Return what a namespace has of one flow, without the branches of other environments.
+
+    Another project may have a flow of its name.
+    """
     assert result.flow and result.template
     flow, metaflow_project = result.flow["name"], annotation(result.template, "project_name")
     labels = marks(project)
@@ -164,6 +164,7 @@ def own_objects(cluster: OnCluster, project: Project, result: CompiledFile) -> O
             manifest
             for manifest in manifests
             if annotation(manifest, "flow_name") == flow
+            and annotation(manifest, "branch_name") not in others
             and is_own(manifest, labels, metaflow_project)
         ]
 

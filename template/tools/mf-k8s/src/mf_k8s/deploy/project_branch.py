@@ -1,7 +1,7 @@
 """The branch of @project that flows are deployed to: a choice, never Metaflow's default."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..cluster.target import Target
 from ..errors import CommandError, Finding
@@ -11,8 +11,8 @@ from ..project.environments import (
     BRANCH,
     PRODUCTION,
     Environment,
+    branch_of,
     environment_names,
-    is_production,
     read_environment,
 )
 from ..project.project import Project, shown_path
@@ -45,14 +45,6 @@ def with_options(target: Target, options: Sequence[str]) -> Target:
     create_options = (*target.environment.create_options, *others)
     environment = dataclasses.replace(target.environment, create_options=create_options)
     return Target(environment, target.with_variables(variables).configuration)
-
-
-def branch_of(variables: Mapping[str, str]) -> str:
-    """Return the branch that variables choose, as Metaflow names it; empty for no choice."""
-    production = is_production(variables)
-    if branch := variables.get(BRANCH):
-        return f"{'prod' if production else 'test'}.{branch}"
-    return "prod" if production else ""
 
 
 def branch_findings(compiled: Iterable[CompiledFile], target: Target) -> Iterator[Finding]:
@@ -103,7 +95,7 @@ def same_name_findings(
     if not environment.name:
         return
     for other in other_environments(project, environment):
-        if (other.context, other.namespace) != (environment.context, environment.namespace):
+        if not other.shares_namespace(environment):
             continue
         same_branch = branch and branch == branch_of(dict(other.variables))
         for flow in compiled:

@@ -10,8 +10,8 @@ from ..errors import CommandError
 from ..metaflow.record_requests import Request
 from ..pods.project_labels import PROJECT, annotation, foreign_marks, marks
 from ..pods.read_pods import Manifest
+from ..project.environments import branch_of
 from ..project.project import Project
-from .project_branch import branch_of
 
 
 def find_obsolete(

@@ -1,5 +1,6 @@
 """environments/NAME.json: one place where flows run, and how they are deployed there."""
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -43,6 +44,9 @@ class Environment:
     def namespace(self) -> str:
         """Return the Kubernetes namespace of the runs, `default` where none is set."""
         return dict(self.variables).get("METAFLOW_KUBERNETES_NAMESPACE", "default")
+
+    def shares_namespace(self, other: "Environment") -> bool:
+        return (self.context, self.namespace) == (other.context, other.namespace)
 
     @property
     def starts_flows(self) -> bool:
@@ -146,6 +150,30 @@ def create_options(settings: dict[str, Any]) -> list[str]:
     if "max_workers" in settings:
         options.append(f"--max-workers={settings['max_workers']}")
     return options
+
+
+def branches_of_others(project: Project, environment: Environment) -> set[str]:
+    """Return the branches of @project that other environments deploy to in the same namespace.
+
+    An environment that is wrong deploys nothing. Without an environment, none is another.
+    """
+    found: set[str] = set()
+    if not environment.name:
+        return found
+    for name in {*environment_names(project)} - {environment.name, "kind"}:
+        with contextlib.suppress(CommandError):
+            other = read_environment(project, name)
+            if other.shares_namespace(environment):
+                found.add(branch_of(dict(other.variables)))
+    return found - {"", branch_of(dict(environment.variables))}
+
+
+def branch_of(variables: Mapping[str, str]) -> str:
+    """Return the branch that variables choose, as Metaflow names it; empty for no choice."""
+    production = is_production(variables)
+    if branch := variables.get(BRANCH):
+        return f"{'prod' if production else 'test'}.{branch}"
+    return "prod" if production else ""
 
 
 def is_production(variables: Mapping[str, str]) -> bool:
