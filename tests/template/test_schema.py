@@ -105,7 +105,6 @@ KEY = ["spec.synchronization.semaphores.0.configMapKeyRef.key"]
 SEMAPHORES: list[Any] = [
     ({"config_map_key_ref": {"name": "limits"}}, KEY, "Table of name and key, of a ConfigMap"),
     ({"config_map_key_ref": {"key": "train"}}, [], "Table of name and key, of a ConfigMap"),
-    ({}, [], "Table of config_map_key_ref"),
 ]
 
 

@@ -225,6 +225,8 @@ def validate(value: Any, where: str, rule: dict[str, Any] | None = None, key: st
                 near = difflib.get_close_matches(name, known, 1, 0.4)
                 hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
                 raise ConfigurationError(f"{where}: no key {path}; {hint}")
+            if name not in known and others is True:
+                continue  # which `k8s` validates
             if item is not None:  # TOML has no null: it is a step's own, which removes a value
                 validate(item, where, {**of_items, **known.get(name, others)}, path)
 

@@ -261,6 +261,7 @@ def test_live_template_of_a_hand_made_create(k8s: Run, project: Path, cluster: A
     done = k8s("check", "one", "--live", "--format=json", **env)
     assert done.returncode == 1, done.stderr
     hook_lost = {"node_selector", "tolerations", "image_pull_secrets", "secrets", "service_account"}
+    hook_lost |= {"labels"}
     steps_lost = {("start", "service_account"), ("end", "service_account")}
     assert differences(done) == steps_lost | {("error-msg-capture-hook", key) for key in hook_lost}
 

@@ -116,9 +116,15 @@ OF_WORKFLOW = {
     "synchronization": {"semaphores": [{"config_map_key_ref": {"name": "limits", "key": "train"}}]},
 }
 HOOKS = ("error-msg-capture-hook", "success-tell", "error-tell")
-ALSO_ON_HOOKS = {"image", "service_account", "secrets", "node_selector", "tolerations"} | {
-    *("image_pull_secrets", "cpu", "memory", "disk", "qos", "timeout")
-}
+ALSO_ON_HOOKS = {
+    "labels",
+    "annotations",
+    "image",
+    "service_account",
+    "secrets",
+    "node_selector",
+    "tolerations",
+} | {*("image_pull_secrets", "cpu", "memory", "disk", "qos", "timeout")}
 TEMPDIR = "METAFLOW_TEMPDIR"
 COUNT = "{{=asInt(inputs.parameters.workerCount)}}"  # of a JobSet's workers, as Metaflow writes it
 EMPTY = {"name": "dhsm", "emptyDir": {"medium": "Memory"}}  # Metaflow's, where none is asked for

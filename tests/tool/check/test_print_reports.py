@@ -33,9 +33,9 @@ def test_table_and_markdown_say_the_same(k8s: Run) -> None:
     assert "HelloFlow" in table.stdout and "HelloFlow" not in markdown.stdout
 
 
-LABELLED = """
-[labels]
-team = "churn"
+CONFIGURED = """
+[security_context]
+run_as_user = 1000
 
 [node_selector]
 pool = "gpu"
@@ -56,7 +56,7 @@ def test_what_is_said_once(
     if not lock.exists():  # else another test has locked the example, and it was committed
         lock.write_text("version = 1\n")
     with (project / "k8s.toml").open("a") as file:
-        file.write(LABELLED)
+        file.write(CONFIGURED)
     replace(project / "k8s.toml", "memory = 4096", "memory = 5000")
     history("add", "-A")
     history("commit", "-qm", "configured")
@@ -74,7 +74,7 @@ def test_what_is_said_once(
     assert joining.notes == [
         "what the image is built of changed (Dockerfile), but the tag of ghcr.io/acme/churn:1.2.3"
         " did not: run `uv run k8s image --bump`",
-        "Metaflow gives these to steps only, not to helper pods: labels",
+        "Metaflow gives these to steps only, not to helper pods: security_context",
     ]
     assert (train.notes, train.release_problems) == ([], [])
     (problem,) = hello.release_problems

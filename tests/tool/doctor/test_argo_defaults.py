@@ -206,6 +206,12 @@ def test_release(lines: Lines) -> None:
         " | upgrade Argo Workflows in namespace argo to 4.1 or newer"
     )
     assert lines("argo-release", flow, "v4.1.2") == ["ok: v4.1.2"]
+    old = template(synchronization={"mutex": {"name": "a"}})
+    assert lines("argo-release", old, "v3.7.12") == ["ok: v3.7.12"]
+    assert lines("argo-release", old, "v4.0.5") == [
+        "problem: v4.0.5 has dropped mutex | OneFlow/start, OneFlow/hook"
+        " | write mutexes, a list of tables, below [workflow] in k8s.toml"
+    ]
     assert lines("argo-release", flow, "ours") == [
         "cannot tell: which release it is:"
         " quay.io/argoproj/workflow-controller:ours does not say it"

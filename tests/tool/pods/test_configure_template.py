@@ -1,14 +1,19 @@
 """How Metaflow's WorkflowTemplate is completed: its joins, and settings of the whole workflow."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT
 from mf_k8s.metaflow.compile_flows import compile_flows
+from mf_k8s.pods.argo_controller import Controller
+from mf_k8s.pods.argo_pods import argo_pods
 from mf_k8s.pods.argo_releases import release_problems
 from mf_k8s.pods.configure_template import configure_template
-from mf_k8s.pods.read_pods import workflow_settings
+from mf_k8s.pods.edit_jobset import edit_jobset
+from mf_k8s.pods.read_pods import jobset_manifest, pod_templates, workflow_settings
 from mf_k8s.project.project import Project
 
 
@@ -87,6 +92,54 @@ def test_the_whole_workflow_is_completed(example: Path) -> None:
         "podPriorityClassName": "low",
         "synchronization": {"semaphores": [{"configMapKeyRef": {"name": "a", "key": "b_c"}}]},
     }
+
+
+def test_every_pod_has_the_labels(example: Path) -> None:
+    """Those of all steps, and those of the workflow: also on the agent, hooks and gangs.
+
+    Argo lays the workflow's over a step's, so the agent does without what a step overrides.
+    """
+    template = compiled(example, "gang")
+    http = {"name": "call", "http": {"method": "POST", "url": "http://127.0.0.1:9"}}
+    template["spec"]["templates"].append(http)
+    for each in template["spec"]["templates"]:
+        if "container" in each and "metadata" in each:
+            each["metadata"]["labels"] = {"team": "churn", "cost-centre": "ml"}
+    end = next(each for each in template["spec"]["templates"] if each["name"] == "end")
+    end["metadata"]["labels"]["team"] = "other"
+    shared = {"labels": {"team": "churn", "cost-centre": "ml"}}
+    metadata = {"labels": {"queue_name": "a"}, "annotations": {"example.com/a": "b"}}
+    before = json.dumps(template)
+    pods = argo_pods(configure_template(template, shared, {"pod_metadata": metadata}), Controller())
+    assert json.dumps(template) == before
+    found = {name: pod["metadata"]["labels"] for name, pod in pods.items()}
+    assert found.keys() >= {"start", "end", "train/creator", "error-msg-capture-hook", "(agent)"}
+    assert {name: labels.get("team") for name, labels in found.items()} == {
+        **{name: "churn" for name in found if not name.startswith("train/")},
+        **{"train/creator": "churn", "train/control": None, "train/worker": None},
+        **{"end": "other", "(agent)": None},
+    }
+    # what Metaflow gives to gangs is in the text of their JobSet
+    of_gang = {"train/control", "train/worker"}
+    assert {name for name in found if found[name].get("cost-centre") != "ml"} == of_gang
+    assert {labels.get("queue_name") for labels in found.values()} == {"a"}
+    assert {pod["metadata"]["annotations"].get("example.com/a") for pod in pods.values()} == {"b"}
+
+
+def test_a_jobset_keeps_what_is_argos(example: Path) -> None:
+    """Its numbers are expressions until Argo has replaced them, so it is no YAML before."""
+    template = compiled(example, "gang")
+    texts = [item["resource"]["manifest"] for item in pod_templates(template) if "resource" in item]
+    (text,) = texts
+    edited = edit_jobset(text, lambda pod: pod["metadata"].setdefault("labels", {}).update(a="b"))
+    assert edited != text
+    assert sorted(re.findall("{{.*?}}", edited)) == sorted(re.findall("{{.*?}}", text))
+    assert all(f'"{expression}"' not in edited for expression in re.findall("{{=.*?}}", text))
+    before, after = jobset_manifest(text), jobset_manifest(edited)
+    for job in after["spec"]["replicatedJobs"]:
+        assert job["template"]["spec"]["template"]["metadata"]["labels"].pop("a") == "b"
+    assert after == before
+    assert edit_jobset(text, lambda pod: None) == text
 
 
 def test_each_pod_gets_the_pending_timeout(example: Path) -> None:

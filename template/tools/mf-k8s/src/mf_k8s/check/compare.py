@@ -23,9 +23,16 @@ from ..pods.read_pods import (
     workflow_settings,
 )
 from ..project.environment_layer import layer_sources, merged_config
-from ..project.k8s_toml import Config, argo_spelling
+from ..project.k8s_toml import Config
 from ..project.merge_settings import shared_settings
 from ..project.project import Project, shown_path
+from ..project.workflow_table import (
+    METADATA_KINDS,
+    OF_OPTIONS,
+    POD_METADATA,
+    argo_value,
+    own_names,
+)
 from .flow_imports import unlisted_imports
 from .locked_values import locked_in_files, locked_in_flow
 from .pods_python import code_for_other_pythons, python_notes
@@ -35,7 +42,7 @@ from .stale_image import stale_image_notes
 # Not compared on helper pods: Metaflow gives these small, fixed sizes.
 OWN_OF_HELPERS = {*SIZE_RESOURCES, "qos", "timeout"}
 # Settings that Metaflow has no way to give to helper pods.
-STEPS_ONLY = {"image_pull_policy", "labels", "annotations", "security_context"}
+STEPS_ONLY = {"image_pull_policy", "security_context"}
 NAME_LIMIT = 45  # of a WorkflowTemplate (resolve_workflow_name_v2 in argo_workflows_cli.py)
 
 
@@ -123,7 +130,7 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
     pods = compare_pods(expected_pods(config, flow), found, config)
     if whole := compare_workflow(config, completed):
         pods[WORKFLOW] = whole
-        by_deploy[WORKFLOW] = [*config["workflow"]]
+        by_deploy[WORKFLOW] = [*whole]
     return dataclasses.replace(report, pods=pods, by_deploy=by_deploy)
 
 
@@ -161,16 +168,32 @@ def compare_pods(
 def compare_workflow(config: Config, template: Manifest) -> dict[str, Comparison]:
     """Return the comparison of each setting that [workflow] of k8s.toml or the template has.
 
-    Metaflow sets parallelism itself, by --max-workers, so it counts only where k8s.toml has it.
+    What options of Metaflow's create set, too, counts only where k8s.toml has it.
     """
-    expected = {key: argo_spelling(value) for key, value in config.get("workflow", {}).items()}
+    written = own_names(config.get("workflow", {}))
+    expected = {key: argo_value(key, value) for key, value in written.items()}
     found = workflow_settings(template)
-    if "parallelism" not in expected:
-        found.pop("parallelism", None)
+    for key in OF_OPTIONS.keys() - expected.keys():
+        found.pop(key, None)
+    if own := without_shared(found.pop(POD_METADATA, {}), expected.get(POD_METADATA) or {}, config):
+        found[POD_METADATA] = own
     return {
         key: compare_values(expected.get(key), found.get(key))
         for key in sorted({*expected, *found})
     }
+
+
+def without_shared(found: Manifest, expected: Manifest, config: Config) -> dict[str, Any]:
+    """Return the metadata of all pods without labels and annotations that k8s.toml shares."""
+    tables = {
+        kind: {
+            name: value
+            for name, value in (found.get(kind) or {}).items()
+            if name in (expected.get(kind) or {}) or name not in (config.get(kind) or {})
+        }
+        for kind in METADATA_KINDS
+    }
+    return {kind: table for kind, table in tables.items() if table}
 
 
 def own_settings(found: Pod) -> Pod:

@@ -75,7 +75,8 @@ def check_live(
             yield start
             continue
         flow = with_default_decorators(flow, result.options, configuration)
-        for_run = expectation(config, flow, run_defaults, of_layer)
+        of_run = {key: value for key, value in config.items() if key != "workflow"}
+        for_run = expectation(of_run, flow, run_defaults, of_layer)
         for_argo = expectation(config, flow, argo_defaults, of_layer)
         own = own_objects(cluster, project, result, others)
         assert result.template

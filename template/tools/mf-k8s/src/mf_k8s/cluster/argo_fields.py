@@ -1,50 +1,67 @@
-"""Asks a cluster whether its Argo Workflows has a field that k8s.toml uses."""
+"""Asks a cluster whether its Argo Workflows has the fields that [workflow] of k8s.toml sets."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from ..pods.read_pods import PENDING_TIMEOUT
+from ..pods.argo_releases import SINCE, fields_of_some_releases
+from ..project.workflow_table import argo_fields
 from .api import ARGO, explain_errors, reason_given
 from .target import Target
 
-FIELD, NO_FIELD = "pendingTimeout", "noSuchField"
-PROBE = {  # of which the server keeps nothing
-    "apiVersion": "argoproj.io/v1alpha1",
-    "kind": "WorkflowTemplate",
-    "metadata": {"name": "mf-k8s-probe"},
-    "spec": {"templates": [{"name": "a", FIELD: "1h", NO_FIELD: "", "container": {"image": "a"}}]},
-}
+NO_FIELD = "noSuchField"
+UNKNOWN = re.compile(r'unknown field "[^"]*?(\w+)"')
 
 
-def knows_pending_timeout(target: Target) -> bool | None:
-    """Return whether Argo's definitions on the cluster have the field pendingTimeout.
+def unknown_fields(target: Target, workflow: Mapping[str, Any]) -> set[str] | None:
+    """Return the fields in [workflow], at any depth, that Argo's definitions there do not have.
 
     None where they do not say which fields there are, as Argo 3 installs them, or where the user
-    may not try to write a WorkflowTemplate: a dry run is refused with all fields it does not know.
+    may not try to write a WorkflowTemplate: a dry run is refused with all fields it does not know,
+    and the server keeps nothing of it. Nothing is asked where each release has all of the fields.
     """
     from kubernetes.client import ApiException
 
+    if not fields_of_some_releases(argo_fields(workflow)):
+        return set()
+    spec = argo_fields(workflow)
+    template = {"name": "a", NO_FIELD: "", "container": {"image": "a"}}
+    if timeout := spec.pop("pendingTimeout", None):
+        template["pendingTimeout"] = timeout
+    probe = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "WorkflowTemplate",
+        "metadata": {"name": "mf-k8s-probe"},
+        "spec": {**spec, "templates": [template]},
+    }
     path = f"{ARGO}/{target.namespace}/workflowtemplates"
     query = {"dryRun": "All", "fieldValidation": "Strict"}
     with explain_errors("ask which fields Argo Workflows has"):
         try:
-            target.ask("POST", path, PROBE, query)
+            target.ask("POST", path, probe, query)
         except ApiException as error:
             if error.status in (401, 500, 502, 503, 504):
                 raise
-            refused = reason_given(error.body)
-            return FIELD not in refused if NO_FIELD in refused else None
+            refused = {*UNKNOWN.findall(reason_given(error.body))}
+            return refused - {NO_FIELD} if NO_FIELD in refused else None
     return None
 
 
 def as_kind_can(config: dict[str, Any], target: Target) -> dict[str, Any]:
-    """Return k8s.toml for a cluster: on kind without pending_timeout where its Argo is older.
+    """Return k8s.toml for a cluster: on kind without what its Argo does not have of [workflow].
 
     There a pod that cannot start ends `kind test` anyway.
     """
     workflow = config.get("workflow", {})
-    if target.environment.name != "kind" or PENDING_TIMEOUT not in workflow:
+    in_some = fields_of_some_releases(argo_fields(workflow))
+    if target.environment.name != "kind" or not in_some:
         return config
-    if knows_pending_timeout(target) is True:
-        return config
-    rest = {key: value for key, value in workflow.items() if key != PENDING_TIMEOUT}
+    unknown = unknown_fields(target, workflow)
+    # Argo 3, whose definitions do not say it, has what Argo 4 dropped
+    lacking = in_some.keys() & (SINCE.keys() if unknown is None else unknown)
+    rest = {
+        key: value
+        for key, value in workflow.items()
+        if not lacking & fields_of_some_releases(argo_fields({key: value})).keys()
+    }
     return {**config, "workflow": rest}

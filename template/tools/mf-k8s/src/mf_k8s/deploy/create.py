@@ -34,7 +34,7 @@ from .datastore import datastore_findings
 from .not_created import last_lines, reason_not_created
 from .project_branch import branch_findings, same_name_findings
 from .schedules import say_what_starts
-from .workflow_findings import limit_findings, pending_timeout_findings
+from .workflow_findings import limit_findings, release_findings
 
 SCRIPT = "mf_k8s.metaflow.create_on_server"
 FOR_CREATE = {
@@ -123,7 +123,7 @@ def create_requests(
             *name_clashes(project, compiled).values(),
             *report_findings(check_flows(project, compiled)),
             *limit_findings(file, job.workflow, job.create_options),
-            *(pending_timeout_findings(file, job.workflow, target) if on_server else ()),
+            *(release_findings(project, job.workflow, target) if on_server else ()),
         ]
     )
     return [

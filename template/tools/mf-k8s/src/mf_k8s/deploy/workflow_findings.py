@@ -3,43 +3,46 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..cluster.argo_fields import knows_pending_timeout
+from ..cluster.argo_fields import unknown_fields
 from ..cluster.target import Target
 from ..errors import Finding
-from ..pods.read_pods import PENDING_TIMEOUT
+from ..pods.argo_releases import SINCE, fields_of_some_releases, first_release
+from ..project.api_types import snake_case
+from ..project.environment_layer import where_written
+from ..project.project import Project
+from ..project.workflow_table import OF_OPTIONS, argo_fields
 from ..show.progress import print_line
-
-FIRST_RELEASE = "4.1"  # with pendingTimeout: docs/new-features.md of argo-workflows
 
 
 def limit_findings(
     file: str, workflow: Mapping[str, Any], options: Sequence[str]
 ) -> Iterator[Finding]:
-    """Yield whether both [workflow] and options of create limit how many tasks run side by side."""
-    if "parallelism" in workflow and any(option.startswith("--max-workers") for option in options):
-        what = (
-            "max_workers of the environment (or --max-workers) and parallelism of [workflow] in"
-            f" {file} set the same limit"
-        )
-        yield Finding("limit-given-twice", what, file, "keep one of them")
+    """Yield the fields that both [workflow] and options of create set."""
+    for key, option in OF_OPTIONS.items():
+        if key in workflow and any(each.startswith(option) for each in options):
+            of_environment = "max_workers of the environment (or --max-workers)"
+            given = of_environment if key == "parallelism" else f"the option {option}"
+            what = f"{given} and {key} of [workflow] in {file} set the same limit"
+            yield Finding("limit-given-twice", what, file, "keep one of them")
 
 
-def pending_timeout_findings(
-    file: str, workflow: Mapping[str, Any], target: Target
+def release_findings(
+    project: Project, workflow: Mapping[str, Any], target: Target
 ) -> Iterator[Finding]:
-    """Yield that the cluster's Argo does not have pending_timeout of [workflow] in `file`.
+    """Yield which fields of [workflow] the cluster's Argo does not have.
 
-    Print a line where it cannot be told.
+    Print a line for each where it cannot be told.
     """
-    if PENDING_TIMEOUT not in workflow:
-        return
-    where = f"pending_timeout of [workflow] in {file}"
-    known = knows_pending_timeout(target)
-    if known is None:
-        print_line(
-            f"{where}: this cluster does not say whether its Argo Workflows has it; one before"
-            f" {FIRST_RELEASE} ignores it"
-        )
-    elif not known:
-        what = f"{where} needs Argo Workflows {FIRST_RELEASE}, and that of the cluster is older"
-        yield Finding("pending-timeout-unsupported", what, file, "remove it, or upgrade Argo there")
+    in_some = fields_of_some_releases(argo_fields(workflow))
+    unknown = unknown_fields(target, workflow)
+    for field, remedy in in_some.items():
+        where = where_written(project, "workflow")
+        what = f"{snake_case(field)} of [workflow] in {where}"
+        if unknown is None and field in SINCE:
+            print_line(
+                f"{what}: this cluster does not say whether its Argo Workflows has it; one before"
+                f" {first_release(field)} ignores it"
+            )
+        elif field in (unknown or ()):
+            lacks = f"{what}: the Argo Workflows of this cluster has no {field}"
+            yield Finding("workflow-field-unsupported", lacks, where, remedy)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..pods.rbac import accounts, manifest
 from ..pods.read_pods import Manifest, Pod
+from ..project.workflow_table import own_names
 from ..show.progress import print_error
 
 S3 = "kind-s3"  # the S3 server and its Secret, in kind.yaml
@@ -37,13 +38,13 @@ def needed_objects(pods: Sequence[Pod], namespace: str, parallel: bool) -> list[
 
 def workflow_objects(workflow: Mapping[str, Any]) -> list[Manifest]:
     """Return the manifests of what [workflow] of k8s.toml names: a PriorityClass, ConfigMaps."""
-    manifests = []
+    manifests, workflow = [], own_names(workflow)
     priority_class = workflow.get("priority_class", "")
     if priority_class and not priority_class.startswith("system-"):  # those are Kubernetes' own
         manifests.append(manifest("scheduling.k8s.io/v1", "PriorityClass", priority_class, value=0))
     limits: dict[str, dict[str, str]] = {}
-    for semaphore in workflow.get("synchronization", {}).get("semaphores", ()):
-        key = semaphore.get("config_map_key_ref", {})
+    for semaphore in (workflow.get("synchronization") or {}).get("semaphores") or ():
+        key = semaphore.get("config_map_key_ref") or {}
         if {"name", "key"} <= key.keys():
             limits.setdefault(key["name"], {})[key["key"]] = SEMAPHORE_LIMIT
     return [*manifests, *(manifest("v1", "ConfigMap", name, data=limits[name]) for name in limits)]

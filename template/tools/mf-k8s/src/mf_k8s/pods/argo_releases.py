@@ -4,9 +4,56 @@ What `deploy` writes runs on all of them: on 3.7 as on 4.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from .project_labels import annotation
 from .read_pods import Manifest
+
+Version = tuple[int, int, int]
+SINCE: dict[str, Version] = {  # the first release that knows a field
+    "schedules": (3, 6, 0),
+    "semaphores": (3, 6, 0),
+    "mutexes": (3, 6, 0),
+    "addressingStyle": (4, 1, 0),
+    "executorPlugins": (4, 1, 0),
+    "pendingTimeout": (4, 1, 0),
+    "podResources": (4, 1, 0),
+    "resourceClaims": (4, 1, 0),
+    "restartPolicyRules": (4, 1, 0),
+    "saveStreamViaFile": (4, 1, 0),
+}
+GONE: dict[str, tuple[Version, str]] = {  # the first that has dropped it, and what to write
+    "mutex": ((4, 0, 0), "mutexes, a list of tables"),
+    "semaphore": ((4, 0, 0), "semaphores, a list of tables"),
+}
+OLDEST: Version = (3, 7, 0)  # that is supported
+
+
+def fields_of_some_releases(item: Any) -> dict[str, str]:
+    """Return the fields in an object that not every supported release has: by field, a remedy."""
+    found = {}
+    for field in fields_of(item):
+        if SINCE.get(field, OLDEST) > OLDEST:
+            found[field] = f"leave it out, or upgrade Argo there to {first_release(field)}"
+        elif field in GONE:
+            found[field] = f"write {GONE[field][1]}"
+    return found
+
+
+def first_release(field: str) -> str:
+    return ".".join(map(str, SINCE[field][:2]))
+
+
+def fields_of(value: Any) -> Iterator[str]:
+    """Yield the names of all fields of an object that have a value, at any depth."""
+    if isinstance(value, dict):
+        for field, item in value.items():
+            if item not in (None, [], {}):
+                yield field
+                yield from fields_of(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from fields_of(item)
 
 
 def release_problems(compiled: Manifest, completed: Manifest) -> Iterator[str]:

@@ -6,15 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..project.k8s_toml import argo_spelling
-from .read_pods import (
-    INHERITED,
+from ..project.merge_settings import merge
+from ..project.workflow_table import (
+    METADATA,
+    METADATA_KINDS,
     PENDING_TIMEOUT,
-    WORKFLOW_SPEC,
-    Manifest,
-    pod_templates,
-    step_name,
+    POD_METADATA,
+    argo_fields,
+    workflow_fields,
 )
+from .argo_templates import has_agent
+from .edit_jobset import edit_jobset
+from .read_pods import INHERITED, Manifest, pod_templates, step_name
 
 CONDITIONAL_JOIN = "metaflow.plugins.argo.conditional_input_paths"  # in the command of its pod
 TASK_ID = re.compile(r"\{\{tasks\.([\w-]+)\.outputs\.parameters\.task-id\}\}")
@@ -39,7 +42,9 @@ def configure_template(
     """
     completed = let_conditional_joins_start(workflow_template)
     inherited = inherited_fields(shared)
-    completed["spec"] |= inherited | workflow_spec_fields(workflow)
+    completed["spec"] |= inherited | workflow_spec_fields(workflow, completed["spec"])
+    label_every_pod(completed["spec"], shared)
+    label_gangs(completed["spec"], workflow.get(POD_METADATA) or {})
     for template in completed["spec"]["templates"]:
         correct_secrets(template.get("container") or {})
         if step_name(template):
@@ -79,13 +84,51 @@ def inherited_fields(shared: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def workflow_spec_fields(workflow: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a WorkflowSpec that k8s.toml's [workflow] names."""
-    return {
-        WORKFLOW_SPEC[key]: argo_spelling(value)
-        for key, value in workflow.items()
-        if key != PENDING_TIMEOUT
-    }
+def label_every_pod(spec: dict[str, Any], shared: Mapping[str, Any]) -> None:
+    """Give the shared labels and annotations to the pods that run no step, too.
+
+    The agent of HTTP templates has no template of its own. It gets those that no step overrides,
+    from the whole workflow: Argo lays these over a template's own (addPodMetadata in
+    workflow/templateresolution/context.go).
+    """
+    templates = pod_templates({"spec": spec})
+    for kind in METADATA_KINDS:
+        values = dict(shared.get(kind) or {})
+        for template in templates:
+            if not step_name(template) and values:
+                metadata = template["metadata"] = dict(template.get("metadata") or {})
+                metadata[kind] = values | (metadata.get(kind) or {})
+        for name, value in values.items() if has_agent(spec) else ():
+            tables = [(template.get("metadata") or {}).get(kind) or {} for template in templates]
+            if all(table.get(name) == value for table in tables):
+                metadata = spec.setdefault("podMetadata", {})
+                metadata[kind] = {name: value} | (metadata.get(kind) or {})
+
+
+def label_gangs(spec: dict[str, Any], metadata: Manifest) -> None:
+    """Give labels and annotations of the workflow to the pods that JobSet makes, not Argo."""
+
+    def label(pod: dict[str, Any]) -> None:
+        for kind in METADATA_KINDS:
+            if values := metadata.get(kind):
+                pod["metadata"][kind] = {**(pod["metadata"].get(kind) or {}), **values}
+
+    for template in spec["templates"]:
+        if resource := template.get("resource"):
+            resource["manifest"] = edit_jobset(resource["manifest"], label)
+
+
+def workflow_spec_fields(workflow: Mapping[str, Any], spec: Manifest) -> dict[str, Any]:
+    """Return the fields of a WorkflowSpec that k8s.toml's [workflow] names.
+
+    Labels and annotations are laid over those of Metaflow in `spec`.
+    """
+    found, fields = argo_fields(workflow), workflow_fields()
+    found.pop(fields[PENDING_TIMEOUT].name, None)
+    for name in (fields[key].name for key in METADATA):
+        if name in found:
+            found[name] = merge(spec.get(name) or {}, found[name])
+    return found
 
 
 def correct_secrets(container: dict[str, Any]) -> None:

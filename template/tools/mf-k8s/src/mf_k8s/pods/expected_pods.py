@@ -11,6 +11,7 @@ from typing import Any
 
 from ..project.k8s_toml import camel_case
 from ..project.merge_settings import shared_settings, step_settings
+from ..project.workflow_table import METADATA_KINDS, POD_METADATA
 from .flow_facts import FlowFacts, StepFacts
 from .metaflow_defaults import PYTHON_IMAGE, MetaflowDefault, with_defaults
 from .quantities import quantity
@@ -50,7 +51,8 @@ def expected_pods(
     step. Each has sizes of Metaflow's own (which are left out), and what configure_template adds.
     """
     shared = with_defaults(shared_settings(config), defaults)
-    of_workflow = {key: value for key, value in shared.items() if key in INHERITED}
+    of_all = {*INHERITED, *METADATA_KINDS}
+    of_workflow = {key: value for key, value in shared.items() if key in of_all}
     pods: dict[str, Pod] = {}
     for name, step in flow["steps"].items():
         pod = step_pod(with_defaults(step_settings(config, step), defaults), step)
@@ -64,12 +66,20 @@ def expected_pods(
     hook.setdefault("image", DEFAULTS["image"])
     for name, image in {**dict.fromkeys(METAFLOW_HOOKS), **flow["hooks"]}.items():
         pods[name] = normalized(hook | ({"image": image} if image else {}))
-    return pods
+    return {name: with_metadata(pod, config) for name, pod in pods.items()}
+
+
+def with_metadata(pod: Pod, config: Mapping[str, Any]) -> Pod:
+    """Return a pod with the labels and annotations of [workflow] over its own."""
+    metadata = config.get("workflow", {}).get(POD_METADATA) or {}
+    own = {kind: values for kind in METADATA_KINDS if (values := metadata.get(kind))}
+    return pod | {kind: {**pod.get(kind, {}), **values} for kind, values in own.items()}
 
 
 def plain_step_pod(config: Mapping[str, Any], defaults: Sequence[MetaflowDefault] = ()) -> Pod:
     """Return the pod of a step that overrides nothing."""
-    return step_pod(with_defaults(shared_settings(config), defaults), PLAIN_STEP)
+    pod = step_pod(with_defaults(shared_settings(config), defaults), PLAIN_STEP)
+    return with_metadata(pod, config)
 
 
 def step_pod(settings: Mapping[str, Any], step: StepFacts) -> Pod:

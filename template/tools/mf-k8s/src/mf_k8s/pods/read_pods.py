@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from ..project.workflow_table import METADATA, METADATA_KINDS, PENDING_TIMEOUT, workflow_fields
 from .quantities import quantity
 from .read_yaml import read_yaml
 
@@ -28,20 +29,9 @@ INHERITED = {
     "image_pull_secrets": "imagePullSecrets",
 }
 WORKFLOW = "(workflow)"  # stands in a pod's place for what the whole workflow has
-# Keys of [workflow] in k8s.toml, and the fields of a WorkflowSpec that they set.
-WORKFLOW_SPEC = {
-    "ttl": "ttlStrategy",
-    "pod_gc": "podGC",
-    "parallelism": "parallelism",
-    "priority_class": "podPriorityClassName",
-    "synchronization": "synchronization",
-}
-PENDING_TIMEOUT = (
-    "pending_timeout"  # of [workflow], too, but a field of each template that is a pod
-)
 # Labels and annotations that Metaflow and Argo add to pods: names, and how names begin.
 ADDED_NAMES = {"app.kubernetes.io/name", "app.kubernetes.io/part-of", "num_parallel"}
-ADDED_PREFIXES = ("metaflow/", "workflows.argoproj.io/", "task_id_")
+ADDED_PREFIXES = ("metaflow/", "mf-k8s/", "workflows.argoproj.io/", "task_id_")
 
 
 def normalized(pod: Mapping[str, Any]) -> Pod:
@@ -70,9 +60,15 @@ def step_name(template: Manifest) -> str | None:
 
 
 def workflow_settings(workflow_template: Manifest) -> dict[str, Any]:
-    """Return the settings of [workflow] that a WorkflowTemplate has, in Argo's spelling."""
-    spec = workflow_template["spec"]
-    settings = {key: spec[field] for key, field in WORKFLOW_SPEC.items() if spec.get(field)}
+    """Return the settings of [workflow] that a WorkflowTemplate has, in Argo's spelling.
+
+    Without the labels and annotations that Metaflow gives to the workflow and its pods.
+    """
+    spec, fields = workflow_template["spec"], workflow_fields()
+    settings = {key: spec[field.name] for key, field in fields.items() if spec.get(field.name)}
+    for key in METADATA:
+        if own := without_added(settings.pop(key, {})):
+            settings[key] = own
     timeouts = {template.get("pendingTimeout") for template in pod_templates(workflow_template)}
     if timeouts - {None}:
         settings[PENDING_TIMEOUT] = " and ".join(sorted(each or "none" for each in timeouts))
@@ -101,20 +97,28 @@ def workflow_pods(workflow_template: Manifest) -> dict[str, Pod]:
 def raw_pods(workflow_template: Manifest) -> dict[str, RawPod]:
     """Return the pods of a WorkflowTemplate by their names, as Kubernetes gets them."""
     pods: dict[str, RawPod] = {}
+    of_all = workflow_template["spec"].get("podMetadata") or {}
     for template in workflow_template["spec"]["templates"]:
+        metadata = laid_over(template.get("metadata") or {}, of_all)
         spec = pod_spec(template, workflow_template["spec"])
         if container := template.get("container"):
             name = step_name(template) or template["name"]
             name = f"{name}, again" if name in pods else name
-            pods[name] = RawPod(template.get("metadata") or {}, spec, container)
+            pods[name] = RawPod(metadata, spec, container)
         elif template.get("resource"):
             jobs = jobset_pods(template["resource"]["manifest"])
             for name, pod in jobs.items():
                 retry = {"retryStrategy": template.get("retryStrategy")}
                 pods[name] = pod._replace(spec={**pod.spec, **retry})
             step = next(iter(jobs)).partition("/")[0]
-            pods[f"{step}/creator"] = RawPod({}, spec, {})
+            pods[f"{step}/creator"] = RawPod(metadata, spec, {})
     return pods
+
+
+def laid_over(metadata: Manifest, of_all: Manifest) -> dict[str, Any]:
+    """Return the labels and annotations of a template with those of its workflow over them."""
+    both = {kind: [metadata.get(kind) or {}, of_all.get(kind) or {}] for kind in METADATA_KINDS}
+    return {**metadata} | {kind: own | common for kind, (own, common) in both.items()}
 
 
 def jobset_pods(manifest: str) -> dict[str, RawPod]:
@@ -229,13 +233,13 @@ def read_volumes(volumes: Sequence[Manifest], mounts: Sequence[Manifest]) -> Pod
     return settings
 
 
-def without_added(pod: Pod) -> Pod:
-    """Return a pod without the labels and annotations that Metaflow and Argo add."""
+def without_added(pod: Mapping[str, Any]) -> Pod:
+    """Return a pod, or metadata, without the labels and annotations that Metaflow and Argo add."""
     pod = dict(pod)
-    for key in ("labels", "annotations"):
+    for key in METADATA_KINDS:
         own = {
             name: value
-            for name, value in pod.pop(key, {}).items()
+            for name, value in (pod.pop(key, None) or {}).items()
             if name not in ADDED_NAMES and not name.startswith(ADDED_PREFIXES)
         }
         pod |= {key: own} if own else {}

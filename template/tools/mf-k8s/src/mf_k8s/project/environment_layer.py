@@ -14,6 +14,7 @@ from .k8s_toml import Config, read_config, read_schema, schema_findings
 from .merge_settings import merge, with_registry, without_nulls
 from .organisation_layer import FILE, LAYER, organisation_config, read_organisation
 from .project import Project, shown_path
+from .workflow_table import workflow_findings
 
 CLAIMS = "persistent_volume_claims"
 Layer = tuple[str, Config]  # its name, as messages show it, and the values that it gives
@@ -26,8 +27,9 @@ def merged_config(project: Project) -> Config:
     file that cannot be read, or values that are not valid.
     """
     config: Config = {}
-    for _, values in shared_layers(project):
+    for name, values in shared_layers(project):
         config = merge(config, values)
+        raise_if(workflow_findings(config.get("workflow"), name))
     return with_registry(config, config)
 
 
@@ -58,6 +60,18 @@ def read_layer(project: Project) -> dict[str, Any]:
     layer: dict[str, Any] = settings.get(LAYER, {}) if isinstance(settings, dict) else {}
     raise_if(layer_findings(project, layer, environment_name(file)))
     return layer
+
+
+def where_written(project: Project, *path: str) -> str:
+    """Return the file, as messages show it, that gives what is at a path of k8s.toml."""
+    layers = shared_layers(project) if project.config_file.exists() else []
+    for name, values in reversed(layers):
+        value: Any = values
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is not None:
+            return name
+    return project.config_file.name
 
 
 def layer_sources(project: Project) -> list[str]:
@@ -126,7 +140,9 @@ def layer_findings(project: Project, layer: Any, where: str) -> Iterator[Finding
         what = f"{where} has {LAYER}, which {file} is too old for"
         yield Finding("layer-unknown", what, where, "run `uvx copier update`")
         return
-    wrong = [*schema_findings(without_nulls(layer), read_schema(project), f"{where}: {LAYER}")]
+    name = f"{where}: {LAYER}"
+    wrong = [*schema_findings(without_nulls(layer), read_schema(project), name)]
+    wrong = wrong or [*workflow_findings(layer.get("workflow"), name)]
     yield from wrong
     if not wrong:
         yield from path_findings(organisation_config(project), FILE, layer, where)

@@ -99,10 +99,3 @@ def unknown_keys(table: Mapping[str, Any], rule: dict[str, Any], where: str) -> 
 def camel_case(name: str) -> str:
     """Return `runAsUser` for `run_as_user`: Kubernetes' spelling of a key of @kubernetes."""
     return re.sub("_(.)", lambda match: match[1].upper(), name)
-
-
-def argo_spelling(value: Any) -> Any:
-    """Return a value of [workflow] with the keys of its tables as Argo spells them."""
-    if isinstance(value, dict):
-        return {camel_case(key): argo_spelling(item) for key, item in value.items()}
-    return [argo_spelling(item) for item in value] if isinstance(value, list) else value

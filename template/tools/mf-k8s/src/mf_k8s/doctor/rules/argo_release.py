@@ -1,8 +1,9 @@
 """This release of Argo Workflows knows all that the flows are written with.
 
 A field that a release does not know is dropped without a message, or refused by its definitions: a
-CronWorkflow whose `schedules` are unknown, as before 3.6, never starts anything; `synchronization`
-of k8s.toml is a list, `semaphores`, which an older Argo ignores; `pendingTimeout` came with 4.1.
+CronWorkflow whose `schedules` are unknown, as before 3.6, never starts anything; `semaphores` and
+`mutexes` are lists, which an older Argo ignores, and 4 dropped `semaphore` and `mutex`;
+`pendingTimeout` came with 4.1.
 (https://argo-workflows.readthedocs.io/en/latest/upgrading/)
 
 The release is read off the image of the controller; one with a tag of the organisation's own, or
@@ -12,10 +13,10 @@ the field.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from ...kind.installs import INSTALLS, argo_release
 from ...pods.argo_controller import Controller
+from ...pods.argo_releases import GONE, SINCE, fields_of, first_release
 from ...pods.project_labels import annotation
 from ...pods.read_pods import Manifest
 from ..answers import Answer, cannot_tell, ok, problem
@@ -24,14 +25,7 @@ from ..installing import install
 
 NEEDS = ("argo-watches",)
 READS = ()
-Version = tuple[int, int, int]
-SINCE: dict[str, Version] = {  # the first release that knows a field
-    "schedules": (3, 6, 0),
-    "semaphores": (3, 6, 0),
-    "mutexes": (3, 6, 0),
-    "pendingTimeout": (4, 1, 0),
-    "podResources": (4, 1, 0),
-}
+NEVER = ((1000, 0, 0), "")
 
 
 def examine(case: Examination) -> Iterator[Answer]:
@@ -46,11 +40,16 @@ def examine(case: Examination) -> Iterator[Answer]:
     stopped: dict[str, set[str]] = {}
     for flow, item in written(case):
         for field in fields_of(item):
-            if version < SINCE.get(field, version):
+            if version < SINCE.get(field, version) or version >= GONE.get(field, NEVER)[0]:
                 stopped.setdefault(field, set()).add(flow)
     for field, flows in stopped.items():
         pods = [pod for pod in case.pods if pod.flow in flows]
-        first = ".".join(map(str, SINCE[field][:2]))
+        if field in GONE:
+            what = f"{controller.release} has dropped {field}"
+            where = f"below [workflow] in {case.project.config_file.name}"
+            yield problem(what, pods, f"write {GONE[field][1]}, {where}")
+            continue
+        first = first_release(field)
         what = f"{controller.release} does not know {field}, which Argo has from {first} on"
         upgrade = f"upgrade Argo Workflows in namespace {controller.namespace} to {first} or newer"
         chosen = Controller(release=argo_release(case.project)).version or version
@@ -69,15 +68,3 @@ def written(case: Examination) -> Iterator[tuple[str, Manifest]]:
     for plural in ("workflowtemplates", "cronworkflows"):
         for item in case.written(plural):
             yield flows.get(item["metadata"]["name"], ""), item["spec"]
-
-
-def fields_of(value: Any) -> Iterator[str]:
-    """Yield the names of all fields of an object that have a value, at any depth."""
-    if isinstance(value, dict):
-        for field, item in value.items():
-            if item not in (None, [], {}):
-                yield field
-                yield from fields_of(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from fields_of(item)
