@@ -7,6 +7,7 @@ template's repository):
     cli             registers the commands, and turns errors into exit codes
     commands        a file for each command: options, help, questions, exit codes
     adopt, gitops   `k8s adopt`; `k8s render`
+    drift           `k8s drift`: what a project has of its organisation's values, too
     doctor          will every pod run on a cluster: a file for each rule
     kind            the development cluster, and tests of the flows on it
     deploy, image   `k8s deploy`; `k8s image`

@@ -10,6 +10,7 @@ from .commands.adopt import adopt
 from .commands.check import check
 from .commands.deploy import deploy
 from .commands.doctor import doctor
+from .commands.drift import drift
 from .commands.image import image
 from .commands.plan import plan
 from .commands.render import render
@@ -34,6 +35,7 @@ app.command()(deploy)
 app.command()(render)
 app.command()(doctor)
 app.command()(adopt)
+app.command()(drift)
 
 kind_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 kind_app.command()(kind.up)

@@ -24,14 +24,18 @@ def uncommitted(root: Path, files: Sequence[Path]) -> Iterator[Finding]:
 
 
 def reason_against(repository: str, file: Path) -> tuple[str, str]:
-    """Return why git could not bring a file back, and what to do; empty texts if it could."""
+    """Return why git could not bring a file back, and what to do; empty texts if it could.
+
+    It could where the file is as in git's index: committed, or added by `git add`.
+    """
     name, folder = shown_path(file), file.parent
     if git_or_nothing(folder, "rev-parse", "--show-toplevel") != repository:
         return f"is not in the repository {repository}", "put the file itself there, and commit it"
     options = ("--porcelain", "--ignored", "--untracked-files")  # whatever git is set to show
     state = git(folder, "status", *options, "--", file.name)[:2]
+    if state not in ("!!", "??") and not git(folder, "diff", "--name-only", "--", file.name):
+        return "", ""
     return {
-        "": ("", ""),
         "!!": ("is ignored by git", "take it out of .gitignore, and commit it"),
         "??": ("is unknown to git", f"commit it first (`git add {name} && git commit`)"),
     }.get(state, ("has changes", f"commit them first (`git commit {name}`)"))
