@@ -57,6 +57,22 @@ def test_bump_of_a_file_from_windows(k8s: Callable[..., Any], committed: Path) -
 SHA = "sha256:" + "0" * 64
 
 
+def test_the_registry_of_another_layer(k8s: Callable[..., Any], committed: Path) -> None:
+    """The image is built in the organisation's registry; k8s.toml stays short."""
+    file = committed / "src/churn_model/organisation.json"
+    file.write_text('{"k8s": {"registry": "registry.acme.example/ml"}}')
+    config = committed / "k8s.toml"
+    config.write_text(config.read_text().replace("ghcr.io/acme/churn:1.2.3", "churn:1.2.3"))
+    code, output = k8s("image", "--bump", folder=committed)
+    assert code == 0 and "registry.acme.example/ml/churn:1.2.4: built" in output
+    assert tomllib.loads(config.read_text())["image"] == "churn:1.2.4"
+    full = "registry.acme.example/ml/churn:1.2.5"
+    pinned = tomllib.loads(with_image(config.read_bytes(), full, SHA, pin=True).decode())
+    assert pinned["image"] == f"churn:1.2.5@{SHA}"
+    digest = pinned["annotations"]["mf-k8s/image-digest"]
+    assert digest == f"registry.acme.example/ml/churn@{SHA}"
+
+
 @pytest.mark.parametrize(
     ("image", "tag", "new"),
     [
