@@ -211,7 +211,14 @@ def test_platforms(simulate: Simulate, registry: Served, tmp_path: Path) -> None
         f"ok: {both}: linux/amd64, linux/arm64 | TrainFlow/both",
         f"problem: {z} is for linux/s390x, and nodes a, b, which pods may get, are linux/amd64,"
         " linux/arm64 | TrainFlow/z"
-        " | DOCKER_DEFAULT_PLATFORM=linux/amd64 uv run k8s image --bump --push",
+        ' | write platform = ["linux/amd64", "linux/arm64"] below [tool.mf-k8s] of pyproject.toml,'
+        " then `uv run k8s image --bump --push`",
+    ]
+    (tmp_path / "k8s.toml").write_text(f'image = "{arm}"\n')  # which is built for linux/amd64
+    case = examination(cluster, placed, project=case.project)
+    assert shown(case, "image-platform") == [
+        f"problem: {arm} is for linux/arm64, and pyproject.toml wants linux/amd64"
+        " | TrainFlow/placed | uv run k8s image --bump --push",
     ]
 
 

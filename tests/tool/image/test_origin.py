@@ -10,7 +10,7 @@ from registry import serve_images
 COMMIT = "0123456789" * 4
 CHURN = "https://gitlab.com/acme/churn"
 REVISION, SOURCE = "org.opencontainers.image.revision", "org.opencontainers.image.source"
-IN_CI = Origin(COMMIT, CHURN, "linux/amd64")
+IN_CI = Origin(COMMIT, CHURN, ["linux/amd64"])
 BUILT = {REVISION: COMMIT, SOURCE: CHURN}
 
 
@@ -27,6 +27,12 @@ BUILT = {REVISION: COMMIT, SOURCE: CHURN}
             f"it was built by somebody, not by the CI of {CHURN}",
         ),
         (IN_CI, BUILT, "linux/arm64", "it is for linux/arm64, not for linux/amd64"),
+        (
+            Origin(COMMIT, CHURN, ["linux/amd64", "linux/arm64/v8"]),
+            BUILT,
+            "linux/arm64",
+            "it is for linux/arm64, not for linux/amd64",
+        ),
         (Origin(COMMIT), BUILT, "linux/arm64", ""),  # on a laptop
         (Origin(COMMIT), {}, "linux/arm64", "it does not say from which commit it is"),
     ],

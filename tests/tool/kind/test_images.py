@@ -1,6 +1,7 @@
 """Images on a kind cluster: the name of a digest, and until when nodes are waited for."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from mf_k8s.errors import CommandError
 from mf_k8s.kind import images
 from mf_k8s.kind.cluster import Cluster
 from mf_k8s.pods.image_names import image_name
+from mf_k8s.project.project import Project
 from stand_ins import Clock
 
 
@@ -24,6 +26,46 @@ from stand_ins import Clock
 def test_name_of_a_digest(image: str, name: str) -> None:
     """As containerd has it: the registry and no tag."""
     assert str(image_name(image)) == name
+
+
+DOCKER = """case "$*" in
+    version*) echo linux/arm64;;
+    "image inspect"*) echo linux/{architecture} sha256:one;;
+    run*) exit {code};;
+esac"""
+
+
+@pytest.mark.parametrize(
+    ("architecture", "code", "reason"),
+    [
+        ("arm64", 1, ""),
+        ("amd64", 0, ""),  # which this machine emulates
+        ("amd64", 1, "ghcr.io/acme/churn:1 is for linux/amd64, and the nodes of kind on this"),
+    ],
+)
+def test_an_existing_image_of_another_platform(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    architecture: str, code: int, reason: str,
+) -> None:  # fmt: skip
+    """It is named before the nodes are waited for, unless it runs here all the same."""
+    docker = DOCKER.format(architecture=architecture, code=code)
+    (tmp_path / "docker").write_text(f"#!/bin/sh\n{docker}\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("DOCKER_DEFAULT_PLATFORM", raising=False)
+    project = Project(example, "churn_model")
+    with pytest.raises(CommandError, match=reason) if reason else nullcontext():
+        found = images.provide_image(project, "ghcr.io/acme/churn:1", False)
+        assert found.strip() == f"linux/{architecture} sha256:one"
+
+
+def test_a_platform_that_is_not_that_of_the_push(example: Path) -> None:
+    project = Project(example, "churn_model")  # whose image is for linux/amd64
+    assert images.other_platform(project, "linux/amd64 sha256:one") == ""
+    assert images.other_platform(project, "") == ""
+    assert images.other_platform(project, "linux/arm64 sha256:one") == (
+        " (linux/arm64 as this machine is; `k8s image` builds linux/amd64)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -101,10 +101,84 @@ OUTPUTS: list[tuple[tuple[str, ...], str, str]] = [
         "failed to register layer: Error processing tar file: write /x: no space left on device\n",
         "free some disk: docker system prune",
     ),
+    (
+        BUILD,
+        "ERROR: BuildKit is enabled but the buildx component is missing or broken.\n",
+        "install buildx: https://docs.docker.com/go/buildx",
+    ),
+    (
+        ("docker", "buildx", "build"),
+        "ERROR: Multi-platform build is not supported for the docker driver.\n",
+        "`docker buildx create --use` makes a builder for several platforms",
+    ),
+    (
+        PULL,
+        "no matching manifest for linux/arm64/v8 in the manifest list entries\n",
+        "ghcr.io/acme/churn:1 is not built for this machine: choose one that is, in k8s.toml",
+    ),
     (BUILD, OF_A_BUILD, ""),
     (BUILD, FILES, ""),
     (("git", "push"), "remote: Permission to acme/churn.git denied: no\n", ""),
 ]
+
+
+FAILED = """ERROR: failed to solve: process "/bin/sh -c cd /src && uv sync --frozen" did not complete \
+successfully: exit code: 2"""
+URL = "https://pypi.acme.example/simple/a/a-1.0-py3-none-any.whl"
+DOWNLOAD = f"error: Failed to download `a==1.0`\ncause: Failed to fetch: {URL}\n"
+# What a command of a build printed, with uv 0.13.9 and pip 24.2, and the end of what is said of it.
+OF_BUILDS = {
+    "no login, or a wrong one": (
+        f"{DOWNLOAD}cause: HTTP status client error (401 Unauthorized) for url ({URL})\n",
+        f"Failed to download `a==1.0`: HTTP status client error (401 Unauthorized) for url ({URL}):"
+        " log in as uv does here, by UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD, .netrc or"
+        " `uv auth login`: the build gets that as a secret",
+    ),
+    "no answer": (
+        f"{DOWNLOAD}cause: error sending request for url ({URL})\ncause: client error (Connect)\n"
+        "cause: tcp connect error\ncause: Connection refused (os error 111)\n\nhint: `a` (v1.0) was"
+        " included because `churn` (v0.1.0) depends on `a`\n",
+        f"Failed to download `a==1.0`: Failed to fetch: {URL}: Connection refused (os error 111):"
+        " does this host answer to a container? HTTPS_PROXY, NO_PROXY and Docker's settings count",
+    ),
+    "no wheel": (
+        "error: Distribution `a==1.0 @ registry+x` can't be installed because it doesn't have a"
+        " source distribution or wheel for the current platform\n\nhint: You're on Linux, but `a` only"
+        " has wheels for `win_amd64`; consider adding \"sys_platform == 'linux'\" to"
+        " `tool.uv.required-environments` to ensure\n",
+        "wheel for the current platform: write required-environments = [\"sys_platform == 'linux'\"]"
+        " below [tool.uv], then `uv lock`",
+    ),
+    "another file than the one that was locked": (
+        "error: Failed to download `a==1.0`\ncause: Hash mismatch for `a==1.0`\n",
+        "Failed to download `a==1.0`: somebody replaced the file after it was locked: ask who, or"
+        " `uv lock --upgrade-package`",
+    ),
+    "no PyPI": (
+        "ERROR: Could not find a version that satisfies the requirement uv==0.13.9 (from versions:"
+        " none)\nERROR: No matching distribution found for uv==0.13.9\n",
+        "No matching distribution found for uv==0.13.9: is PyPI not reached from here? Set"
+        " UV_DEFAULT_INDEX to your mirror, or HTTPS_PROXY",
+    ),
+    "a full disk": (
+        "error: Failed to install: a-1.0-py3-none-any.whl\ncause: No space left on device\n",
+        "free some disk: docker system prune",
+    ),
+    "a platform of others": (
+        "exec /bin/sh: exec format error\n",
+        "exec format error: this machine cannot run that platform: `docker run --privileged --rm"
+        " tonistiigi/binfmt --install all`, or build it on another machine",
+    ),
+}
+
+
+@pytest.mark.parametrize(("printed", "said"), OF_BUILDS.values(), ids=OF_BUILDS)
+def test_what_a_command_of_a_build_says(printed: str, said: str) -> None:
+    """It is shown without the long command itself, with what to do."""
+    lines = [f"#12 4.08 {line}" for line in printed.splitlines()]
+    output = "\n".join(["#12 1.2 Collecting uv==0.13.9", *lines, f"#12 {FAILED}", FAILED])
+    reason = reason_of_failure(("docker", "build", "--tag", "a:1", "."), output)
+    assert reason.endswith(said) and "uv sync" not in reason and "\n" not in reason
 
 
 @pytest.mark.parametrize(("command", "output", "remedy"), OUTPUTS)
@@ -117,4 +191,4 @@ def test_remedy_fits_the_cause(command: tuple[str, ...], output: str, remedy: st
     else:
         words = ("docker login", "K8S_KIND_NODE_IMAGE", "spelt right", "group docker")
         assert not any(word in reason for word in words), reason
-        assert "denied" in reason or "exit code: 1" in reason
+        assert "denied" in reason or "exit code: 1" in reason or "cannot create" in reason

@@ -25,8 +25,15 @@ def image(
     With --tag and --push, its digest becomes an annotation of the pods, in k8s.toml. With --tag
     git, pods get it by that digest, and one that CI has built from the commit is not built again.
     """
-    from ..image.build_and_push import build_findings, build_image, push_image, registry_digest
+    from ..image.build_and_push import (
+        build_and_push,
+        build_findings,
+        build_image,
+        push_image,
+        registry_digest,
+    )
     from ..image.origin import digest_of_commit, origin_here
+    from ..image.platforms import docker_platform
     from ..image.tags import (
         digest_findings,
         next_tag,
@@ -39,6 +46,7 @@ def image(
     from ..project.environment_layer import merged_config
     from ..project.k8s_toml import read_config, read_toml
     from ..project.merge_settings import with_registry
+    from ..project.platforms import image_platforms, named
     from ..project.project import find_project
     from ..show.progress import stage
 
@@ -61,19 +69,28 @@ def image(
     if bump or tag:
         raise_if(writing_findings(project, name))
     origin, digest = origin_here(project) if tag == "git" else None, ""
+    labels, platforms = origin.labels if origin else {}, image_platforms(project)
+    several = len(platforms) > 1
     with stage("build") as build:
         if origin and push:
             digest = digest_of_commit(name, origin)
-        if digest:
-            build.result = f"{name}: not needed, the registry has it"
-        else:
-            build_image(project, name, origin.labels if origin else {})
-            build.result = f"{name}: built"
+        build.result = f"{name}: not needed, the registry has it"
+        if several and push and not digest:
+            build_and_push(project, name, labels, platforms)
+        elif not digest:
+            built = [docker_platform() or platforms[0]] if several else platforms
+            build_image(project, name, labels, built)
+            platforms = built
+        if not digest:
+            build.result = f"{name}: built for {named(platforms)}"
     if bump or tag:
         write_image(project, name)
     if push:
         with stage("push") as pushing:
-            done = "is pushed already" if digest else push_image(name, origin is not None)
+            if digest:
+                done = "is pushed already"
+            else:
+                done = "pushed" if several else push_image(name, platforms, origin is not None)
             pushing.result = f"{name}: {done}"
         if tag:
             digest = digest or (digest_of_commit(name, origin) if origin else registry_digest(name))

@@ -2,14 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..errors import CommandError, Finding, raise_if
-from ..programs.run import run_program
+from ..pods.image_names import image_name
+from ..programs.run import process_variables, run_program
 from ..project.project import Project
+from .ask_registry import ask_registry
 from .build_context import build_context, context_findings
 from .build_secrets import build_secrets
+from .platforms import manifest_platforms, platform_findings
+from .registry_logins import own_logins
 
 # Without attestations, which have the time in them: an image that did not change keeps its ID.
 BUILD = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
@@ -27,13 +31,24 @@ def build_findings(project: Project, image: str) -> Iterator[Finding]:
         yield from context_findings(project)
 
 
-def build_image(project: Project, image: str, labels: Mapping[str, str] = NO_LABELS) -> None:
-    """Build the project's Dockerfile as `image`; raise CommandError if it cannot be built."""
+def build_image(
+    project: Project,
+    image: str,
+    labels: Mapping[str, str] = NO_LABELS,
+    platforms: Sequence[str] = (),
+    push: bool = False,
+) -> None:
+    """Build the project's Dockerfile as `image`; raise CommandError if it cannot be built.
+
+    For several platforms it is pushed at once: not every Docker can keep such an image.
+    """
     raise_if(build_findings(project, image))
     context, secrets = build_context(project), build_secrets(project)
     options = [f"--label={name}={value}" for name, value in labels.items()]
+    options += [f"--platform={','.join(platforms)}"] if platforms else []
     options += [*context.options, *secrets.options]
-    command = ("docker", "build", "--tag", image, *options, str(context.folder))
+    build = ["buildx", "build", "--push"] if push else ["build"]
+    command = ("docker", *build, "--tag", image, *options, str(context.folder))
     try:
         run_program(*command, env=BUILD | secrets.variables)
     except CommandError as error:
@@ -41,7 +56,7 @@ def build_image(project: Project, image: str, labels: Mapping[str, str] = NO_LAB
         raise CommandError(*found) from None
 
 
-def push_image(image: str, of_commit: bool = False) -> str:
+def push_image(image: str, platforms: Sequence[str], of_commit: bool = False) -> str:
     """Push an image, and return what was done; raise CommandError if its tag has other content.
 
     With `of_commit` the tag names a commit, so an image that the registry has under it counts as
@@ -51,11 +66,25 @@ def push_image(image: str, of_commit: bool = False) -> str:
     if not pushed:
         run_program("docker", "push", image)
         return "pushed"
+    raise_if(platform_findings(image, manifest_platforms(pushed), platforms))
     if not of_commit and not is_same_image(pushed, image):
-        what = f"{image} is in the registry with other content, which nodes may have pulled"
-        remedy = "`uv run k8s image --bump` gives it a new tag"
-        raise CommandError(Finding("image-tag-taken", what, image, remedy))
+        raise CommandError(tag_taken(image))
     return "is pushed already"
+
+
+def build_and_push(
+    project: Project, image: str, labels: Mapping[str, str], platforms: Sequence[str]
+) -> None:
+    """Build an image for several platforms, and push it; raise CommandError if its tag is taken."""
+    if pushed := registry_manifest(image):
+        raise_if(platform_findings(image, manifest_platforms(pushed), platforms))
+        raise CommandError(tag_taken(image))
+    build_image(project, image, labels, platforms, push=True)
+
+
+def tag_taken(image: str) -> Finding:
+    what = f"{image} is in the registry with other content, which nodes may have pulled"
+    return Finding("image-tag-taken", what, image, "`uv run k8s image --bump` gives it a new tag")
 
 
 def is_same_image(manifest: str, image: str) -> bool:
@@ -78,10 +107,17 @@ def registry_manifest(image: str) -> str:
 
 
 def registry_digest(image: str) -> str:
-    """Return the digest of an image's tag in its registry, or an empty text if it is not there."""
+    """Return the digest of an image's tag in its registry, or an empty text if it is not there.
+
+    Docker does not print that of an image for several platforms, so its registry is asked.
+    """
     manifest = json.loads(registry_manifest(image) or "null")
-    if isinstance(manifest, list):
-        what = f"the registry has {image} for several platforms, and `k8s image` pushes one"
-        remedy = "delete this tag from the registry, or choose another tag"
+    if not isinstance(manifest, list):
+        return str(manifest["Descriptor"]["digest"]) if manifest else ""
+    name = image_name(image)
+    answer = ask_registry(name, own_logins(process_variables(), name))
+    if answer.state != "found":
+        what = f"{image} is for several platforms, and its digest is not known: {answer.reason}"
+        remedy = "choose one platform in pyproject.toml, or a registry that answers from here"
         raise CommandError(Finding("image-of-several-platforms", what, image, remedy))
-    return str(manifest["Descriptor"]["digest"]) if manifest else ""
+    return answer.digest

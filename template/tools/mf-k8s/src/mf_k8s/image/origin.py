@@ -1,14 +1,13 @@
 """From which commit and by whose CI an image was built: its labels, and whether they are right."""
 
-import contextlib
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import CommandError, Finding, raise_if
+from ..errors import Finding, raise_if
 from ..pods.image_names import image_name
 from ..programs.run import process_variables, run_program
+from ..project.platforms import image_platforms, named, of_nodes
 from ..project.project import Project
 from ..project.repository import commit_of
 from .ask_registry import ask_registry
@@ -17,16 +16,15 @@ from .registry_logins import own_logins
 
 # https://github.com/opencontainers/image-spec/blob/main/annotations.md
 COMMIT, SOURCE = "org.opencontainers.image.revision", "org.opencontainers.image.source"
-SERVER_PLATFORM = "{{.Server.Os}}/{{.Server.Arch}}"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What an image must say of itself; `source` and `platform` are known in CI only."""
+    """What an image must say of itself; `source` is known in CI only."""
 
     commit: str
     source: str = ""  # URL of the repository whose CI built it
-    platform: str = ""  # like linux/amd64
+    platforms: Sequence[str] = ()  # like linux/amd64
 
     @property
     def labels(self) -> dict[str, str]:
@@ -36,14 +34,8 @@ class Origin:
 
 def origin_here(project: Project) -> Origin:
     """Return what an image says that is built here and now from the commit."""
-    commit, source = commit_of(project.root, "HEAD"), ci_repository(process_variables())
-    if not source:
-        return Origin(commit)
-    platform = os.environ.get("DOCKER_DEFAULT_PLATFORM", "")
-    if not platform:
-        with contextlib.suppress(CommandError):  # Podman has other names
-            platform = run_program("docker", "version", "--format", SERVER_PLATFORM)
-    return Origin(commit, source, "/".join(platform.strip().split("/")[:2]))
+    source = ci_repository(process_variables())
+    return Origin(commit_of(project.root, "HEAD"), source, image_platforms(project))
 
 
 def ci_repository(variables: Mapping[str, str]) -> str:
@@ -93,8 +85,8 @@ def origin_findings(
         )
     elif origin.source and source != origin.source:
         built = f"was built by {source or 'somebody'}, not by the CI of {origin.source}"
-    elif origin.platform and origin.platform not in platforms:
-        built = f"is for {', '.join(platforms) or 'no platform'}, not for {origin.platform}"
+    elif lacking := [each for each in origin.platforms if of_nodes(each) not in platforms]:
+        built = f"is for {', '.join(platforms) or 'no platform'}, not for {named(lacking)}"
     else:
         return
     what = f"the registry has {image} already, and it {built}"

@@ -8,12 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from ..errors import CommandError, Finding
+from ..errors import CommandError, Finding, raise_if
 from ..image.build_and_push import build_image
+from ..image.platforms import docker_platform, runnable_findings
 from ..image.tags import without_own_digest
 from ..pods.image_names import image_name
 from ..programs.run import run_program, succeeds
 from ..project.environment_layer import merged_config
+from ..project.platforms import image_platforms, named, of_nodes
 from ..project.project import Project
 from ..show.progress import stage
 from .cluster import Cluster, read_json
@@ -48,20 +50,32 @@ def load_images(project: Project, cluster: Cluster, request: "Future[LoadRequest
                 list(pool.map(partial(import_image, image, platform, file), names))
             file.unlink()
         cluster.loaded_images_file.write_text(json.dumps(found), encoding="utf-8")
-        loading.result = ", ".join(images)
+        loading.result = ", ".join(images) + other_platform(project, found.get(configured, ""))
+
+
+def other_platform(project: Project, identity: str) -> str:
+    """Return that an image which is built here is for another platform than where it is pushed."""
+    platform, wanted = of_nodes(identity.partition(" ")[0]), image_platforms(project)
+    if not platform or platform in map(of_nodes, wanted):
+        return ""
+    return f" ({platform} as this machine is; `k8s image` builds {named(wanted)})"
 
 
 def provide_image(project: Project, image: str, configured: bool) -> str:
     """Build an image, or pull it with the user's login; return its platform and ID.
 
-    One with a digest is pulled: no build has that digest.
+    It is for this machine's platform, as the nodes are. One with a digest is pulled: no build has
+    that digest. Raise CommandError if the nodes could not run it.
     """
     if configured and "@" not in image and (project.root / "Dockerfile").exists():
-        build_image(project, image)
+        platform = docker_platform()
+        build_image(project, image, platforms=[platform] if platform else [])
     elif not succeeds("docker", "image", "inspect", image):
         run_program("docker", "pull", image)
     identity = "{{.Os}}/{{.Architecture}} {{.Id}}"
-    return run_program("docker", "image", "inspect", "--format", identity, image)
+    found = run_program("docker", "image", "inspect", "--format", identity, image)
+    raise_if(runnable_findings(image, of_nodes(found.split()[0])))
+    return found
 
 
 def pack_images(

@@ -13,6 +13,26 @@ NO_HOST = r"lookup (\S+?)(?: on \S+)?: no such host"
 REMEDIES = (  # by a pattern of the command, and one of what it prints: the first that fits
     ("", "permission denied while trying to connect", "add yourself to the group docker"),
     ("", "no space left on device", "free some disk: docker system prune"),
+    (
+        "docker build",
+        "buildx component is missing|'buildx' is not a docker command|unknown flag: --push",
+        "install buildx: https://docs.docker.com/go/buildx",
+    ),
+    (
+        "docker buildx",
+        "multi-platform build is not supported",
+        "`docker buildx create --use` makes a builder for several platforms",
+    ),
+    (
+        "docker build",
+        "no match for platform in manifest|no matching manifest for",
+        "choose an image for `platform` of pyproject.toml in the Dockerfile's FROM",
+    ),
+    (
+        "docker pull",
+        "no match for platform in manifest|no matching manifest for",
+        "{image} is not built for this machine: choose one that is, in k8s.toml",
+    ),
     ("", "port is already allocated", "another program has this port; try again"),
     (
         "kind create",
@@ -47,6 +67,48 @@ REMEDIES = (  # by a pattern of the command, and one of what it prints: the firs
     ),
     ("docker", REFUSED, "is {image} spelt right? Else docker login{registry}"),
 )
+# What uv, pip and apt-get print in a build, and what the first of them that fits means.
+BUILD_REMEDIES = (
+    (
+        r"\b(?:401 Unauthorized|403 Forbidden)\b",
+        "log in as uv does here, by UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD, .netrc or"
+        " `uv auth login`: the build gets that as a secret",
+    ),
+    (
+        r"(?s)source distribution or wheel for the current platform.*consider adding \"(.*?)\" to",
+        'write required-environments = ["{0}"] below [tool.uv], then `uv lock`',
+    ),
+    (
+        "source distribution or wheel",
+        "let `uv add` choose a version that has one, or pyproject.toml another `platform`",
+    ),
+    (
+        "hash mismatch",
+        "somebody replaced the file after it was locked: ask who, or `uv lock --upgrade-package`",
+    ),
+    (
+        "invalid peer certificate|certificate verify failed|self.signed certificate",
+        "set SSL_CERT_FILE to a file that has your company's authority: the build gets it",
+    ),
+    (
+        "no matching distribution found for uv==",
+        "is PyPI not reached from here? Set UV_DEFAULT_INDEX to your mirror, or HTTPS_PROXY",
+    ),
+    (
+        "dns error|tcp connect error|operation timed out|client error \\(connect",
+        "does this host answer to a container? HTTPS_PROXY, NO_PROXY and Docker's settings count",
+    ),
+    ("git executable not found|apt-get: not found", "install git in the Dockerfile, before uv"),
+    (
+        "exec format error",
+        "this machine cannot run that platform: `docker run --privileged --rm tonistiigi/binfmt"
+        " --install all`, or build it on another machine",
+    ),
+    ("no space left on device|os error 28", "free some disk: docker system prune"),
+)
+A_COMMAND_FAILED = re.compile(
+    r"executor failed running \[|process \".*\" did not complete successfully", re.S
+)
 # A line that a command of a build has printed; BuildKit repeats the last ones without the #9.
 OF_A_COMMAND = re.compile(r"(#\d+ )?\d+\.\d+ ")
 
@@ -58,13 +120,28 @@ def reason_of_failure(command: Sequence[str], output: str) -> str:
     lines = list(filter(None, lines)) or ["it failed and printed nothing"]
     reasons = [line.removeprefix("ERROR: ") for line in lines if re.search(REASON, line, re.I)]
     distinct = list(dict.fromkeys(reasons))
-    return ": ".join([*(distinct[-2:] or lines[-1:]), *remedies(command, output)])
+    said = distinct[-2:]
+    if " ".join(command).startswith("docker build"):
+        said = reasons_of_build(distinct) or said
+    return ": ".join([*(said or lines[-1:]), *remedies(command, output)])
+
+
+def reasons_of_build(reasons: Sequence[str]) -> list[str]:
+    """Return what a command of a build says, uv's URL and last cause, without the command."""
+    said = [line for line in reasons if not A_COMMAND_FAILED.search(line)]
+    errors = [line for line in said if line.startswith("error: ")]
+    causes = [line for line in said if line.startswith("cause: ")]
+    of_url = [line for line in causes if line.startswith("cause: Failed to fetch: ")]
+    if causes and "://" in causes[-1]:
+        of_url = []
+    ends = [*errors[:1], *of_url[-1:], *causes[-1:]] if causes else said[-2:]
+    return [line.removeprefix("error: ").removeprefix("cause: ") for line in ends]
 
 
 def remedies(command: Sequence[str], output: str) -> Iterable[str]:
     """Yield the remedy for what docker or kind prints, if it is known.
 
-    What the commands of a build print does not count: a file that may not be read there is no
+    What the commands of a build print counts apart: a file that may not be read there is no
     registry that refuses.
     """
     line = " ".join(command)
@@ -75,6 +152,11 @@ def remedies(command: Sequence[str], output: str) -> Iterable[str]:
             image = command[-1]
             yield remedy.format(*found.groups(), image=image, registry=registry_of(image))
             return
+    if line.startswith("docker build"):
+        for words, remedy in BUILD_REMEDIES:
+            if found := re.search(words, output, re.I):
+                yield remedy.format(*found.groups())
+                return
 
 
 def registry_of(image: str) -> str:

@@ -8,13 +8,15 @@ manifest"); an image for one platform alone, without an index, is started all th
 kubernetes.io/os and kubernetes.io/arch which one it is
 (https://kubernetes.io/docs/reference/labels-annotations-taints/).
 
-An image that is built on a laptop with arm64 is for arm64 unless DOCKER_DEFAULT_PLATFORM says
-otherwise. Of an image whose registry does not answer from here, image-pull says why.
+`k8s image` builds for linux/amd64, or for what `platform` of [tool.mf-k8s] in pyproject.toml says,
+on a laptop with arm64 too; the image is held against that where nodes cannot be listed. Of an image
+whose registry does not answer from here, image-pull says why.
 """
 
 from collections.abc import Iterator, Sequence
 
 from ...pods.scheduling import Node
+from ...project.platforms import image_platforms, named, of_nodes, platform_line
 from ..answers import Answer, FlowPod, cannot_tell, ok, problem
 from ..examination import Examination
 from ..images import (
@@ -41,11 +43,15 @@ def examine(case: Examination) -> Iterator[Answer]:
         if said.platforms:
             nodes = suitable_nodes(case, pods)
             text = ", ".join(said.platforms)
-            if nodes is None:
+            wanted = image_platforms(case.project) if is_built_here(case, pull) else ()
+            if wrong := [node for node in nodes or () if platform(node) not in said.platforms]:
+                yield wrong_platform(case, pull, pods, said.platforms, nodes or (), wrong)
+            elif lacking := [each for each in wanted if of_nodes(each) not in said.platforms]:
+                what = f"{pull.image} is for {text}, and pyproject.toml wants {named(lacking)}"
+                yield problem(what, pods, "uv run k8s image --bump --push")
+            elif nodes is None:
                 what = f"{pull.image} is for {text}; which nodes have, for want of the right to"
                 yield cannot_tell(f"{what} list nodes in the whole cluster", pods)
-            elif wrong := [node for node in nodes if platform(node) not in said.platforms]:
-                yield wrong_platform(case, pull, pods, said.platforms, nodes, wrong)
             elif nodes:
                 yield ok(f"{pull.image}: {text}", pods)
 
@@ -70,6 +76,6 @@ def wrong_platform(
     if right:
         return problem(what, pods, write_line(right[0], "node_selector", "kubernetes.io/arch"))
     if is_built_here(case, pull):
-        build = "uv run k8s image --bump --push"
-        return problem(what, pods, f"DOCKER_DEFAULT_PLATFORM={missing[0]} {build}")
+        line = platform_line(platform(node) for node in nodes)
+        return problem(what, pods, f"{line}, then `uv run k8s image --bump --push`")
     return problem(what, pods, f"choose an image for {missing[0]} in k8s.toml")
