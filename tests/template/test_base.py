@@ -200,6 +200,21 @@ def test_run_posts_the_configuration(case: str, posted: Callable[..., Any]) -> N
     assert posted("hello.py", *arguments, **env) == SHARED | own
 
 
+def test_a_run_says_once_what_argo_alone_can_have(
+    compiled: Callable[..., Any], metaflow: Metaflow, s3: dict[str, str], tmp_path: Path
+) -> None:
+    """[pod]: it is no parameter of @kubernetes, and the flow compiles and starts without it."""
+    other = tmp_path / "other.toml"
+    other.write_text('image = "ghcr.io/acme/other:2"\n[pod]\nsecurity_context.fs_group = 1000\n')
+    env = {"K8S_CONFIG": str(other), "KUBECONFIG": "/nowhere", **s3}
+    line = "[pod] has no effect on `run --with kubernetes`: `k8s deploy` writes it\n"
+    done = metaflow("shapes/branch.py", "run", "--with", "kubernetes", **env)
+    assert (done.stdout + done.stderr).count(line) == 1, done.stdout + done.stderr
+    assert line not in metaflow("shapes/branch.py", "run", cwd=tmp_path, **env).stderr
+    for settings in compiled("hello.py", K8S_CONFIG=str(other)).values():
+        assert settings["image"] == "ghcr.io/acme/other:2"
+
+
 def test_run_with_adds_to_a_step_with_its_own_kubernetes(posted: Callable[..., Any]) -> None:
     job = posted("shapes/first.py", "run", "--with", "kubernetes:cpu=2")
     assert job == SHARED | {"memory": 5000, "cpu": 2}

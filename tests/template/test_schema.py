@@ -63,7 +63,7 @@ def test_schema_is_one() -> None:
 def test_each_parameter_of_kubernetes_has_a_rule() -> None:
     decorator = importlib.import_module("metaflow.plugins.kubernetes.kubernetes_decorator")
     assert (
-        RULES.keys() - {"pools", "registry", "workflow"}
+        RULES.keys() - {"pod", "pools", "registry", "workflow"}
         == decorator.KubernetesDecorator.defaults.keys()
     )
 

@@ -30,6 +30,7 @@ from .settings import (
     is_backend,
     read_config,
     step_settings,
+    without_pod,
 )
 
 Step = TypeVar("Step", bound=Callable[..., Any])
@@ -147,7 +148,7 @@ class StepConfiguration(StepMutator):
                 "put the right one first on the image's PATH"
             )
         if self.of_command or self.command.needs_kubernetes:
-            mutable_step.add_decorator(kubernetes, deco_kwargs=settings)
+            mutable_step.add_decorator(kubernetes, deco_kwargs=without_pod(settings, self.command))
             self.attached = function.decorators[-1]
         elif self.command.name == "run" and self.own:
             print(f"{where}: @kubernetes is ignored in a local run", file=sys.stderr)

@@ -29,6 +29,7 @@ ENVIRONMENT = "K8S_ENVIRONMENT"  # the variable that names one of environments/:
 CONFIG_IN_PODS = "k8s.json"  # what a run sends to its pods, beside this file
 SCHEMA = "k8s.schema.json"
 NOT_OF_STEPS = ("pools", "registry", "workflow")  # keys of k8s.toml
+POD = "pod"  # the fields of a pod that @kubernetes does not have: `k8s deploy` writes them
 # Metaflow reads these in the pod too, and a pod does not know the options of `run --with`.
 LOST_BY_OPTIONS = ("hostname_resolution_timeout", "tmpfs_path", "tmpfs_tempdir")
 # Of these Metaflow takes text, too (step_init in plugins/kubernetes/kubernetes_decorator.py).
@@ -185,7 +186,7 @@ def parse(file: Path, *layer: str) -> dict[str, Any]:
 def refuse_keys_below_tables(config: dict[str, Any], where: str) -> None:
     """Raise ConfigurationError for a top-level key below a [table], to which TOML adds it."""
     rules = schema()["properties"]
-    for table in rules.keys() & config.keys() - {*NOT_OF_STEPS}:
+    for table in rules.keys() & config.keys() - {POD, *NOT_OF_STEPS}:
         values, rule = config[table], rules[table].get("additionalProperties")
         for key in rules.keys() & values if isinstance(values, dict) else ():
             if fits(values[key], rules[key]) and not (rule and fits(values[key], rule)):
@@ -325,6 +326,18 @@ def explicit_values(values_or_decorator: Any) -> dict[str, Any]:
         elif isinstance(value, tuple):
             values[name] = list(value)
     return values
+
+
+def without_pod(settings: dict[str, Any], command: Command) -> dict[str, Any]:
+    """Return settings without [pod], which @kubernetes does not have; a run says so, once."""
+    if settings.get(POD) and command.name in ("run", "resume"):
+        say_once("[pod] has no effect on `run --with kubernetes`: `k8s deploy` writes it")
+    return {key: value for key, value in settings.items() if key != POD}
+
+
+@functools.cache
+def say_once(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def number(value: str | float) -> str | float:

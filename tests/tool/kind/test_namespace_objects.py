@@ -88,4 +88,7 @@ def test_what_a_workflow_names_is_there() -> None:
             "data": {"gpu": "100", "training": "100"},
         },
     ]
+    pods = [{"pod": {"priorityClassName": name}} for name in ("spot", "spot", "system-a")]
+    made = workflow_objects({"pod_priority_class_name": "batch-low"}, pods)
+    assert [each["metadata"]["name"] for each in made] == ["batch-low", "spot"]
     assert workflow_objects({"priority_class": "system-node-critical", "parallelism": 2}) == []

@@ -28,6 +28,24 @@ def test_placements() -> None:
     ]
 
 
+def test_a_node_is_one_that_affinity_requires() -> None:
+    """By the first of its terms, any of which is enough."""
+    terms = [
+        {
+            "matchExpressions": [
+                {"key": "disk", "operator": "In", "values": ["ssd", "nvme"]},
+                {"key": "gpu", "operator": "Exists"},
+                {"key": "spot", "operator": "DoesNotExist"},
+            ]
+        },
+        {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]},
+    ]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    pod = {"node_selector": {"pool": "a"}, "pod": {"affinity": {"nodeAffinity": required}}}
+    _, node = capacity.labels_and_taints([pod])
+    assert node["labels"] == {"pool": "a", "disk": "ssd", "gpu": "true"}
+
+
 def test_node_capacity() -> None:
     """Four of the largest pods fit, beside 2 cores and 2 GiB for the system."""
     assert capacity.node_capacity(PODS) == {

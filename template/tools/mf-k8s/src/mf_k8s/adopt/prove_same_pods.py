@@ -7,8 +7,9 @@ from typing import Any
 from ..metaflow.compile_flows import CompiledFile
 from ..plan.differences import Change, differences, planned_settings
 from ..pods.configure_template import configure_template
-from ..pods.expected_pods import FROM_FIRST_STEP, PLAIN_STEP, step_pod
+from ..pods.expected_pods import FROM_FIRST_STEP, PLAIN_STEP, expected_pods, step_pod
 from ..pods.flow_facts import FlowFacts
+from ..pods.lay_pod import step_pods
 from ..pods.metaflow_defaults import PYTHON_IMAGE
 from ..pods.read_pods import WORKFLOW, normalized
 from ..project.k8s_toml import Config
@@ -34,11 +35,12 @@ class Proof:
 def pods_of(result: CompiledFile, config: Config) -> dict[str, Any]:
     """Return a flow's planned settings; of a flow of BaseFlow those that `deploy` writes."""
     assert result.flow and result.template
-    template = result.template
+    template, expected = result.template, dict[str, Any]()
     if result.flow["derives"]:
-        workflow = config.get("workflow", {})
-        template = configure_template(template, shared_settings(config), workflow)
-    return with_batch(planned_settings(template, result.flow["steps"]), result.flow)
+        workflow, own = config.get("workflow", {}), step_pods(config, result.flow)
+        template = configure_template(template, shared_settings(config), workflow, own)
+        expected = expected_pods(config, result.flow)
+    return with_batch(planned_settings(template, result.flow["steps"], expected), result.flow)
 
 
 def with_batch(pods: dict[str, Any], flow: FlowFacts) -> dict[str, Any]:

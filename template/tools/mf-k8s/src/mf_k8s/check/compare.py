@@ -11,10 +11,11 @@ from ..pods.argo_releases import release_problems
 from ..pods.configure_template import configure_template
 from ..pods.expected_pods import expected_pods, plain_step_pod
 from ..pods.flow_facts import FlowFacts
+from ..pods.lay_pod import step_pods
 from ..pods.metaflow_defaults import MetaflowDefault, override_sources
 from ..pods.project_labels import annotation
+from ..pods.read_container import SIZE_RESOURCES
 from ..pods.read_pods import (
-    SIZE_RESOURCES,
     WORKFLOW,
     Manifest,
     Pod,
@@ -25,6 +26,7 @@ from ..pods.read_pods import (
 from ..project.environment_layer import layer_sources, merged_config
 from ..project.k8s_toml import Config
 from ..project.merge_settings import shared_settings
+from ..project.pod_table import POD, pod_findings
 from ..project.project import Project, shown_path
 from ..project.workflow_table import (
     METADATA_KINDS,
@@ -115,8 +117,10 @@ def start_report(project: Project, result: CompiledFile) -> Report:
 def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Config) -> Report:
     """Return the report on one compiled WorkflowTemplate, compared as `deploy` would write it."""
     shared = shared_settings(config)
-    completed = configure_template(template, shared, config.get("workflow", {}))
-    bare, found = workflow_pods(template), workflow_pods(completed)
+    own = step_pods(config, flow)
+    completed = configure_template(template, shared, config.get("workflow", {}), own)
+    expected = expected_pods(config, flow)
+    bare, found = workflow_pods(template, expected), workflow_pods(completed, expected)
     by_deploy = {}
     for name, pod in found.items():
         if left_off := [key for key in pod if bare[name].get(key) != pod[key]]:
@@ -126,8 +130,8 @@ def check_flow(report: Report, template: Manifest, flow: FlowFacts, config: Conf
         report.notes.append(f"Metaflow shortens {project_flow} to {name} on Argo Workflows")
     report.release_problems.extend(release_problems(template, completed))
     report.notes.extend(override_sources(flow))
-    report.failures.extend(wrong_hook_images(flow))
-    pods = compare_pods(expected_pods(config, flow), found, config)
+    report.failures.extend([*wrong_hook_images(flow), *wrong_pods(flow)])
+    pods = compare_pods(expected, found, config)
     if whole := compare_workflow(config, completed):
         pods[WORKFLOW] = whole
         by_deploy[WORKFLOW] = [*whole]
@@ -140,6 +144,16 @@ def wrong_hook_images(flow: FlowFacts) -> list[str]:
         f"{pod}: @exit_hook has the image {image!r}: write text, like ghcr.io/acme/tell:1.2.3"
         for pod, image in flow["hooks"].items()
         if image and not isinstance(image, str)
+    ]
+
+
+def wrong_pods(flow: FlowFacts) -> list[str]:
+    """Return a line for each thing that is wrong in a `pod` of @k8s."""
+    return [
+        str(finding)
+        for name, step in flow["steps"].items()
+        for override in step["overrides"]
+        for finding in pod_findings(override["values"].get(POD), f"step {name}: @k8s")
     ]
 
 

@@ -20,6 +20,7 @@ from ..project.environment_layer import layer_sources, merged_config
 from ..project.environments import branches_of_others
 from ..project.k8s_toml import Config
 from ..project.merge_settings import step_settings
+from ..project.pod_table import POD
 from ..project.project import Project, shown_path
 from .compare import compare_pods, compare_workflow, start_report
 from .live_starters import with_starters
@@ -75,8 +76,7 @@ def check_live(
             yield start
             continue
         flow = with_default_decorators(flow, result.options, configuration)
-        of_run = {key: value for key, value in config.items() if key != "workflow"}
-        for_run = expectation(of_run, flow, run_defaults, of_layer)
+        for_run = expectation(config, flow, run_defaults, of_layer, on_argo=False)
         for_argo = expectation(config, flow, argo_defaults, of_layer)
         own = own_objects(cluster, project, result, others)
         assert result.template
@@ -104,7 +104,9 @@ def template_report(
     start: Report, template: Manifest, by_code: Expectation, config: Config
 ) -> Report:
     """Return the report on a deployed WorkflowTemplate."""
-    compared = compare_pods(by_code.pods, workflow_pods(template), config, by_code.defaults)
+    compared = compare_pods(
+        by_code.pods, workflow_pods(template, by_code.pods), config, by_code.defaults
+    )
     if whole := compare_workflow(config, template):
         compared[WORKFLOW] = whole
     return live_report(start, f"WorkflowTemplate {template['metadata']['name']}", by_code, compared)
@@ -138,13 +140,14 @@ def expectation(
     flow: FlowFacts,
     defaults: Sequence[MetaflowDefault],
     of_layer: Sequence[str] = (),
+    on_argo: bool = True,
 ) -> Expectation:
     """Return what the pods of a flow must have, with Metaflow's defaults under k8s.toml.
 
     `of_layer` says what an environment lays over it.
     """
     steps = [step_settings(config, step) for step in flow["steps"].values()]
-    pods = expected_pods(config, flow, defaults)
+    pods = expected_pods(config, flow, defaults, on_argo)
     notes = [*default_sources(steps, defaults), *of_layer, *override_sources(flow)]
     return Expectation(pods, defaults, notes)
 
@@ -228,7 +231,8 @@ def live_pod(pod: Manifest, name: str, expected: Mapping[str, Pod]) -> Pod:
     expected_pod = expected.get(name, {})
     containers = {container["name"]: container for container in pod["spec"]["containers"]}
     container = containers.get("main") or pod["spec"]["containers"][0]
-    found = read_pod(pod["metadata"], pod["spec"], {} if "/creator" in name else container)
+    container = {} if "/creator" in name else container
+    found = read_pod(pod["metadata"], pod["spec"], container, expected_pod.get(POD))
     for key in FILLED_IN_BY_CLUSTER - expected_pod.keys():
         found.pop(key, None)
     device_names = {*found.get("gpu", {}), *found.get("extended_resources", {})}
@@ -240,8 +244,6 @@ def live_pod(pod: Manifest, name: str, expected: Mapping[str, Pod]) -> Pod:
         and toleration.get("key") not in device_names
     ]
     for key in ("labels", "annotations"):
-        configured = {
-            entry for pod_of_flow in expected.values() for entry in pod_of_flow.get(key, ())
-        }
+        configured = {entry for each in expected.values() for entry in each.get(key, ())}
         found[key] = {k: v for k, v in found.get(key, {}).items() if k in configured}
     return normalized(found)

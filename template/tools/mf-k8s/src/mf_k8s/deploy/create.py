@@ -20,6 +20,7 @@ from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import USE_SCHEDULES, CompiledFile, compile_flows
 from ..metaflow.read_defaults import read_metaflow_defaults
 from ..metaflow.record_requests import Job, Request, workflow_templates
+from ..pods.lay_pod import step_pods
 from ..pods.metaflow_defaults import with_defaults
 from ..pods.project_labels import marks
 from ..pods.read_pods import Manifest
@@ -146,7 +147,8 @@ def job_of_create(
     defaults = read_metaflow_defaults(target.configuration, on_argo=True)
     shared = with_defaults(shared_settings(config), defaults)
     starts = target.environment.starts_flows
-    return Job(marks(project), shared, workflow, options, keep_token, upload, starts)
+    labels = marks(project)
+    return Job(labels, shared, workflow, options, {}, keep_token, upload, starts)
 
 
 def create_flow(
@@ -166,7 +168,11 @@ def create_flow(
     with tempfile.TemporaryDirectory() as folder:
         requests_file = Path(folder, "requests.json")
         job = replace(
-            job, file=str(flow.file), requests_file=str(requests_file), options=flow.options
+            job,
+            pods=step_pods(merged_config(project), flow.flow),
+            file=str(flow.file),
+            requests_file=str(requests_file),
+            options=flow.options,
         )
         command = [sys.executable, "-P", "-m", script, json.dumps(asdict(job))]
         resolves = any("--environment" in option for option in flow.options)

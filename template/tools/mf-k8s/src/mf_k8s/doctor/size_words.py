@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..pods.pod_requests import PODS, Amounts, container_requests, shortages, spell
-from ..pods.read_pods import GPU_RESOURCES, SIZE_RESOURCES
+from ..pods.read_container import GPU_RESOURCES, SIZE_RESOURCES
 from ..pods.scheduling import Node, Placement
 from .answers import FlowPod
 from .examination import Examination

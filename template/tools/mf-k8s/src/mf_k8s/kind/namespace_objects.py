@@ -7,6 +7,7 @@ from typing import Any
 
 from ..pods.rbac import accounts, manifest
 from ..pods.read_pods import Manifest, Pod
+from ..project.pod_table import POD
 from ..project.workflow_table import own_names
 from ..show.progress import print_error
 
@@ -36,12 +37,16 @@ def needed_objects(pods: Sequence[Pod], namespace: str, parallel: bool) -> list[
     ]
 
 
-def workflow_objects(workflow: Mapping[str, Any]) -> list[Manifest]:
-    """Return the manifests of what [workflow] of k8s.toml names: a PriorityClass, ConfigMaps."""
-    manifests, workflow = [], own_names(workflow)
-    priority_class = workflow.get("priority_class", "")
-    if priority_class and not priority_class.startswith("system-"):  # those are Kubernetes' own
-        manifests.append(manifest("scheduling.k8s.io/v1", "PriorityClass", priority_class, value=0))
+def workflow_objects(workflow: Mapping[str, Any], pods: Iterable[Pod] = ()) -> list[Manifest]:
+    """Return the manifests of what [workflow] and [pod] name: PriorityClasses and ConfigMaps."""
+    workflow = own_names(workflow)
+    classes = {workflow.get("priority_class")}
+    classes |= {pod.get(POD, {}).get("priorityClassName") for pod in pods}
+    manifests = [
+        manifest("scheduling.k8s.io/v1", "PriorityClass", name, value=0)
+        for name in sorted(filter(None, classes))
+        if not name.startswith("system-")  # those are Kubernetes' own
+    ]
     limits: dict[str, dict[str, str]] = {}
     for semaphore in (workflow.get("synchronization") or {}).get("semaphores") or ():
         key = semaphore.get("config_map_key_ref") or {}

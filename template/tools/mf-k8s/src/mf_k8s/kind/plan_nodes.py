@@ -10,6 +10,7 @@ from ..errors import CommandError
 from ..pods.quantities import parse_quantity
 from ..pods.read_pods import Pod
 from ..programs.run import run_program
+from ..project.pod_table import POD
 from .cluster import Cluster
 
 PODS_AT_ONCE = 4  # pods of the largest size that a node takes, so that a foreach does not queue
@@ -28,11 +29,23 @@ def labels_and_taints(pods: Iterable[Pod]) -> list[dict[str, Any]]:
     nodes: list[dict[str, Any]] = [{"labels": {}, "taints": []}]
     for pod in pods:
         node = {
-            "labels": pod.get("node_selector", {}),
+            "labels": {**pod.get("node_selector", {}), **required_labels(pod)},
             "taints": tolerated_taints(pod.get("tolerations", ())),
         }
         nodes += [] if node in nodes else [node]
     return nodes
+
+
+def required_labels(pod: Pod) -> dict[str, str]:
+    """Return the labels that a pod's affinity requires of a node, by the first of its terms."""
+    affinity = pod.get(POD, {}).get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    terms = required.get("nodeSelectorTerms") or [{}]
+    return {
+        each["key"]: next(iter(each.get("values") or ["true"]))
+        for each in terms[0].get("matchExpressions") or ()
+        if each["operator"] in ("In", "Exists")
+    }
 
 
 def tolerated_taints(tolerations: Iterable[dict[str, str]]) -> list[dict[str, str]]:

@@ -138,7 +138,7 @@ def apply_objects(project: Project, cluster: Cluster, needs: Needs) -> str:
     rules = [item for item in objects if is_rule_of_accounts(item)]
     named = [item for item in objects if not is_rule_of_accounts(item)]
     values = secrets_of_tests(project)
-    named = with_values([*named, *workflow_objects(workflow)], values)
+    named = with_values([*named, *workflow_objects(workflow, needs.pods)], values)
     made = apply_missing(cluster, named, namespace, values)
     apply(cluster, [*rules, *s3_server], namespace)
     make_claim_folders(cluster, needs.pods)

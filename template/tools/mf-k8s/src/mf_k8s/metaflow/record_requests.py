@@ -7,7 +7,7 @@ import json
 import runpy
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Job:
     shared: Mapping[str, Any]  # the settings that all pods have in common
     workflow: Mapping[str, Any]  # [workflow] of k8s.toml
     create_options: Sequence[str]  # behind Metaflow's command
+    pods: Mapping[str, Any] = field(default_factory=dict)  # [pod] of each step
     keep_token: bool = False  # Metaflow's production token, on this machine: the flow is deployed
     upload: bool = True  # the code package
     starts: bool = True  # by @schedule and @trigger; else as if the flow had neither
@@ -54,7 +55,7 @@ def record_requests(job: Job, send: Send) -> None:
             if "body" in arguments:
                 if arguments["plural"] == "workflowtemplates":
                     arguments["body"] = configure_template(
-                        arguments["body"], job.shared, job.workflow
+                        arguments["body"], job.shared, job.workflow, job.pods
                     )
                 mark(arguments["body"], job.labels)
             answer = send(method, this, **arguments)

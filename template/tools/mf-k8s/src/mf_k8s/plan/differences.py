@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypedDict
 
 from ..metaflow.record_requests import without_nulls
@@ -10,11 +11,13 @@ from ..pods.project_labels import annotation
 from ..pods.read_pods import (
     WORKFLOW,
     Manifest,
+    Pod,
     raw_pods,
     read_pod,
     without_added,
     workflow_settings,
 )
+from ..project.pod_table import POD
 from ..show.tables import Printer
 
 # The start of variables of Metaflow's own, which differ from one compilation to the next.
@@ -87,11 +90,13 @@ def printable(old: Any, new: Any) -> tuple[Any, Any]:
 
 
 def planned_settings(
-    workflow_template: Manifest, steps: Iterable[str] = ()
+    workflow_template: Manifest,
+    steps: Iterable[str] = (),
+    expected: Mapping[str, Pod] = MappingProxyType({}),
 ) -> dict[str, dict[str, Any]]:
     """Return what a plan compares: settings and own variables of each pod, and the workflow's.
 
-    The pods of `steps` come first, in that order.
+    The pods of `steps` come first, in that order. Of [pod] they have what is `expected`.
 
     Values of variables and parameters, which may be secret, are hidden, and so is the command.
 
@@ -101,7 +106,8 @@ def planned_settings(
     spec = workflow_template["spec"]
     pods: dict[str, dict[str, Any]] = {}
     for name, raw in raw_pods(workflow_template).items():
-        pods[name] = without_added(read_pod(*raw)) | own_variables(raw.container)
+        fields = expected.get(name, {}).get(POD)
+        pods[name] = without_added(read_pod(*raw, fields=fields)) | own_variables(raw.container)
         retry = raw.spec.get("retryStrategy") or {}
         pods[name]["retry"] = retry.get("limit")
         pods[name]["retry after"] = retry.get("backoff", {}).get("duration")

@@ -16,6 +16,8 @@ from ..check.stale_image import stale_image_notes
 from ..errors import CommandError, Finding, raise_if
 from ..metaflow.compile_flows import CompiledFile, compile_flows, not_compiled
 from ..pods.configure_template import configure_template
+from ..pods.expected_pods import expected_pods
+from ..pods.lay_pod import step_pods
 from ..pods.read_pods import WORKFLOW
 from ..pods.starters import starters
 from ..programs.run import UV, git, git_or_nothing
@@ -96,8 +98,9 @@ def planned_flows(
             file = str(result.file.relative_to(project.root))
             problems.append(not_compiled(file, result.error))
         elif result.flow and result.template:
-            completed = configure_template(result.template, shared, workflow)
-            settings = planned_settings(completed, result.flow["steps"])
+            own, expected = step_pods(config, result.flow), expected_pods(config, result.flow)
+            completed = configure_template(result.template, shared, workflow, own)
+            settings = planned_settings(completed, result.flow["steps"], expected)
             if starters(completed):
                 settings[WORKFLOW]["starts by itself in"] = places
             flows[result.flow["name"]] = settings

@@ -4,9 +4,11 @@ import copy
 import json
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..project.merge_settings import merge
+from ..project.pod_table import POD
 from ..project.workflow_table import (
     METADATA,
     METADATA_KINDS,
@@ -17,6 +19,7 @@ from ..project.workflow_table import (
 )
 from .argo_templates import has_agent
 from .edit_jobset import edit_jobset
+from .lay_pod import lay_pods
 from .read_pods import INHERITED, Manifest, pod_templates, step_name
 
 CONDITIONAL_JOIN = "metaflow.plugins.argo.conditional_input_paths"  # in the command of its pod
@@ -29,12 +32,15 @@ OR_SKIPPED = (
 
 
 def configure_template(
-    workflow_template: Manifest, shared: Mapping[str, Any], workflow: Mapping[str, Any]
+    workflow_template: Manifest,
+    shared: Mapping[str, Any],
+    workflow: Mapping[str, Any],
+    pods: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return a WorkflowTemplate in which every pod is configured by k8s.toml's `shared` settings.
 
-    `workflow` is k8s.toml's [workflow], which it gets too. In it joins of conditional branches
-    start on every Argo.
+    `workflow` is k8s.toml's [workflow], which it gets too, and `pods` has [pod] of each step, by
+    its name. In it joins of conditional branches start on every Argo.
 
     Metaflow configures only the pods that run steps. What the whole workflow has, Argo gives to
     each pod whose template has none: hooks, the creators of JobSets, the agent of HTTP hooks
@@ -49,6 +55,7 @@ def configure_template(
         correct_secrets(template.get("container") or {})
         if step_name(template):
             apply_removals(template, inherited)
+    lay_pods(completed["spec"], shared.get(POD) or {}, pods)
     for template in pod_templates(completed):
         if PENDING_TIMEOUT in workflow:
             template["pendingTimeout"] = workflow[PENDING_TIMEOUT]

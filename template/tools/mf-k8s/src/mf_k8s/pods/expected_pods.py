@@ -11,11 +11,17 @@ from typing import Any
 
 from ..project.k8s_toml import camel_case
 from ..project.merge_settings import shared_settings, step_settings
+from ..project.pod_table import MAIN, POD, pod_spec
 from ..project.workflow_table import METADATA_KINDS, POD_METADATA
 from .flow_facts import FlowFacts, StepFacts
+from .lay_pod import of_run, step_pods
 from .metaflow_defaults import PYTHON_IMAGE, MetaflowDefault, with_defaults
+from .pod_fields import main_fields
 from .quantities import quantity
-from .read_pods import GPU_RESOURCES, INHERITED, Pod, normalized
+from .read_container import GPU_RESOURCES
+from .read_pods import INHERITED, Pod, normalized
+from .strategic_merge import POD as KEYS
+from .strategic_merge import strategic_merge
 
 DEADLINE_S = 5 * 24 * 60 * 60  # DEFAULT_RUNTIME_LIMIT in plugins/timeout_decorator.py
 FROM_FIRST_STEP = ("image", "service_account", "secrets")  # all that Metaflow gives to hooks
@@ -41,7 +47,10 @@ PLAIN_STEP: StepFacts = {
 
 
 def expected_pods(
-    config: Mapping[str, Any], flow: FlowFacts, defaults: Sequence[MetaflowDefault] = ()
+    config: Mapping[str, Any],
+    flow: FlowFacts,
+    defaults: Sequence[MetaflowDefault] = (),
+    on_argo: bool = True,
 ) -> dict[str, Pod]:
     """Return the pods that a flow must have, by name.
 
@@ -49,24 +58,56 @@ def expected_pods(
     `step/creator`. The creator, and the pods of hooks, which are named as by Metaflow, are helper
     pods: they run no step. One of a hook has the image, service account and secrets of the first
     step. Each has sizes of Metaflow's own (which are left out), and what configure_template adds.
+
+    `on_argo` is false for the pods of `run --with kubernetes`, which have nothing of [workflow] and
+    [pod].
     """
+    if not on_argo:
+        config, flow = of_run(config, flow)
     shared = with_defaults(shared_settings(config), defaults)
     of_all = {*INHERITED, *METADATA_KINDS}
     of_workflow = {key: value for key, value in shared.items() if key in of_all}
     pods: dict[str, Pod] = {}
+    own, fields = step_pods(config, flow), shared.get(POD) or {}
     for name, step in flow["steps"].items():
         pod = step_pod(with_defaults(step_settings(config, step), defaults), step)
         if step["parallel"]:
-            pods[f"{name}/control"] = pods[f"{name}/worker"] = pod
-            pods[f"{name}/creator"] = normalized(of_workflow)
+            of_gang = with_fields(pod, pod_spec(own[name], argo=False), name)
+            pods[f"{name}/control"] = pods[f"{name}/worker"] = of_gang
+            creator = with_fields(normalized(of_workflow), pod_spec(fields, wait=False))
+            creator.pop("security_context", None)  # Argo's own, but for what is in [pod]
+            pods[f"{name}/creator"] = creator
         else:
-            pods[name] = pod
+            pods[name] = with_fields(pod, pod_spec(own[name]))
     first = with_defaults(step_settings(config, flow["steps"][flow["start"]]), defaults)
     hook = of_workflow | {key: first[key] for key in FROM_FIRST_STEP if key in first}
     hook.setdefault("image", DEFAULTS["image"])
     for name, image in {**dict.fromkeys(METAFLOW_HOOKS), **flow["hooks"]}.items():
-        pods[name] = normalized(hook | ({"image": image} if image else {}))
+        pod = normalized(hook | ({"image": image} if image else {}))
+        pods[name] = with_fields(pod, pod_spec(fields))
     return {name: with_metadata(pod, config) for name, pod in pods.items()}
+
+
+def with_fields(pod: Pod, fields: Mapping[str, Any], container: str = MAIN) -> Pod:
+    """Return a pod with fields of [pod]: those that have settings of their own go there."""
+    if not fields:
+        return pod
+    security = main_fields(fields).get("securityContext") or {}
+    containers = [
+        {**each, "name": container if each["name"] == MAIN else each["name"]}
+        for each in fields.get("containers", ())
+    ]
+    tolerations = pod.get("tolerations", [])
+    tolerations += [each for each in fields.get("tolerations", ()) if each not in tolerations]
+    others = {key: value for key, value in fields.items() if key != "tolerations"}
+    return normalized(
+        {
+            **pod,
+            "tolerations": tolerations,
+            "security_context": strategic_merge(pod.get("security_context", {}), security, KEYS),
+            POD: others | ({"containers": containers} if containers else {}),
+        }
+    )
 
 
 def with_metadata(pod: Pod, config: Mapping[str, Any]) -> Pod:
@@ -79,7 +120,7 @@ def with_metadata(pod: Pod, config: Mapping[str, Any]) -> Pod:
 def plain_step_pod(config: Mapping[str, Any], defaults: Sequence[MetaflowDefault] = ()) -> Pod:
     """Return the pod of a step that overrides nothing."""
     pod = step_pod(with_defaults(shared_settings(config), defaults), PLAIN_STEP)
-    return with_metadata(pod, config)
+    return with_metadata(with_fields(pod, pod_spec(config.get(POD) or {})), config)
 
 
 def step_pod(settings: Mapping[str, Any], step: StepFacts) -> Pod:

@@ -6,21 +6,22 @@ in it.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from ..project.pod_table import POD
 from ..project.workflow_table import METADATA, METADATA_KINDS, PENDING_TIMEOUT, workflow_fields
-from .quantities import quantity
+from .pod_fields import main_fields, part_of
+from .read_container import read_resources, read_volumes
 from .read_yaml import read_yaml
+from .strategic_merge import POD as POD_KEYS
+from .strategic_merge import strategic_merge
 
 Pod = dict[str, Any]
 Manifest = Mapping[str, Any]
 
-GPU_RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
-SIZE_RESOURCES = {"cpu": "cpu", "memory": "memory", "disk": "ephemeral-storage"}
-# Metaflow's names of volumes that lie in memory, and the settings that ask for them.
-MEMORY_VOLUMES = {"dhsm": "shared_memory", "tmpfs-ephemeral-volume": "use_tmpfs"}
 # Settings that a pod takes from the WorkflowSpec where its own template has none.
 INHERITED = {
     "service_account": "serviceAccountName",
@@ -89,9 +90,17 @@ class RawPod(NamedTuple):
     container: Manifest  # the one that runs the step; empty for a pod that makes a JobSet
 
 
-def workflow_pods(workflow_template: Manifest) -> dict[str, Pod]:
-    """Return the pods of a WorkflowTemplate by their names (see expected_pods.expected_pods)."""
-    return {name: read_pod(*raw) for name, raw in raw_pods(workflow_template).items()}
+def workflow_pods(
+    workflow_template: Manifest, expected: Mapping[str, Pod] = MappingProxyType({})
+) -> dict[str, Pod]:
+    """Return the pods of a WorkflowTemplate by their names (see expected_pods.expected_pods).
+
+    Of the fields that [pod] can have, those that are `expected`.
+    """
+    return {
+        name: read_pod(*raw, fields=expected.get(name, {}).get(POD))
+        for name, raw in raw_pods(workflow_template).items()
+    }
 
 
 def raw_pods(workflow_template: Manifest) -> dict[str, RawPod]:
@@ -104,6 +113,7 @@ def raw_pods(workflow_template: Manifest) -> dict[str, RawPod]:
         if container := template.get("container"):
             name = step_name(template) or template["name"]
             name = f"{name}, again" if name in pods else name
+            container = strategic_merge(container, main_fields(spec), POD_KEYS)
             pods[name] = RawPod(metadata, spec, container)
         elif template.get("resource"):
             jobs = jobset_pods(template["resource"]["manifest"])
@@ -141,13 +151,17 @@ def pod_spec(template: Manifest, workflow_spec: Manifest) -> dict[str, Any]:
     fields = INHERITED.values()
     spec = dict(template) | {key: template.get(key) or workflow_spec.get(key) for key in fields}
     patch: dict[str, Any] = json.loads(template.get("podSpecPatch") or "{}")
-    if patch.get("imagePullSecrets"):  # a strategic merge patch adds to this list
-        patch["imagePullSecrets"] += workflow_spec.get("imagePullSecrets") or ()
-    return spec | patch
+    merged: dict[str, Any] = strategic_merge(spec, patch, POD_KEYS)
+    return merged
 
 
-def read_pod(metadata: Manifest, spec: Manifest, container: Manifest) -> Pod:
-    """Return the settings of one pod, from its metadata, specification and main container."""
+def read_pod(
+    metadata: Manifest, spec: Manifest, container: Manifest, fields: Manifest | None = None
+) -> Pod:
+    """Return the settings of one pod, from its metadata, specification and main container.
+
+    `fields` are those beyond @kubernetes to look at; the specification has many of others.
+    """
     pull_secrets = spec.get("imagePullSecrets") or ()
     sources = container.get("envFrom") or ()
     variables = {variable["name"]: variable.get("value") for variable in container.get("env") or ()}
@@ -172,65 +186,9 @@ def read_pod(metadata: Manifest, spec: Manifest, container: Manifest) -> Pod:
             "security_context": without_none(container.get("securityContext")),
             "port": [port["containerPort"] for port in container.get("ports") or ()],
             "timeout": spec.get("activeDeadlineSeconds"),
+            POD: part_of(spec, fields or {}),
         }
     )
-
-
-def read_resources(resources: Manifest) -> Pod:
-    """Return cpu, memory, disk, qos, gpu and extended_resources."""
-    requests, limits = (
-        {name: quantity(value) for name, value in (resources.get(kind) or {}).items()}
-        for kind in ("requests", "limits")
-    )
-    devices = {}
-    for name in {*requests, *limits}.difference(SIZE_RESOURCES.values()):
-        request, limit = requests.get(name), limits.get(name)
-        # a cluster fills in the request of a GPU
-        alike = request == limit or (request is None and name in GPU_RESOURCES.values())
-        devices[name] = limit if alike else f"limit {limit}, request {request}"
-    gpus = {name: count for name, count in devices.items() if name in GPU_RESOURCES.values()}
-    return {
-        **{key: requests.get(name) for key, name in SIZE_RESOURCES.items()},
-        "qos": qos_class(requests, limits),
-        "gpu": gpus,
-        "extended_resources": {name: devices[name] for name in devices.keys() - gpus.keys()},
-    }
-
-
-def qos_class(requests: Mapping[str, str], limits: Mapping[str, str]) -> Any:
-    """Return the value of `qos` that makes these requests and limits, or limits that none makes."""
-    limited = {name: limits[name] for name in SIZE_RESOURCES.values() if name in limits}
-    if not limited:
-        return "Burstable"
-    guaranteed = limited == {name: requests.get(name) for name in SIZE_RESOURCES.values()}
-    return "Guaranteed" if guaranteed else limited
-
-
-def read_volumes(volumes: Sequence[Manifest], mounts: Sequence[Manifest]) -> Pod:
-    """Return shared_memory, use_tmpfs and persistent_volume_claims.
-
-    Each needs a volume of the pod and a mount of it; the text says where one of them is missing.
-    """
-    by_name = {volume["name"]: volume for volume in volumes}
-    paths: dict[str, list[str]] = {}
-    for mount in mounts:
-        flags = [key for key, value in mount.items() if value is True]
-        paths.setdefault(mount["name"], []).append(" ".join([mount["mountPath"], *flags]))
-    settings: Pod = {"persistent_volume_claims": {}}
-    for name in {**by_name, **paths}:
-        volume = by_name.get(name, {})
-        where = " and ".join(paths.get(name, ["no path"]))
-        directory = volume.get("emptyDir") or {}
-        claim = volume.get("persistentVolumeClaim") or {}
-        if name in MEMORY_VOLUMES:
-            if name in paths or "sizeLimit" in directory:
-                limit, medium = quantity(directory.get("sizeLimit")), directory.get("medium")
-                settings[MEMORY_VOLUMES[name]] = f"{limit} of {medium} at {where}"
-        elif claim or not volume:
-            note = " readOnly" if claim.get("readOnly") else ""
-            note = note if claim else " (no such volume)"
-            settings["persistent_volume_claims"][claim.get("claimName", name)] = where + note
-    return settings
 
 
 def without_added(pod: Mapping[str, Any]) -> Pod:

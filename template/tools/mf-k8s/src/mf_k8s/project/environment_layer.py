@@ -13,6 +13,7 @@ from .contract import contract_of
 from .k8s_toml import Config, read_config, read_schema, schema_findings
 from .merge_settings import merge, with_registry, without_nulls
 from .organisation_layer import FILE, LAYER, organisation_config, read_organisation
+from .pod_table import POD, pod_findings
 from .project import Project, shown_path
 from .workflow_table import workflow_findings
 
@@ -28,6 +29,7 @@ def merged_config(project: Project) -> Config:
     """
     config: Config = {}
     for name, values in shared_layers(project):
+        raise_if(tables_findings(values, name))
         config = merge(config, values)
         raise_if(workflow_findings(config.get("workflow"), name))
     return with_registry(config, config)
@@ -142,12 +144,25 @@ def layer_findings(project: Project, layer: Any, where: str) -> Iterator[Finding
         return
     name = f"{where}: {LAYER}"
     wrong = [*schema_findings(without_nulls(layer), read_schema(project), name)]
-    wrong = wrong or [*workflow_findings(layer.get("workflow"), name)]
+    wrong = wrong or [*tables_findings(layer, name)]
     yield from wrong
     if not wrong:
         yield from path_findings(organisation_config(project), FILE, layer, where)
         config = project.config_file
         yield from path_findings(read_config(config), config.name, layer, where)
+
+
+def tables_findings(config: Config, where: str) -> Iterator[Finding]:
+    """Yield what is wrong in the tables of a file, or layer, whose fields are no keys of k8s.toml.
+
+    They are [workflow] and [pod], also in pools: fields of Argo's and Kubernetes'.
+    """
+    yield from workflow_findings(config.get("workflow"), where)
+    yield from pod_findings(config.get(POD), where)
+    pools = config.get("pools")
+    for name, pool in pools.items() if isinstance(pools, dict) else ():
+        if isinstance(pool, dict):
+            yield from pod_findings(pool.get(POD), f"{where}: pool {name}")
 
 
 def path_findings(config: Config, low: str, layer: Config, where: str) -> Iterator[Finding]:
