@@ -64,7 +64,7 @@ class Place:
         self.newer = False
         self.played = folder / "played"
         self.played.mkdir()
-        answers = {"calls": "", "open": "", "report": "REPORT\n", "code": "0", "lock": "0"}
+        answers = {"calls": "", "open": "", "report": f"{GRAPH}REPORT\n", "code": "0", "lock": "0"}
         for name, text in answers.items():
             (self.played / name).write_text(text)
         programs = {"gh": GH, "uv": UV, "uvx": UVX}
@@ -186,7 +186,7 @@ def test_newer_version_becomes_a_pull_request(place):
     assert "_commit: v0.2.0" in place.pushed(".copier-answers.yml")
     assert place.calls()[-1].startswith("pr create --head copier-update --title")
     body = (place.played / "body").read_text()
-    assert "REPORT" in body
+    assert "REPORT" in body and "mermaid" not in body
     assert "Not ready" not in body
     assert "fails" not in body
     assert "uv lock" not in body
@@ -327,12 +327,19 @@ esac
 """
 
 
+GRAPH = '```mermaid\nflowchart LR\n  s1["start"]\n```\n'
+
+
 @pytest.mark.parametrize("known", ["", "42\n43\n"])
 def test_plan_is_one_comment(place, known):
-    """Found by its mark, not as the last comment; cut where GitHub would refuse it."""
+    """Found by its mark, not as the last comment; cut where GitHub would refuse it.
+
+    Then it has no graphs, which could be cut in two.
+    """
     (place.folder / "gh").write_text(COMMENTS)
     (place.played / "id").write_text(known)
-    (place.played / "plan.md").write_text("x" * 70000)
+    long = "x" * 70000
+    (place.played / "plan.md").write_text(f"above\n\n{GRAPH}\nbelow\n{long if known else ''}")
     workflow = yaml.safe_load((place.project / ".github/workflows/ci.yml").read_text())
     (step,) = workflow["jobs"]["comment"]["steps"]
     given = {"GH_REPO": "acme/churn", "NUMBER": "7", "GITHUB_SERVER_URL": "https://github.example"}
@@ -340,13 +347,16 @@ def test_plan_is_one_comment(place, known):
     done = machine.shell(step["run"], {**step["env"], **given})
     assert done.returncode == 0, done.stderr
     body = (place.played / "body").read_text()
-    assert body.startswith("<!-- k8s plan -->\n")
     assert len(body) < 65536
-    assert body.endswith("https://github.example/acme/churn/actions/runs/1\n")
     last = place.calls()[-1]
     if known:
+        assert body.startswith("<!-- k8s plan -->\nabove\n\n\nbelow\nxxx")
+        assert body.endswith(
+            "x\n\nThe rest is in the summary of https://github.example/acme/churn/actions/runs/1\n"
+        )
         assert last.startswith("api --silent --method PATCH repos/acme/churn/issues/comments/42 ")
     else:
+        assert body == f"<!-- k8s plan -->\nabove\n\n{GRAPH}\nbelow\n"
         assert last == "pr comment 7 --body-file body.md"
 
 

@@ -17,11 +17,12 @@ import pyte
 import pytest
 from conftest import BIN, QUESTIONS, Compare
 from mf_k8s.check.compare import check_flows
-from mf_k8s.check.print_reports import show_reports
+from mf_k8s.check.print_reports import show_graphs, show_reports
 from mf_k8s.cli import main
 from mf_k8s.cluster.target import Target
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.plan.differences import differences, planned_settings, show_plan
+from mf_k8s.plan.graph import PlannedFlow, graph_of_change
 from mf_k8s.project.project import Project
 from mf_k8s.show import progress
 from questions import COMPUTED, FREE_TEXT
@@ -211,9 +212,15 @@ def test_check_and_plan(
         compare(f"check-{width}", capsys.readouterr().out)
         show_plan(plan, markdown=False)
         compare(f"plan-{width}", capsys.readouterr().out)
+    graphs = {}
+    for name, steps in {each.flow["name"]: each.flow["steps"] for each in compiled}.items():  # type: ignore
+        before, after = (PlannedFlow(flows[name], steps) for flows in (old, new))
+        graphs[name] = graph_of_change(before, after)
     show_reports(reports, markdown=True)
-    show_plan(plan, markdown=True)
+    show_plan(plan, markdown=True, graphs=graphs)
     compare("check-and-plan-markdown", capsys.readouterr().out)
+    show_graphs(reports)
+    compare("check-mermaid", capsys.readouterr().out)
 
     def no_terminal(_: int) -> os.terminal_size:
         raise OSError

@@ -19,7 +19,22 @@ from own_copy import Run, history, k8s, project, replace
 __all__ = ["history", "k8s", "project"]  # fixtures
 
 
-def test_table_and_markdown_say_the_same(k8s: Run) -> None:
+TRAIN = """flowchart LR
+  subgraph f1["TrainFlow (compiled): every pod matches k8s.toml"]
+  f1_s1["start<br>cpu 1, memory 4096M<br>gpu 1"]
+  f1_s1 -->|"foreach strengths"| f1_s2
+  f1_s2["train<br>cpu 1, memory 8192M #42;<br>gpu 1"]
+  f1_s2 --> f1_s3
+  f1_s3["choose<br>cpu 1, memory 4096M<br>gpu 1"]
+  f1_s3 --> f1_s4
+  f1_s4["end<br>cpu 1, memory 4096M<br>gpu 1"]
+  end
+  classDef override stroke:#2563eb,stroke-width:3px
+  class f1_s2 override
+""".splitlines()
+
+
+def test_table_markdown_and_graph_say_the_same(k8s: Run) -> None:
     table, markdown = k8s("check"), k8s("check", "train", "--format=markdown")
     assert (table.returncode, markdown.returncode) == (0, 0)
     for text in (
@@ -28,9 +43,9 @@ def test_table_and_markdown_say_the_same(k8s: Run) -> None:
         "metaflow-training: /cache",
     ):
         assert text in table.stdout and text in markdown.stdout
-    assert 's_end["end<br>nvidia.com/gpu: 1<br>4096M"]' in markdown.stdout
-    assert "s_start --> s_train" in markdown.stdout
     assert "HelloFlow" in table.stdout and "HelloFlow" not in markdown.stdout
+    graph = k8s("check", "train", "--format=mermaid")
+    assert (graph.returncode, graph.stdout.splitlines()) == (0, TRAIN)
 
 
 CONFIGURED = """

@@ -70,11 +70,24 @@ class CountingFlow(FlowSpec):
     @Counting
     @step
     def start(self) -> None:
-        self.next(self.end)
+        self.next(self.end, foreach="parts")
 
     @step
     def end(self) -> None:
         pass
+
+
+def has_steps(notes: Notes) -> bool:
+    graph = CountingFlow(use_cli=False)._graph
+    of_private_flow = notes_are(
+        order=["end", "join", "pair", "start"],
+        start_step="start",
+        out_funcs=["pair"],
+        parallel_step=[False, True],
+        secs=[60],
+    )
+    foreach = [graph[name].foreach_param for name in ("start", "end")]
+    return bool(of_private_flow(notes)) and foreach == ["parts", None]
 
 
 def mutates_once(_: Notes) -> bool:
@@ -160,13 +173,7 @@ STATEMENTS: dict[str, Statement] = {
     "_flow_state": notes_are(FLOW_MUTATORS=["Flows", "Flows"]),
     "FlowStateItems": notes_are(FLOW_MUTATORS=["Flows", "Flows"]),
     "_flow_decorators": notes_are(hooks=["finished"]),
-    "_graph": notes_are(
-        order=["end", "join", "pair", "start"],
-        start_step="start",
-        out_funcs=["pair"],
-        parallel_step=[False, True],
-        secs=[60],
-    ),
+    "_graph": has_steps,
     "_my_step": notes_are(_my_step=["end", "join", "pair", "start"]),
     "is_step": of_steps("is_step", join=True, end=True),
     "config_decorators": of_steps("mutators", join=[], end=["First", "Second"]),

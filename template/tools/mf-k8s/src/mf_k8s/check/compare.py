@@ -105,7 +105,7 @@ def start_report(project: Project, result: CompiledFile) -> Report:
     if not flow:
         return report
     following = {name: step["next"] for name, step in flow["steps"].items()}
-    report = dataclasses.replace(report, flow=flow["name"], next=following)
+    report = dataclasses.replace(report, flow=flow["name"], next=following, steps=flow["steps"])
     if not flow["derives"]:
         report.failures.append(
             "does not derive from BaseFlow, so k8s.toml is ignored: write"

@@ -10,8 +10,10 @@ from ..errors import CommandError
 from ..pods.read_pods import WORKFLOW
 from ..project.flow_files import no_flow_started
 from ..project.project import shown_path
+from ..show.mermaid import fenced, flowchart
 from ..show.progress import print_error
-from ..show.tables import Printer, as_text
+from ..show.tables import Printer
+from .graph import graph_of
 from .report import Comparison, Report
 
 MARK = "†"
@@ -35,6 +37,12 @@ def show_reports(reports: Sequence[Report], markdown: bool) -> None:
         printer.lines(f"{by_deploy}: {', '.join(left_off)}")
 
 
+def show_graphs(reports: Sequence[Report]) -> None:
+    """Print one Mermaid graph of all flows that could be checked."""
+    graphs = ((f"{each.title}: {each.result}", graph_of(each)) for each in reports if each.pods)
+    Printer(markdown=True).lines(*flowchart(graphs))
+
+
 def show_report(report: Report, printer: Printer) -> None:
     color = "green" if report.all_equal else "yellow"  # of an older deployment
     style = color if report.matches else "bold red"
@@ -44,7 +52,7 @@ def show_report(report: Report, printer: Printer) -> None:
         names = (f"{name} {MARK}" if name in report.by_deploy else name for name in pods)
         printer.lines(f"Pods: {', '.join(names)}", "")
         if printer.markdown:
-            printer.lines(*mermaid(report), "")
+            printer.lines(*fenced(graph_of(report)), "")
         show_pods(pods, printer)
     if whole := report.pods.get(WORKFLOW):
         mark = f" {MARK}" if WORKFLOW in report.by_deploy else ""
@@ -108,18 +116,6 @@ def cell(comparison: Comparison | None, printer: Printer) -> str:
     if not comparison["equal"]:
         return f"[red]expected[/] {expected}{printer.line_break}[bold red]found[/] {found}"
     return f"[cyan]{found} *[/]" if comparison["override"] else found
-
-
-def mermaid(report: Report) -> list[str]:
-    """Return the flow's graph, with the GPUs and memory of each step's pod."""
-    lines = ["```mermaid", "flowchart LR"]
-    for step, following in report.next.items():
-        pod = report.pods.get(step) or report.pods.get(f"{step}/worker") or {}
-        sizes = [as_text(pod[key]["found"], "<br>") for key in ("gpu", "memory") if key in pod]
-        label = "<br>".join([step, *sizes])
-        lines.append(f'  s_{step}["{label}"]')  # a step's own name may be a keyword, like `end`
-        lines += [f"  s_{step} --> s_{other}" for other in following]
-    return [*lines, "```"]
 
 
 def reports_on_flows(reports: list[Report], named: bool) -> list[Report]:

@@ -1,12 +1,13 @@
 """What `check` finds of one flow."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
 from ..errors import Finding
+from ..pods.flow_facts import StepFacts
 from ..project.project import shown_path
 
 
@@ -31,6 +32,7 @@ class Report:
     failures: list[str] = field(default_factory=list)  # lines about the flow as a whole
     notes: list[str] = field(default_factory=list)
     next: dict[str, list[str]] = field(default_factory=dict)  # the steps after each step
+    steps: Mapping[str, StepFacts] = field(default_factory=dict)  # what the code says of them
     pods: dict[str, dict[str, Comparison]] = field(default_factory=dict)  # by pod and setting
     # of a run: when its first pod was made, pods by phase, why pods cannot start, and what tells
     # the older deployment that started it from the present one
@@ -90,7 +92,7 @@ def as_json(reports: Sequence[Report]) -> str:
     flows = [asdict(report) | {"file": str(report.file)} for report in reports]
     errors = []
     for flow, report in zip(flows, reports, strict=True):
-        del flow["log"]
+        del flow["log"], flow["steps"]
         if report.error:
             flow["error"] = report.error.message
             errors.append(asdict(report.error))

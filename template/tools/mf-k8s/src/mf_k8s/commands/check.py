@@ -1,16 +1,19 @@
 """The options of `k8s check`, and its exit codes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from .options import Debug, Env, Flows, OutputFormat, errors_in_json, wrong_options
+from .options import Debug, Env, Flows, errors_in_json, wrong_options
 
 
 def check(
     flows: Flows = None,
-    format: OutputFormat = "table",
+    format: Annotated[
+        Literal["table", "json", "markdown", "mermaid"],
+        typer.Option(help="How to print the result; mermaid is a graph of each flow."),
+    ] = "table",
     live: Annotated[
         bool, typer.Option("--live", help="Compare what is deployed and running.")
     ] = False,
@@ -42,7 +45,7 @@ def check(
     from ..check.explain import explain_step, layers_as_json, show_layers
     from ..check.live import check_live
     from ..check.places import check_places, places_to_check
-    from ..check.print_reports import reports_on_flows, show_reports
+    from ..check.print_reports import reports_on_flows, show_graphs, show_reports
     from ..check.report import as_json
     from ..gitops.compare_folder import check_rendered
     from ..kind.find_target import find_target
@@ -54,8 +57,8 @@ def check(
     with errors_in_json(format, equal=False, flows=[]):
         if (namespace or run) and not live:
             raise wrong_options("--namespace and --run need --live")
-        if explain and (live or rendered):
-            raise wrong_options("--explain takes neither --live nor --rendered")
+        if explain and (live or rendered or format == "mermaid"):
+            raise wrong_options("--explain takes no --live, --rendered or --format mermaid")
         if rendered and (flows or live or env or format != "table"):
             raise wrong_options("--rendered takes no flow and no other option")
         project = find_project()
@@ -91,6 +94,8 @@ def check(
             report.failures.append(str(clashes[report.flow]))
     if format == "json":
         print(as_json(reports))
+    elif format == "mermaid":
+        show_graphs(reports)
     else:
         show_reports(reports, format == "markdown")
     failed = [report for report in reports if report.error]

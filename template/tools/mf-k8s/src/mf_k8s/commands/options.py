@@ -23,7 +23,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 @contextlib.contextmanager
-def errors_in_json(format: Format, **nothing_found: Any) -> Iterator[None]:
+def errors_in_json(format: str, **nothing_found: Any) -> Iterator[None]:
     """Print an error of the body on stdout, too, where the result would be JSON.
 
     `nothing_found` are the other keys of that result.

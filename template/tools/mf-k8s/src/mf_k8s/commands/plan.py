@@ -34,9 +34,9 @@ def plan(
         project = find_project().at(env)
         if env:
             read_place(project, env)
-        found = plan_against(project, against)
+        found, graphs = plan_against(project, against)
     if format == "json":
         print(json.dumps({**found, "errors": []}, indent=2))
     else:
-        show_plan(found, format == "markdown")
+        show_plan(found, format == "markdown", graphs=graphs)
     raise typer.Exit(1 if exit_code and has_changes(found) else 0)

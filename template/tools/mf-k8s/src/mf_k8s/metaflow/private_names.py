@@ -22,7 +22,7 @@ PRIVATE_NAMES = {
     "_flow_state": "of a flow's class: by FlowStateItems, what is attached to it",
     "FlowStateItems": "has FLOW_MUTATORS: a list, from which a mutator may be called twice",
     "_flow_decorators": "of a flow: lists of its decorators by name; exit_hook has success_hooks",
-    "_graph": "of a flow: its steps with decorators, out_funcs and parallel_step; and start_step",
+    "_graph": "has start_step, and steps with decorators, out_funcs, foreach_param, parallel_step",
     "_my_step": "of the step that a mutator gets: the function",
     "is_step": "is True on the function of a step, and on nothing else",
     "config_decorators": "of a step's function: its mutators, in the order in which they mutate",

@@ -29,6 +29,7 @@ def step_facts(flow: Any, name: str, written: list[tuple[str | None, Any]]) -> d
         "timeout": decorators["timeout"].secs if "timeout" in decorators else None,
         "parallel": node.parallel_step,
         "next": node.out_funcs,
+        "foreach": node.foreach_param,
     }
 
 

@@ -18,6 +18,7 @@ from ..pods.read_pods import (
     workflow_settings,
 )
 from ..project.pod_table import POD
+from ..show.mermaid import Graph, fenced
 from ..show.tables import Printer
 
 # The start of variables of Metaflow's own, which differ from one compilation to the next.
@@ -143,25 +144,47 @@ def own_variables(container: Mapping[str, Any]) -> dict[str, HiddenValue]:
     }
 
 
-def show_plan(plan: Plan, markdown: bool, heads: tuple[str, str] | None = None) -> None:
-    """Print a plan for people; `heads` say what old and new values are, if not a revision's."""
+def show_plan(
+    plan: Plan,
+    markdown: bool,
+    heads: tuple[str, str] | None = None,
+    graphs: Mapping[str, Graph] | None = None,
+) -> None:
+    """Print a plan for people; `heads` say what old and new values are, if not a revision's.
+
+    In Markdown, those of `graphs` are drawn whose flows change or are new.
+    """
     printer = Printer(markdown)
     if not has_changes(plan):
         printer.lines(f"No pod changes between {plan['against']} and the working tree.")
     for flow in plan["added"]:
         printer.heading(f"{flow}: added")
+        show_graph(flow, graphs, printer)
     for flow in plan["removed"]:
         printer.heading(f"{flow}: removed")
     for flow in sorted({*plan["unchanged"], *(change["flow"] for change in plan["changes"])}):
-        show_flow(flow, plan, printer, heads or (f"at {plan['against']}", "now"))
+        show_flow(flow, plan, printer, heads or (f"at {plan['against']}", "now"), graphs)
     printer.lines(*plan["notes"])
 
 
-def show_flow(flow: str, plan: Plan, printer: Printer, heads: tuple[str, str]) -> None:
+def show_graph(flow: str, graphs: Mapping[str, Graph] | None, printer: Printer) -> None:
+    if printer.markdown and graphs and flow in graphs:
+        printer.lines(*fenced(graphs[flow]), "")
+
+
+def show_flow(
+    flow: str,
+    plan: Plan,
+    printer: Printer,
+    heads: tuple[str, str],
+    graphs: Mapping[str, Graph] | None,
+) -> None:
     """Print what changes in a flow: once for all pods in which the same changes."""
     changes = [change for change in plan["changes"] if change["flow"] == flow]
     unchanged = plan["unchanged"].get(flow, [])
     printer.heading(f"{flow}: {'changed' if changes else 'unchanged'}")
+    if changes:
+        show_graph(flow, graphs, printer)
     every_pod = {change["pod"] for change in changes} - {WORKFLOW} | {*unchanged}
     show_changes(changes, every_pod, heads, printer)
     if unchanged and changes:

@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..check.compare import name_clashes
 from ..check.flow_imports import unlisted_imports
@@ -27,28 +26,32 @@ from ..project.merge_settings import shared_settings
 from ..project.project import Project, flow_patterns, read_table
 from ..project.repository import branching_point, commit_of
 from ..project.uv_lock import lock_path
+from ..show.mermaid import Graph
 from .differences import Plan, differences, planned_settings
+from .graph import PlannedFlow, graph_of_change
 
 
-def plan_against(project: Project, reference: str) -> Plan:
+def plan_against(project: Project, reference: str) -> tuple[Plan, dict[str, Graph]]:
     """Return what differs between a revision and this tree, uncommitted changes included.
 
-    Raise CommandError for an unknown revision, and for a flow of this tree that does not compile.
+    With it are the graphs of this tree's flows, by name. Raise CommandError for an unknown
+    revision, and for a flow of this tree that does not compile.
     """
     notes: list[str] = []
     with revision(project, reference) as (name, older, python):
         compiled = list(compile_flows(project, project.flow_files()))
         new, problems = planned_flows(project, compiled)
         raise_if(problems)
-        old, problems = older_settings(older, python)
+        old, problems = older_flows(older, python)
         for place in [] if project.environment_file else layered_places(project, older):
-            flows, faults = settings_at(project.at(place), [sys.executable])
+            flows, faults = flows_at(project.at(place), [sys.executable])
             notes += map(str, faults)
-            new |= {f"{flow} ({place})": settings for flow, settings in flows.items()}
-            flows, faults = settings_at(older.at(place), python)
+            new |= {f"{flow} ({place})": each for flow, each in flows.items()}
+            flows, faults = flows_at(older.at(place), python)
             problems += faults
-            old |= {f"{flow} ({place})": settings for flow, settings in flows.items()}
-    plan = differences(old, new, name)
+            old |= {f"{flow} ({place})": each for flow, each in flows.items()}
+    before, after = ({flow: each.settings for flow, each in flows.items()} for flows in (old, new))
+    plan = differences(before, after, name)
     plan["notes"] = notes + [f"at {name}: {problem}" for problem in dict.fromkeys(problems)]
     plan["notes"] += layer_sources(project)
     plan["notes"] += stale_image_notes(project, name)
@@ -56,7 +59,7 @@ def plan_against(project: Project, reference: str) -> Plan:
     for note in (unlisted_imports, code_for_other_pythons):
         found = (note(project, each.file, each.flow) for each in compiled if each.flow)
         plan["notes"] += dict.fromkeys(itertools.chain(*found))
-    return plan
+    return plan, {flow: graph_of_change(old.get(flow), each) for flow, each in new.items()}
 
 
 def layered_places(project: Project, older: Project) -> list[str]:
@@ -64,15 +67,19 @@ def layered_places(project: Project, older: Project) -> list[str]:
     return sorted({*environments_with_layer(project), *environments_with_layer(older)})
 
 
-def settings_at(project: Project, python: Sequence[str]) -> tuple[dict[str, Any], list[Finding]]:
-    """Return the planned settings of the flows in an environment, nothing where it is not there."""
+def flows_at(
+    project: Project, python: Sequence[str]
+) -> tuple[dict[str, PlannedFlow], list[Finding]]:
+    """Return the planned flows of an environment, none where it is not there."""
     if not (project.environment_file and project.environment_file.exists()):
         return {}, []
-    return older_settings(project, python)
+    return older_flows(project, python)
 
 
-def older_settings(older: Project, python: Sequence[str]) -> tuple[dict[str, Any], list[Finding]]:
-    """Return the planned settings of another revision, which may be from before the template."""
+def older_flows(
+    older: Project, python: Sequence[str]
+) -> tuple[dict[str, PlannedFlow], list[Finding]]:
+    """Return the planned flows of another revision, which may be from before the template."""
     try:
         files = older.flow_files()
         if not files or not older.config_file.exists():
@@ -85,9 +92,9 @@ def older_settings(older: Project, python: Sequence[str]) -> tuple[dict[str, Any
 
 def planned_flows(
     project: Project, compiled: Iterable[CompiledFile]
-) -> tuple[dict[str, Any], list[Finding]]:
-    """Return the planned settings of each flow by its name, and why others do not compile."""
-    flows: dict[str, Any] = {}
+) -> tuple[dict[str, PlannedFlow], list[Finding]]:
+    """Return each planned flow by its name, and why others do not compile."""
+    flows: dict[str, PlannedFlow] = {}
     config = merged_config(project)
     shared, workflow = shared_settings(config), config.get("workflow", {})
     places = ", ".join(where_flows_start(project)) or None
@@ -103,7 +110,7 @@ def planned_flows(
             settings = planned_settings(completed, result.flow["steps"], expected)
             if starters(completed):
                 settings[WORKFLOW]["starts by itself in"] = places
-            flows[result.flow["name"]] = settings
+            flows[result.flow["name"]] = PlannedFlow(settings, result.flow["steps"])
     return flows, problems
 
 

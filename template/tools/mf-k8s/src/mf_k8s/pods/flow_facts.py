@@ -19,6 +19,7 @@ class StepFacts(TypedDict):
     timeout: int | None  # of @timeout, in seconds
     parallel: bool
     next: list[str]
+    foreach: NotRequired[str | None]  # the attribute that it makes a task of each item of
 
 
 class FlowFacts(TypedDict):
