@@ -1,0 +1,136 @@
+"""A fleet of 0.3.0, edited as teams do, gets the organisation's layer, and then a release of it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import fleet
+import pytest
+import yaml
+from conftest import K8S, ROOT, how_many, run
+from mf_k8s.adopt.write_files import write_all
+from mf_k8s.drift.tidy import tidied
+from mf_k8s.drift.values import drift
+from mf_k8s.project.project import Project
+from teams import commit, conflicts, git, make, update
+from test_releases import RELEASED
+
+PROJECTS = how_many("FLEET", 50, 50)
+OLD, NEW, NEXT = "v0.3.0.post1", "v0.4.0.post1", "v0.4.0.post2"
+FILE = "hooks/organisation.yml"
+
+
+@pytest.fixture(scope="module")
+def fork(small_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an organisation's fork, with its releases as tags, without the tool."""
+    fork = tmp_path_factory.mktemp("fork") / "mf-template"
+    fork.mkdir()
+    git("init", "-q", "-b", "main", cwd=fork)
+    parts = ("copier.yml", "hooks", "template", ":(exclude)template/tools")
+    schema = "template/tools/mf-k8s/src/mf_k8s/environment.schema.json"
+    try:
+        git("cat-file", "-e", RELEASED["0.3.0"], cwd=ROOT)
+    except AssertionError:
+        pytest.skip("0.3.0 is not in this clone: it is shallow")
+    for paths in (parts, (schema,)):
+        archive = git("archive", RELEASED["0.3.0"], *paths, cwd=ROOT)
+        subprocess.run(["tar", "x"], input=archive, text=True, cwd=fork, check=True)
+    publish(fork, OLD, fleet.ORGANISATION)
+    for path in fork.iterdir():
+        if path.name != ".git":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    ignored = shutil.ignore_patterns(".git")
+    shutil.copytree(small_template, fork, dirs_exist_ok=True, ignore=ignored)
+    publish(fork, NEW, fleet.ORGANISATION)
+    publish(fork, NEXT, fleet.MOVED)
+    return fork
+
+
+def publish(fork: Path, tag: str, organisation: dict[str, Any]) -> None:
+    (fork / FILE).write_text(yaml.safe_dump(organisation, sort_keys=False))
+    commit(fork)
+    git("tag", tag, cwd=fork)
+
+
+def save(project: Path) -> None:
+    """Commit what has changed, if anything has."""
+    git("add", "-A", cwd=project)
+    git("commit", "-q", "--allow-empty", "-m", "work", cwd=project)
+
+
+@pytest.fixture(scope="module")
+def made(fork: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return a project of 0.3.0 for each kind of answers."""
+    folder = tmp_path_factory.mktemp("made")
+    return [
+        make(fork, folder / str(index), OLD, project_name="churn-model", **answers)
+        for index, answers in enumerate(fleet.ANSWERS)
+    ]
+
+
+@pytest.mark.parametrize("first", range(0, PROJECTS, 10))
+def test_fleet_of_an_organisation(made, tmp_path, first):
+    """The first update changes no pod and no file of values, and the next release reaches all.
+
+    Pods are compared by each project's own settings.py: that of 0.3.0, and the new one.
+    """
+    old, new = fleet.load_settings(made[0], tmp_path / "old"), None
+    for number in range(first, min(first + 10, PROJECTS)):
+        project = shutil.copytree(made[number % len(made)], tmp_path / f"team-{number}")
+        expected = fleet.edit(project, number)
+        save(project)
+        pods, places = fleet.pods(old, project), fleet.places(project)
+        files = fleet.files(project)
+
+        update(project, NEW)
+        save(project)
+        assert conflicts(project) == []
+        assert fleet.files(project) == files
+        new = new or fleet.load_settings(project, tmp_path / "new")
+        updated = fleet.pods(new, project)
+        assert {name: updated.get(name) for name in pods} == pods
+        assert fleet.places(project) == places
+
+        write_all(tidied(Project(project, fleet.PACKAGE)))
+        save(project)
+        assert fleet.pods(new, project) == updated
+        assert fleet.places(project) == places
+        assert [value.path for value in drift(Project(project, fleet.PACKAGE)) if value.equal] == []
+        files = fleet.files(project)
+
+        update(project, NEXT)
+        assert conflicts(project) == []
+        assert fleet.files(project) == files
+        assert fleet.found(new, project) == expected
+        assert "flows/hello.py" not in git("status", "--porcelain", cwd=project)
+
+
+def test_plan_over_the_first_update_is_empty(made, tmp_path):
+    """And over `k8s drift --tidy`, in a project with most of the edits."""
+    project = shutil.copytree(made[1], tmp_path / "churn-model")
+    for edit in (*fleet.EDITS, fleet.headings):
+        if edit not in (fleet.without_flow, fleet.comments, fleet.crlf):
+            edit(project, fleet.Expected())
+    (project / "flows/train.py").unlink()
+    save(project)
+
+    uv = tmp_path / "uv"  # the old revision runs with this environment, too
+    uv.write_text(f'#!/bin/sh\nshift 3\nexec {sys.executable} "$@"\n')
+    uv.chmod(0o755)
+
+    def plan() -> str:
+        """Return what changes since the commit of 0.3.0; it ends with 1 if something does."""
+        return run(K8S, "plan", "--exit-code", cwd=project, **os.environ, UV=str(uv))
+
+    update(project, NEW)
+    plan()
+    tidied = run(K8S, "drift", "--tidy", cwd=project, **os.environ)
+    assert "k8s.toml: the registry of image, service_account" in tidied
+    plan()
+    config = project / "k8s.toml"
+    config.write_text(config.read_text().replace("memory = 16000", "memory = 16001"))
+    with pytest.raises(AssertionError, match="16001"):
+        plan()
