@@ -54,6 +54,7 @@ KINDS: dict[str, Kind] = {
     "index_logins": TABLE,
     "ci_image": TEXT,
     "base_image": TEXT,
+    "buildkit_host": TEXT,
     "python_version": TEXT,
     "tool": TEXT,
     "tool_index": TEXT,
@@ -115,6 +116,11 @@ def problems(text: str) -> Iterator[str]:
             yield from wrong_tool_index(value, organisation.get("tool"))
         elif key in ("index_logins", *RUNNERS):
             yield from wrong_ci(key, value)
+        elif key == "buildkit_host":
+            if value and not re.fullmatch(r"(tcp|unix)://[\w./:-]+", value):
+                yield f"{key}: {json.dumps(value)} is not an address, like tcp://buildkitd.ci:1234"
+            elif value and organisation.get("ci") == "gitlab" and not organisation.get("ci_image"):
+                yield f"{key}: needs a ci_image that has buildctl"
         elif key in IMAGES:
             image = value.replace("{python}", "3.13")
             yield from (f"{key}: {message}" for message in refused(key, image) if value)

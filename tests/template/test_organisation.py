@@ -97,6 +97,11 @@ def test_example():
         ("index_logins: {a: [U]}", r'index_logins: a: \["U"\] is not the names of two secrets'),
         ("index_logins: {a: U}", 'index_logins: a: "U" is not the names of two secrets'),
         ("index_logins: {a: [U, p-w]}", r'index_logins: a: \["U", "p-w"\] is not the names'),
+        ("buildkit_host: buildkitd", 'buildkit_host: "buildkitd" is not an address, like tcp://'),
+        (
+            "buildkit_host: tcp://b:1\nci: gitlab",
+            "buildkit_host: needs a ci_image that has buildctl",
+        ),
         ("base_image: python", 'base_image: "python": A fixed tag: ghcr.io/acme/churn:1.2.3'),
         ("base_image: 'a:{version}'", 'base_image: "a:{version}": A fixed tag: '),
         ("ci_image: Uv:1", 'ci_image: "Uv:1": Lower case before the tag. A fixed tag'),
@@ -254,7 +259,8 @@ def test_example_makes_what_the_docs_show(small_template, tmp_path):
     (job,) = workflow["jobs"].values()
     login = {"USERNAME": "${{ secrets.PYPI_USER }}", "PASSWORD": "${{ secrets.PYPI_TOKEN }}"}
     env = {f"UV_INDEX_ORGANISATION_{part}": secret for part, secret in login.items()}
-    assert (job["runs-on"], job["env"]) == (["acme-deploy"], env)
+    host = {"BUILDKIT_HOST": "tcp://buildkitd.ci:1234"}
+    assert (job["runs-on"], job["env"]) == (["acme-deploy"], host | env)
     checks = yaml.safe_load((project / ".github/workflows/ci.yml").read_text())["jobs"]
     assert {name: job.get("env") for name, job in checks.items()} == {
         **{"test": env, "plan": env},
@@ -319,7 +325,7 @@ def lint_workflows(project: Path) -> None:
 
 @pytest.mark.parametrize("deploy_runner", ["[acme-deploy]", "[]"])
 def test_gitlab_pipeline_of_an_organisation(small_template, tmp_path, deploy_runner):
-    """Its image, runners and logins; a group's variable names the runner that it leaves out."""
+    """Its image, runners, logins and builder: a runner with Docker is needed for nothing."""
     fork = tmp_path / "fork"
     shutil.copytree(small_template, fork, ignore=shutil.ignore_patterns(".git"))
     (fork / FILE).write_text(f"{EXAMPLE}\nci: gitlab\ndeploy_runner: {deploy_runner}\n")
@@ -335,14 +341,12 @@ def test_gitlab_pipeline_of_an_organisation(small_template, tmp_path, deploy_run
     jobs = {name for name, job in pipeline.items() if "script" in job and name != ".deploy"}
     assert jobs == {"test", "plan"}  # and no kind
     assert not [name for name in pipeline if name != "default" and "image" in pipeline[name]]
-    rules = [{"if": "$CI_COMMIT_TAG"}]
-    if deploy_runner == "[]":
-        assert pipeline[".deploy"]["tags"] == ["$DEPLOY_RUNNER"]
-        rules = [{"if": "$DEPLOY_RUNNER && $CI_COMMIT_TAG"}]
-    else:
-        assert pipeline[".deploy"]["tags"] == ["acme-deploy"]
-        assert "DEPLOY_RUNNER" not in (project / ".gitlab-ci.yml").read_text()
-    assert pipeline["deploy-prod"]["rules"] == rules
+    deploy = pipeline[".deploy"]
+    assert deploy.get("tags") == (["acme-deploy"] if "acme" in deploy_runner else None)
+    assert deploy["variables"]["BUILDKIT_HOST"] == "tcp://buildkitd.ci:1234"
+    assert pipeline["deploy-prod"]["rules"] == [{"if": "$CI_COMMIT_TAG"}]
+    text = (project / ".gitlab-ci.yml").read_text()
+    assert not re.findall("(?i)DEPLOY_RUNNER|Only on a shell|with docker|docker push", text)
     check_schema("gitlab-ci", project / ".gitlab-ci.yml")
 
 

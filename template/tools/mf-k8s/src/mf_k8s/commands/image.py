@@ -24,6 +24,8 @@ def image(
 
     With --tag and --push, its digest becomes an annotation of the pods, in k8s.toml. With --tag
     git, pods get it by that digest, and one that CI has built from the commit is not built again.
+
+    Where BUILDKIT_HOST is set, buildctl builds and pushes it, and no Docker is needed.
     """
     from ..image.build_and_push import (
         build_and_push,
@@ -32,6 +34,7 @@ def image(
         push_image,
         registry_digest,
     )
+    from ..image.buildctl import HOST, uses_buildctl
     from ..image.origin import digest_of_commit, origin_here
     from ..image.platforms import docker_platform
     from ..image.tags import (
@@ -53,7 +56,9 @@ def image(
     if bump and tag:
         raise wrong_options("--bump and --tag both choose the tag: give one of them")
     project = find_project()
-    require_programs(["docker"])
+    if (remote := uses_buildctl()) and not push:
+        raise wrong_options(f"{HOST} is set, so an image is only pushed: add --push, or unset it")
+    require_programs([] if remote else ["docker"])
     read = read_toml if bump or tag else read_config  # only TOML is written
     config = read(project.config_file)
     name = without_own_digest(with_registry(config, merged_config(project)))
@@ -71,11 +76,12 @@ def image(
     origin, digest = origin_here(project) if tag == "git" else None, ""
     labels, platforms = origin.labels if origin else {}, image_platforms(project)
     several = len(platforms) > 1
+    at_once = push and (several or remote)  # built and pushed by one command
     with stage("build") as build:
         if origin and push:
             digest = digest_of_commit(name, origin)
         build.result = f"{name}: not needed, the registry has it"
-        if several and push and not digest:
+        if at_once and not digest:
             build_and_push(project, name, labels, platforms)
         elif not digest:
             built = [docker_platform() or platforms[0]] if several else platforms
@@ -90,7 +96,7 @@ def image(
             if digest:
                 done = "is pushed already"
             else:
-                done = "pushed" if several else push_image(name, platforms, origin is not None)
+                done = "pushed" if at_once else push_image(name, platforms, origin is not None)
             pushing.result = f"{name}: {done}"
         if tag:
             digest = digest or (digest_of_commit(name, origin) if origin else registry_digest(name))

@@ -9,9 +9,10 @@ from ..errors import CommandError, Finding, raise_if
 from ..pods.image_names import image_name
 from ..programs.run import process_variables, run_program
 from ..project.project import Project
-from .ask_registry import ask_registry
+from .ask_registry import RegistryAnswer, ask_registry
 from .build_context import build_context, context_findings
 from .build_secrets import build_secrets
+from .buildctl import push_command, uses_buildctl
 from .platforms import manifest_platforms, platform_findings
 from .registry_logins import own_logins
 
@@ -40,15 +41,19 @@ def build_image(
 ) -> None:
     """Build the project's Dockerfile as `image`; raise CommandError if it cannot be built.
 
-    For several platforms it is pushed at once: not every Docker can keep such an image.
+    With `push` it is pushed at once, as for several platforms: not every Docker can keep such an
+    image, and buildctl keeps none.
     """
     raise_if(build_findings(project, image))
     context, secrets = build_context(project), build_secrets(project)
-    options = [f"--label={name}={value}" for name, value in labels.items()]
-    options += [f"--platform={','.join(platforms)}"] if platforms else []
-    options += [*context.options, *secrets.options]
-    build = ["buildx", "build", "--push"] if push else ["build"]
-    command = ("docker", *build, "--tag", image, *options, str(context.folder))
+    if push and uses_buildctl():
+        command = push_command(image, context, labels, platforms, secrets.options)
+    else:
+        options = [f"--label={name}={value}" for name, value in labels.items()]
+        options += [f"--platform={','.join(platforms)}"] if platforms else []
+        options += [*context.options, *secrets.options]
+        build = ["buildx", "build", "--push"] if push else ["build"]
+        command = ["docker", *build, "--tag", image, *options, str(context.folder)]
     try:
         run_program(*command, env=BUILD | secrets.variables)
     except CommandError as error:
@@ -75,11 +80,32 @@ def push_image(image: str, platforms: Sequence[str], of_commit: bool = False) ->
 def build_and_push(
     project: Project, image: str, labels: Mapping[str, str], platforms: Sequence[str]
 ) -> None:
-    """Build an image for several platforms, and push it; raise CommandError if its tag is taken."""
-    if pushed := registry_manifest(image):
-        raise_if(platform_findings(image, manifest_platforms(pushed), platforms))
+    """Build an image and push it at once; raise CommandError if its tag is taken."""
+    pushed = pushed_platforms(image)
+    if pushed is not None:
+        raise_if(platform_findings(image, pushed, platforms))
         raise CommandError(tag_taken(image))
     build_image(project, image, labels, platforms, push=True)
+
+
+def pushed_platforms(image: str) -> Sequence[str] | None:
+    """Return the platforms for which a registry has an image's tag; None if it has none."""
+    if uses_buildctl():
+        answer = ask_without_docker(image)
+        return answer.platforms if answer.state == "found" else None
+    manifest = registry_manifest(image)
+    return manifest_platforms(manifest) if manifest else None
+
+
+def ask_without_docker(image: str) -> RegistryAnswer:
+    """Return what an image's registry says; raise CommandError if it does not show the image."""
+    name = image_name(image)
+    answer = ask_registry(name, own_logins(process_variables(), name))
+    if answer.state not in ("found", "not found"):
+        what = f"whether the registry has {image} is not known: {answer.reason}"
+        remedy = "log in as docker login does, into the file config.json that DOCKER_CONFIG is for"
+        raise CommandError(Finding("registry-not-readable", what, image, remedy))
+    return answer
 
 
 def tag_taken(image: str) -> Finding:
@@ -111,6 +137,8 @@ def registry_digest(image: str) -> str:
 
     Docker does not print that of an image for several platforms, so its registry is asked.
     """
+    if uses_buildctl():
+        return ask_without_docker(image).digest
     manifest = json.loads(registry_manifest(image) or "null")
     if not isinstance(manifest, list):
         return str(manifest["Descriptor"]["digest"]) if manifest else ""
