@@ -58,6 +58,7 @@ KINDS: dict[str, Kind] = {
     "python_version": TEXT,
     "tool": TEXT,
     "tool_index": TEXT,
+    "restricted": YES_OR_NO,
     "k8s": TABLE,
     "locked": LIST,
     "gpu_pools": TABLE,

@@ -15,6 +15,16 @@ import organisation
 import pytest
 import yaml
 from conftest import ACTIONLINT, BIN, ROOT, check_schema, run
+from mf_k8s.check.compare import check_flows
+from mf_k8s.metaflow.compile_flows import compile_flows
+from mf_k8s.pods.argo_controller import Controller
+from mf_k8s.pods.argo_pods import argo_pods
+from mf_k8s.pods.configure_template import configure_template
+from mf_k8s.pods.lay_pod import step_pods
+from mf_k8s.pods.pod_security import strictest_level, violations
+from mf_k8s.project.environment_layer import merged_config
+from mf_k8s.project.merge_settings import shared_settings
+from mf_k8s.project.project import Project
 from teams import answers_of, commit, copier_ends_with, git, update
 
 FILE = "hooks/organisation.yml"
@@ -426,6 +436,46 @@ def test_any_text_in_a_pool(small_template, tmp_path):
     project = render(tmp_path / "fork", tmp_path / "churn")
     layer = json.loads((project / f"src/{project.name}/organisation.json").read_text())
     assert layer["k8s"]["pools"] == pools
+
+
+def test_restricted_pods(small_template, tmp_path):
+    """Each pod passes Pod Security `restricted`, with Argo's containers, the agent and hooks.
+
+    So does a step that says otherwise of something else; without the key none of them passes.
+    """
+    shutil.copytree(small_template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
+    wait = "{name: wait, resources: {requests: {cpu: 10m}}}"
+    k8s = f"k8s: {{labels: {{cost-centre: ml}}, pod: {{containers: [{wait}]}}}}\n"
+    (tmp_path / "fork" / FILE).write_text("restricted: true\n" + k8s)
+    folder = render(tmp_path / "fork", tmp_path / "churn-model")
+    for name in ("gang", "hooked"):
+        shutil.copy(ROOT / f"tests/flows/{name}.py", folder / "flows")
+    project = Project(folder, "churn_model")
+    config = merged_config(project)
+    plain = {"image": config["image"]}
+    levels = {"restricted": set(), "plain": set()}
+    for result in compile_flows(project, project.flow_files()):
+        assert result.template, result.error
+        result.template["spec"]["templates"].append({"name": "call", "http": {"url": "a"}})
+        pods = {}
+        for level, settings in (("restricted", config), ("plain", plain)):
+            own = step_pods(settings, result.flow)
+            whole = configure_template(result.template, shared_settings(settings), {}, own)
+            pods = argo_pods(whole, Controller())
+            levels[level] |= {strictest_level([pod]) for pod in pods.values()}
+            if level == "restricted":
+                assert {name: violations(pod, level) for name, pod in pods.items()} == {
+                    name: [] for name in pods
+                }
+                labels = {pod["metadata"]["labels"]["cost-centre"] for pod in pods.values()}
+                assert labels == {"ml"}
+                containers = pods[result.flow["start"]]["spec"]["containers"]
+                sizes = {each["name"]: each.get("resources") for each in containers}
+                assert sizes["wait"] == {"requests": {"cpu": "10m"}}
+        assert "(agent)" in pods
+    assert levels["restricted"] == {"restricted"} and "baseline" in levels["plain"]
+    (report,) = check_flows(project, compile_flows(project, project.flow_files(["hello"])))
+    assert report.matches
 
 
 def test_every_key_may_be_left_out(small_template, tmp_path):

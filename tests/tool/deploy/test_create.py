@@ -68,7 +68,7 @@ def test_waiting_for_metaflow_has_an_end(
     target = own_target(PYTHONPATH=str(tmp_path))
     monkeypatch.setattr(create, "CREATE_TIMEOUT_S", 1)
     job = Job({}, {}, {}, ())
-    flow: Any = {"name": "HelloFlow"}
+    flow: Any = {"name": "HelloFlow", "steps": {}}
     compiled = CompiledFile(Path("hello.py"), [], None, "", flow, {})
     with pytest.raises(CommandError) as stopped:
         create.create_flow(Project(example, "churn_model"), compiled, job, target, "slow")

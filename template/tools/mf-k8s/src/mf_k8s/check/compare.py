@@ -11,7 +11,7 @@ from ..pods.argo_releases import release_problems
 from ..pods.configure_template import configure_template
 from ..pods.expected_pods import expected_pods, plain_step_pod
 from ..pods.flow_facts import FlowFacts
-from ..pods.lay_pod import step_pods
+from ..pods.lay_pod import OF_AGENT, agent_fields, step_pods
 from ..pods.metaflow_defaults import MetaflowDefault, override_sources
 from ..pods.project_labels import annotation
 from ..pods.read_container import SIZE_RESOURCES
@@ -34,6 +34,7 @@ from ..project.workflow_table import (
     POD_METADATA,
     argo_value,
     own_names,
+    workflow_fields,
 )
 from .flow_imports import unlisted_imports
 from .locked_values import locked_in_files, locked_in_flow
@@ -182,13 +183,17 @@ def compare_pods(
 def compare_workflow(config: Config, template: Manifest) -> dict[str, Comparison]:
     """Return the comparison of each setting that [workflow] of k8s.toml or the template has.
 
-    What options of Metaflow's create set, too, counts only where k8s.toml has it.
+    What options of Metaflow's create set, too, and what [pod] gives to the agent, counts only where
+    k8s.toml has it.
     """
     written = own_names(config.get("workflow", {}))
     expected = {key: argo_value(key, value) for key, value in written.items()}
     found = workflow_settings(template)
-    for key in OF_OPTIONS.keys() - expected.keys():
-        found.pop(key, None)
+    fields = workflow_fields()
+    of_agent = {OF_AGENT[key]: each for key, each in agent_fields(config.get(POD) or {}).items()}
+    for key in found.keys() - expected.keys():
+        if key in OF_OPTIONS or found[key] == of_agent.get(fields[key].name):
+            del found[key]
     if own := without_shared(found.pop(POD_METADATA, {}), expected.get(POD_METADATA) or {}, config):
         found[POD_METADATA] = own
     return {

@@ -55,12 +55,9 @@ def lay_pods(spec: dict[str, Any], shared: Table, steps: Mapping[str, Table]) ->
     Over the templates as a patch, which knows all fields (ApplyPodSpecPatch in
     workflow/util/util.go of argo-workflows).
     """
-    of_agent: dict[str, Any] = {}
-    if shared and has_agent(spec):
-        whole = pod_spec(shared)
-        of_agent = {field: whole[field] for field in OF_AGENT if field in whole}
-        for field, value in of_agent.items():
-            spec.setdefault(OF_AGENT[field], value)
+    of_agent = agent_fields(shared) if has_agent(spec) else {}
+    for field, value in of_agent.items():
+        spec.setdefault(OF_AGENT[field], value)
     for template in spec["templates"]:
         if template.get("container"):
             name = step_name(template)
@@ -71,6 +68,12 @@ def lay_pods(spec: dict[str, Any], shared: Table, steps: Mapping[str, Table]) ->
             step = next(iter(jobset_pods(resource["manifest"]))).partition("/")[0]
             lay = functools.partial(lay_over, pod_spec(steps.get(step, {}), argo=False))
             resource["manifest"] = edit_jobset(resource["manifest"], lay)
+
+
+def agent_fields(shared: Table) -> dict[str, Any]:
+    """Return what of [pod] the agent can have, by the fields of a pod."""
+    whole = pod_spec(shared)
+    return {field: whole[field] for field in OF_AGENT if field in whole}
 
 
 def patch_template(

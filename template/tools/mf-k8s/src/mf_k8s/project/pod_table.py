@@ -5,6 +5,7 @@ from typing import Any
 
 from ..errors import Finding
 from .api_types import POD_SPEC, fields_of, spelled, table_findings
+from .merge_settings import merge
 
 POD = "pod"  # the key of k8s.toml, of a pool and of @k8s
 MAIN, WAIT, INIT = "main", "wait", "init"  # the step's own container, and Argo's
@@ -65,11 +66,15 @@ def pod_spec(pod: Mapping[str, Any], argo: bool = True, wait: bool = True) -> di
     """Return [pod] in Kubernetes' spelling, for a pod that Argo makes or another.
 
     Each pod of Argo's has a container `main` and one `init`; those of steps and hooks have `wait`,
-    too. What is for a container that the pod does not have is left out.
+    too. What is for a container that the pod does not have is left out. The organisation and a team
+    may both say something of one: their lists append.
     """
     spec: dict[str, Any] = spelled(dict(pod), POD_SPEC)
     names = {MAIN} | ({INIT} if argo else set()) | ({WAIT} if argo and wait else set())
     for field in ("containers", "initContainers"):
-        own = [each for each in spec.pop(field, None) or () if each.get("name") in names]
-        spec |= {field: own} if own else {}
+        own: dict[str, Any] = {}
+        for each in spec.pop(field, None) or ():
+            own[each["name"]] = merge(own.get(each["name"], {}), each)
+        if of_pod := [own[name] for name in own if name in names]:
+            spec[field] = of_pod
     return spec
