@@ -29,7 +29,8 @@ case "$*" in
     "run download"*) cp -r "$PLAYED/artifacts/." "$RUNNER_TEMP";;
 esac
 """
-UV = """#!/bin/sh
+UV = f"""#!/bin/sh
+test "$*" != "run --frozen k8s drift --tidy" || exec {shlex.quote(str(BIN))}/k8s drift --tidy
 test "$*" != sync || echo "of the new code" > "$RUNNER_TEMP/patch"
 test "$*" != "lock --check" || exit "$(cat "$PLAYED/lock")"
 test "$*" = "run k8s check --format markdown" || exit 0
@@ -50,11 +51,15 @@ RUNNER_TEMP = "${{ runner.temp }}"
 
 
 class Place:
-    """A project at GitHub, with the template that it is made from."""
+    """A project at GitHub, with the template that it is made from, perhaps an organisation's."""
 
-    def __init__(self, folder: Path, template: Path) -> None:
+    def __init__(self, folder: Path, template: Path, organisation: str = "") -> None:
         self.folder, self.template, self.project = folder, folder / "template", folder / "project"
         git("clone", "-q", str(template), str(self.template), cwd=folder)
+        if organisation:
+            (self.template / "hooks/organisation.yml").write_text(organisation)
+            self.commit(self.template)
+            git("tag", "v0.1.0.post1", cwd=self.template)
         git("init", "-q", "--bare", "-b", "main", "origin", cwd=folder)
         copier.run_copy(str(self.template), self.project, data=EXAMPLE, defaults=True, quiet=True)
         git("init", "-q", "-b", "main", cwd=self.project)
@@ -118,6 +123,7 @@ class Machine:
         self.temp.mkdir()
         self.outputs.write_text("")
         git("clone", "-q", str(place.folder / "origin"), "checkout", cwd=self.folder)
+        self.commit = git("rev-parse", "HEAD", cwd=self.folder / "checkout").strip()
 
     def run(self, steps: list[dict[str, Any]], shared: dict[str, str]) -> tuple[int, str]:
         """Run the steps; return the exit code of the last one, and the output."""
@@ -152,6 +158,7 @@ class Machine:
                 "HOME": str(self.folder),
                 "GITHUB_OUTPUT": str(self.outputs),
                 "GITHUB_RUN_ID": "1",
+                "GITHUB_SHA": self.commit,
                 "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
                 "RUNNER_TEMP": str(self.temp),
                 "PLAYED": str(self.place.played),
@@ -190,6 +197,29 @@ def test_newer_version_becomes_a_pull_request(place):
     assert "Not ready" not in body
     assert "fails" not in body
     assert "uv lock" not in body
+
+
+def test_what_the_organisation_says_is_taken_out_while_it_does(small_template, tmp_path):
+    """Its next release may say otherwise, and is to count."""
+    place = Place(tmp_path, small_template, "cpu: 2\nmemory: 8000\n")
+    settings = place.project / "k8s.toml"
+    own = "\n# Ours.\nmemory = 9000\n"
+    settings.write_text(f"{settings.read_text()}\ncpu = 2\n{own}")
+    place.commit(place.project)
+    git("push", "-q", "origin", "main", cwd=place.project)
+    code, output = place.week()  # without a newer version, too
+    assert code == 0, output
+    assert "newest version" in output
+    assert place.pushed("k8s.toml") == settings.read_text().replace("\ncpu = 2\n", "")
+    (place.template / "hooks/organisation.yml").write_text("cpu: 5\nmemory: 8000\n")
+    place.release(BASE)
+    code, output = place.week()
+    assert code == 0, output
+    assert "cpu" not in place.pushed("k8s.toml")
+    assert place.pushed("k8s.toml").endswith(own)
+    layer = json.loads(place.pushed("src/churn_model/organisation.json"))
+    assert layer == {"k8s": {"cpu": 5, "memory": 8000}}
+    assert "`k8s drift --tidy`, which changes no pod." in (place.played / "body").read_text()
 
 
 def test_open_pull_request_is_brought_up_to_date(place):

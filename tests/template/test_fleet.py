@@ -15,7 +15,7 @@ from mf_k8s.adopt.write_files import write_all
 from mf_k8s.drift.tidy import tidied
 from mf_k8s.drift.values import drift
 from mf_k8s.project.project import Project
-from teams import commit, conflicts, git, make, update
+from teams import commit, conflicts, copier_ends_with, git, make, update
 from test_releases import RELEASED
 
 PROJECTS = how_many("FLEET", 50, 50)
@@ -108,7 +108,7 @@ def test_fleet_of_an_organisation(made, tmp_path, first):
         assert "flows/hello.py" not in git("status", "--porcelain", cwd=project)
 
 
-def test_plan_over_the_first_update_is_empty(made, tmp_path):
+def test_plan_over_the_first_update_is_empty(made, tmp_path, capsys):
     """And over `k8s drift --tidy`, in a project with most of the edits."""
     project = shutil.copytree(made[1], tmp_path / "churn-model")
     for edit in (*fleet.EDITS, fleet.headings):
@@ -125,7 +125,9 @@ def test_plan_over_the_first_update_is_empty(made, tmp_path):
         """Return what changes since the commit of 0.3.0; it ends with 1 if something does."""
         return run(K8S, "plan", "--exit-code", cwd=project, **os.environ, UV=str(uv))
 
-    update(project, NEW)
+    assert copier_ends_with("update", "--defaults", f"--vcs-ref={NEW}", project) == 0
+    announced = "\n  uv run k8s drift --tidy\n"
+    assert announced in capsys.readouterr().err
     plan()
     tidied = run(K8S, "drift", "--tidy", cwd=project, **os.environ)
     assert "k8s.toml: the registry of image, service_account" in tidied
@@ -134,3 +136,6 @@ def test_plan_over_the_first_update_is_empty(made, tmp_path):
     config.write_text(config.read_text().replace("memory = 16000", "memory = 16001"))
     with pytest.raises(AssertionError, match="16001"):
         plan()
+    save(project)
+    assert copier_ends_with("update", "--defaults", project) == 0
+    assert announced not in capsys.readouterr().err  # there is nothing new to take out
