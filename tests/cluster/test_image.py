@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import K8S, UV, run
+import tomlkit
+from conftest import K8S, ROOT, UV, run
 from kind_clusters import NEEDS_KIND
 from package_indexes import GIT_PASSWORD, PASSWORD, Indexes, serve_packages, write_source
+from tomlkit.items import AoT
 
 pytestmark = NEEDS_KIND
 IMAGE = "localhost/mf-template-sources:1"
@@ -150,6 +152,8 @@ def test_image_of_each_source(project: Path, logins: dict[str, str]) -> None:
     docker = ("docker", "run", "--rm", "--network=none", "--read-only", "--user=2000:2000")
     output = run(*docker, IMAGE, "python", "-c", code, cwd=project)
     assert dict(line.split() for line in output.splitlines()) == ORIGINS
+    pod = ("docker", "run", "--rm", "--user=2000:2000", IMAGE, "mkdir", "metaflow", ".logs")
+    run(*pod, cwd=project)  # as Metaflow's pods begin
     identity = ("docker", "image", "inspect", "--format", "{{.Id}}", IMAGE)
     before = run(*identity, cwd=project)
     (project / "flows/hello.py").write_text("# another\n")
@@ -179,6 +183,108 @@ def test_no_password_stays(
     run(UV, "lock", "--upgrade", "--quiet", cwd=project, **{**os.environ, **logins})
     output += k8s(project, "image", code=2, **wrong)
     assert not [text for text in (output, history, inspected, *settings) if "planted-0c4f" in text]
+
+
+def test_imports_of_flows(project: Path, logins: dict[str, str]) -> None:
+    """In the image itself, by running it."""
+    (project / "flows/train.py").unlink()
+    (project / "flows/hello.py").write_text(FLOW)
+    output = k8s(project, "image", "--check", code=1, **logins)
+    lines = [line for line in output.splitlines() if line.startswith("k8s: ")]
+    start = f"k8s: {IMAGE} cannot import {{}}, which flows/hello.py does: {{}}"
+    unknown = "; add the package that has it, by uv add"
+    assert lines == [
+        start.format("acme_absent", "No module named 'acme_absent'") + unknown,
+        start.format("acme_path.sub", "No module named 'acme_path.sub'") + unknown,
+        start.format("yaml", "No module named 'yaml'; uv add PyYAML"),
+    ]
+    text = FLOW.replace("import acme_absent, acme_path.sub", "import six")
+    (project / "flows/hello.py").write_text(text.replace("import yaml", "import acme_group"))
+    assert ": built" in k8s(project, "image", "--check", **logins)
+
+
+FLOW = """
+from churn_model import BaseFlow
+from metaflow import step
+
+
+class HelloFlow(BaseFlow):
+    @step
+    def start(self):
+        import acme_absent, acme_path.sub
+        import yaml
+        from acme_git import origin
+        self.next(self.end)
+
+    @step
+    def end(self):
+        import acme_member
+        print(acme_member.origin)
+
+
+if __name__ == "__main__":
+    HelloFlow()
+"""
+
+
+def test_page_of_images(
+    copy: Callable[..., Path], indexes: Indexes, logins: dict[str, str], tmp_path: Path
+) -> None:
+    """What docs/images.md has to paste, from top to bottom in one project, with indexes of here."""
+    project = copy(tmp_path / "churn", image=IMAGE)
+    (project / "flows/train.py").unlink()  # with what it imports
+    (project / "pyproject.toml").write_text(BARE)
+    indexes.publish("second", "torch")
+    indexes.publish("private", "acme-features")
+    others = {"https://download.pytorch.org/whl/cpu": f"{indexes.url}/second/simple"}
+    others["https://download.pytorch.org/whl/cu128"] = f"{indexes.url}/second/simple/"
+    others["https://pypi.acme.example"] = f"{indexes.url}/private"
+    path = f"{Path(UV).parent}:{os.environ['PATH']}"
+    own = {"HOME": logins["HOME"], "PATH": path, "PASSWORD": PASSWORD, "DOCKER_BUILDKIT": "1"}
+    page = (ROOT / "docs/images.md").read_text()
+    for kind, block in re.findall("^```(toml|sh|dockerfile)\n(.*?)^```", page, re.M | re.S):
+        for old, new in others.items():
+            block = block.replace(old, new)
+        if kind == "toml":
+            merge(project / "pyproject.toml", block)
+        elif kind == "dockerfile":
+            dockerfile = project / "Dockerfile"
+            text = dockerfile.read_text()
+            dockerfile.write_text(text.replace("RUN --mount", f"{block}RUN --mount"))
+        elif "binfmt" not in block and "trivy" not in block:  # of the internet
+            script = block.replace("uv run k8s", str(K8S))
+            run("sh", "-ec", script, cwd=project, **{**os.environ, **own})
+    k8s(project, "image", **(own | logins))
+    code = "import torch, acme_features; print(torch.origin, acme_features.origin)"
+    output = run("docker", "run", "--rm", IMAGE, "python", "-c", code, cwd=project)
+    assert output == "second private\n"
+
+
+BARE = """
+[project]
+name = "churn"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = []
+
+[tool.mf-k8s]
+package = "churn"
+"""
+
+
+def merge(pyproject: Path, block: str) -> None:
+    """Add a block of TOML to pyproject.toml, as a reader of the page does."""
+    config, new = tomlkit.parse(pyproject.read_text()), tomlkit.parse(block)
+    (table,) = new["tool"].keys()
+    of_tool = config["tool"].setdefault(table, tomlkit.table())
+    for key, value in new["tool"][table].items():
+        if isinstance(value, AoT):
+            of_tool.setdefault(key, tomlkit.aot()).extend(value)
+        elif key == "sources":
+            of_tool.setdefault(key, tomlkit.table()).update(value)
+        else:
+            of_tool[key] = value
+    pyproject.write_text(tomlkit.dumps(config))
 
 
 def unpacked(archive: Path, folder: Path) -> list[Path]:

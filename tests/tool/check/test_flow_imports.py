@@ -159,6 +159,25 @@ def test_a_distribution_of_a_folder_is_not_in_the_image(
     assert lines(project, "import acme\nimport bolt\n") == []
 
 
+def test_a_member_of_a_workspace_that_the_image_gets(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on Python's path by a .pth file, and its distribution lists no module."""
+    folder = project.root / "libs/acme"
+    (folder / "src/acme_member").mkdir(parents=True)
+    (folder / "src/acme_member/__init__.py").touch()
+    monkeypatch.syspath_prepend(folder / "src")
+    (line,) = lines(project, "import acme_member\n")
+    assert "acme_member, which pods do not get, because it is in libs/acme/src/acme_mem" in line
+    (project.root / "Dockerfile").write_text("RUN uv sync\n")
+    (project.root / "uv.lock").write_text(
+        '[[package]]\nname = "churn"\ndependencies = [{ name = "acme-member" }]\n'
+        '[[package]]\nname = "acme-member"\nsource = { editable = "libs/acme" }\n'
+    )
+    packages_built_here.cache_clear()
+    assert lines(project, "import acme_member\n") == []
+
+
 def test_groups_and_extras_that_the_dockerfile_chooses(project: Project) -> None:
     with (project.root / "pyproject.toml").open("a") as pyproject:
         pyproject.write('[project.optional-dependencies]\nPretty_Print = ["rich"]\n')

@@ -126,7 +126,7 @@ FAILED = """ERROR: failed to solve: process "/bin/sh -c cd /src && uv sync --fro
 successfully: exit code: 2"""
 URL = "https://pypi.acme.example/simple/a/a-1.0-py3-none-any.whl"
 DOWNLOAD = f"error: Failed to download `a==1.0`\ncause: Failed to fetch: {URL}\n"
-# What a command of a build printed, with uv 0.13.9 and pip 24.2, and the end of what is said of it.
+# What a command of a build printed, with uv and pip, and the end of what is said of it.
 OF_BUILDS = {
     "no login, or a wrong one": (
         f"{DOWNLOAD}cause: HTTP status client error (401 Unauthorized) for url ({URL})\n",
@@ -155,9 +155,9 @@ OF_BUILDS = {
         " `uv lock --upgrade-package`",
     ),
     "no PyPI": (
-        "ERROR: Could not find a version that satisfies the requirement uv==0.13.9 (from versions:"
-        " none)\nERROR: No matching distribution found for uv==0.13.9\n",
-        "No matching distribution found for uv==0.13.9: is PyPI not reached from here? Set"
+        "ERROR: Could not find a version that satisfies the requirement uv==1 (from versions:"
+        " none)\nERROR: No matching distribution found for uv==1\n",
+        "No matching distribution found for uv==1: is PyPI not reached from here? Set"
         " UV_DEFAULT_INDEX to your mirror, or HTTPS_PROXY",
     ),
     "a full disk": (
@@ -176,7 +176,7 @@ OF_BUILDS = {
 def test_what_a_command_of_a_build_says(printed: str, said: str) -> None:
     """It is shown without the long command itself, with what to do."""
     lines = [f"#12 4.08 {line}" for line in printed.splitlines()]
-    output = "\n".join(["#12 1.2 Collecting uv==0.13.9", *lines, f"#12 {FAILED}", FAILED])
+    output = "\n".join(["#12 1.2 Collecting uv==1", *lines, f"#12 {FAILED}", FAILED])
     reason = reason_of_failure(("docker", "build", "--tag", "a:1", "."), output)
     assert reason.endswith(said) and "uv sync" not in reason and "\n" not in reason
 

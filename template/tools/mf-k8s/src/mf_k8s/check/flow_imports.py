@@ -67,7 +67,10 @@ def reason_missing(project: Project, module: str, requirements: tuple[str, ...])
     found = [name for name, folder in folders.items() if not folder]
     if with_dependencies(requirements).intersection(map(canonicalize_name, found)):
         return ""
-    if folder := next(filter(None, folders.values()), None) or folder_on_path(project, module):
+    folder = next(filter(None, folders.values()), None) or folder_on_path(project, module)
+    if folder and is_built_here(project.root, folder):
+        return ""
+    if folder:
         return (
             f"which pods do not get, because it is in {shown_path(folder)} on this machine: move it"
             f" into {shown_path(project.source / project.package)}, publish it as a package, or"
@@ -86,11 +89,15 @@ def reason_missing(project: Project, module: str, requirements: tuple[str, ...])
 
 
 @functools.cache
-def packages_built_here(root: Path) -> Set[str]:
+def packages_built_here(root: Path) -> dict[str, Path]:
     """Return the packages that the image gets from folders of this machine, by uv.lock."""
-    lock = root / lock_path(root)
-    files = (root / "Dockerfile", lock)
-    return {*local_sources(root)} if all(file.exists() for file in files) else set()
+    files = (root / "Dockerfile", root / lock_path(root))
+    return local_sources(root) if all(file.exists() for file in files) else {}
+
+
+def is_built_here(root: Path, folder: Path) -> bool:
+    """Return whether the image gets what is in a folder of this machine."""
+    return any(folder.is_relative_to(path) for path in packages_built_here(root).values())
 
 
 def folder_of(distribution: str) -> Path | None:

@@ -1,11 +1,14 @@
 """The options of `k8s image`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import CommandError, Finding, raise_if
 from .options import wrong_options
+
+if TYPE_CHECKING:
+    from ..project.project import Project
 
 
 def image(
@@ -19,6 +22,10 @@ def image(
             help="Give it this tag, and write that into k8s.toml; `git` is the commit's hash."
         ),
     ] = "",
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Run it, and import in it each module that the flows import."),
+    ] = False,
 ) -> None:
     """Build the image that k8s.toml names, from the Dockerfile.
 
@@ -26,6 +33,7 @@ def image(
     git, pods get it by that digest, and one that CI has built from the commit is not built again.
 
     Where BUILDKIT_HOST is set, buildctl builds and pushes it, and no Docker is needed.
+    Exit codes: 0 success, 1 a module cannot be imported (with --check), 2 an error.
     """
     from ..image.build_and_push import (
         build_and_push,
@@ -58,6 +66,8 @@ def image(
     project = find_project()
     if (remote := uses_buildctl()) and not push:
         raise wrong_options(f"{HOST} is set, so an image is only pushed: add --push, or unset it")
+    if remote and check:
+        raise wrong_options(f"--check runs the image, and with {HOST} it is not here: unset that")
     require_programs([] if remote else ["docker"])
     read = read_toml if bump or tag else read_config  # only TOML is written
     config = read(project.config_file)
@@ -81,12 +91,15 @@ def image(
         if origin and push:
             digest = digest_of_commit(name, origin)
         build.result = f"{name}: not needed, the registry has it"
-        if at_once and not digest:
+        if not digest and (check or not at_once):
+            here = [docker_platform() or platforms[0]] if several else platforms
+            build_image(project, name, labels, here)
+        if check:
+            check_image(project, name)
+        if not digest and at_once:
             build_and_push(project, name, labels, platforms)
         elif not digest:
-            built = [docker_platform() or platforms[0]] if several else platforms
-            build_image(project, name, labels, built)
-            platforms = built
+            platforms = here
         if not digest:
             build.result = f"{name}: built for {named(platforms)}"
     if bump or tag:
@@ -105,3 +118,19 @@ def image(
                 reason = "no digest to write into k8s.toml. Does its registry lack TLS?"
                 raise CommandError(Finding("image-digest-unknown", what, name, reason))
             write_image(project, name, digest, pin=origin is not None)
+
+
+def check_image(project: "Project", image: str) -> None:
+    """End with 1, and a line for each module, if the image lacks one that a flow imports."""
+    from ..image.check_imports import import_findings, imported_modules
+    from ..metaflow.compile_flows import compile_flows, not_compiled
+    from ..project.project import shown_path
+    from ..show.progress import print_error
+
+    compiled = list(compile_flows(project, project.flow_files()))
+    raise_if(not_compiled(shown_path(each.file), each.error) for each in compiled if each.error)
+    lacking = [*import_findings(project, image, imported_modules(project, compiled))]
+    for finding in lacking:
+        print_error(f"k8s: {finding}")
+    if lacking:
+        raise typer.Exit(1)

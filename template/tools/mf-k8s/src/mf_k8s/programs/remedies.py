@@ -106,6 +106,7 @@ BUILD_REMEDIES = (
     ),
     ("no space left on device|os error 28", "free some disk: docker system prune"),
 )
+BUILDERS = ("docker build", "buildctl")
 A_COMMAND_FAILED = re.compile(
     r"executor failed running \[|process \".*\" did not complete successfully", re.S
 )
@@ -121,7 +122,7 @@ def reason_of_failure(command: Sequence[str], output: str) -> str:
     reasons = [line.removeprefix("ERROR: ") for line in lines if re.search(REASON, line, re.I)]
     distinct = list(dict.fromkeys(reasons))
     said = distinct[-2:]
-    if " ".join(command).startswith("docker build"):
+    if " ".join(command).startswith(BUILDERS):
         said = reasons_of_build(distinct) or said
     return ": ".join([*(said or lines[-1:]), *remedies(command, output)])
 
@@ -152,7 +153,7 @@ def remedies(command: Sequence[str], output: str) -> Iterable[str]:
             image = command[-1]
             yield remedy.format(*found.groups(), image=image, registry=registry_of(image))
             return
-    if line.startswith("docker build"):
+    if line.startswith(BUILDERS):
         for words, remedy in BUILD_REMEDIES:
             if found := re.search(words, output, re.I):
                 yield remedy.format(*found.groups())
