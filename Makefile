@@ -72,12 +72,14 @@ screens: $(BIN)/$(VERSIONS)
 	$(BIN)/pytest --quiet --write-screens tests/tool/test_screens.py tests/template/test_places.py
 	git diff --stat tests/screens
 
+# Of one commit the same bytes everywhere: no file that git does not know, and uv_build sets all times.
 package: $(BIN)/$(VERSIONS)
 	@case "$(TAG)" in "" | *-dirty) \
 		echo "make package: its version is the tag of the commit: commit all, then git tag v0.3.0.post1" >&2; \
 		exit 1;; esac
 	@rm -f $(DIST)/mf_k8s-*
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp -R template/tools/mf-k8s/. "$$copy" && \
+		git -C template/tools/mf-k8s ls-files -z --others | (cd "$$copy" && xargs -0 rm -f --) && \
 		$(BIN)/uv version --quiet --frozen --project "$$copy" $(TAG:v%=%) && \
 		$(BIN)/uv build --quiet --out-dir $(DIST) "$$copy"
 	@ls $(DIST)/mf_k8s-*

@@ -136,6 +136,7 @@ PINS: dict[str, Callable[[Pin], dict[str, str]]] = {
     rf'"ghcr\.io/{REPOSITORY}:{TAG}"\s+"@{DIGEST}"': raise_image,
     rf'"(?P<module>github\.com/{REPOSITORY})[\w/.-]*@{TAG}"': raise_module,
     rf'"(?P<package>metaflow-\w+)": "{TAG}"': raise_package,
+    rf'setup-(?P<package>uv)@\w+ # [\w.]+\s+with: {{ version: "{TAG}"': raise_package,
 }
 
 
