@@ -54,7 +54,13 @@ ANSWERS: list[dict[str, Any]] = [
         "persistent_volume_claims": "datasets:/datasets, data:/data",
     },
     {"ci": "none", "service_account": "other", "namespace": "team", "image_source": "existing"},
-    {"advanced": True, "deploy_from_ci": True, "secrets": "db", "tolerations": "own:NoSchedule"},
+    {
+        "advanced": True,
+        "image_pull_secrets": "own",
+        "metadata_service_url": "https://own.example",
+        "secrets": "db",
+        "tolerations": "own:NoSchedule",
+    },
 ]
 
 

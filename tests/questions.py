@@ -34,7 +34,7 @@ ASKED_WITH_ADVANCED = [
     "metadata_service_url",
 ]
 ASKED_WITH_GPU = ["gpu_vendor"]
-COMPUTED = ["organisation", "left_alone", "schema", "package_name", "environments"]
+COMPUTED = ["organisation", "left_alone", "schema", "package_name", "environments", "left_out"]
 CHOICES = {
     "image_source": ["build", "existing"],
     "gpu_vendor": ["nvidia", "amd"],

@@ -108,6 +108,28 @@ def test_fleet_of_an_organisation(made, tmp_path, first):
         assert "flows/hello.py" not in git("status", "--porcelain", cwd=project)
 
 
+def test_what_a_team_had_left_out_stays_out(fork, made, tmp_path):
+    """By its answers, which in 0.3.0 were all that pods got; a later value reaches it."""
+    empty = {"persistent_volume_claims": "", "datastore_root": "", "advanced": True}
+    empty |= {"image_pull_secrets": "", "metadata_service_url": ""}
+    project = make(fork, tmp_path / "churn-model", OLD, project_name="churn-model", **empty)
+    old = fleet.load_settings(made[0], tmp_path / "old")
+    pods, places = fleet.pods(old, project), fleet.places(project)
+    assert "image_pull_secrets" not in pods["prod: a100"]
+    assert "METAFLOW_DEFAULT_DATASTORE" not in places["prod"][1]
+    update(project, NEW)
+    save(project)
+    new = fleet.load_settings(project, tmp_path / "new")
+    assert (fleet.pods(new, project), fleet.places(project)) == (pods, places)
+    write_all(tidied(Project(project, fleet.PACKAGE)))
+    save(project)
+    update(project, NEXT)
+    assert conflicts(project) == []
+    moved = {"memory": 9000, "image": "new.acme.example/all/churn-model:0.1.0"}
+    assert fleet.pods(new, project)["dev: None"] == pods["dev: None"] | moved
+    assert fleet.places(project)["prod"] == places["prod"]
+
+
 def test_plan_over_the_first_update_is_empty(made, tmp_path, capsys):
     """And over `k8s drift --tidy`, in a project with most of the edits."""
     project = shutil.copytree(made[1], tmp_path / "churn-model")
