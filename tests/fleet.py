@@ -42,6 +42,8 @@ MOVED: dict[str, Any] = {
     "registry": "new.acme.example/all",
     "environments": {"dev": "moved-dev", "prod": "ml-prod"},
     "memory": 9000,
+    "image_pull_secrets": "acme-new",
+    "persistent_volume_claims": "datasets:/moved",
     "datastore_root": "s3://moved/flows",
     "gpu_pools": {**ORGANISATION["gpu_pools"], "a100": {**A100, "tolerations": [NEW_TAINT]}},
 }
@@ -51,9 +53,15 @@ ANSWERS: list[dict[str, Any]] = [
         "ci": "gitlab",
         "gpu": "1",
         "cpu": "4",
+        "persistent_volume_claims": "data:/data",
+    },
+    {
+        "ci": "none",
+        "service_account": "other",
+        "namespace": "team",
+        "image_source": "existing",
         "persistent_volume_claims": "datasets:/datasets, data:/data",
     },
-    {"ci": "none", "service_account": "other", "namespace": "team", "image_source": "existing"},
     {
         "advanced": True,
         "image_pull_secrets": "own",
@@ -73,6 +81,17 @@ class Expected:
     bucket: str = "s3://moved/flows"
     namespace: str = "moved-dev"
     tolerations: list[Any] = field(default_factory=lambda: [NEW_TAINT])
+    secrets: list[str] = field(default_factory=lambda: ["acme-new"])
+    claims: dict[str, str] = field(default_factory=lambda: {"datasets": "/moved"})
+
+
+# By ANSWERS; what they had left out stays out.
+EXPECTED: list[dict[str, Any]] = [
+    {},
+    {"claims": {"data": "/data"}},
+    {"claims": {"data": "/data", "datasets": "/moved"}},
+    {"secrets": ["acme-new", "own"]},
+]
 
 
 Edit = Callable[[Path, Expected], None]
@@ -127,9 +146,10 @@ def comments(project: Path, _: Expected) -> None:
         replaced(project / "k8s.toml", f"^{key}", r"# Ours: \g<0>\n\g<0>")
 
 
-def claim(project: Path, _: Expected) -> None:
+def claim(project: Path, expected: Expected) -> None:
     new = r'\g<0>\npersistent_volume_claims.scratch = "/scratch"'
     replaced(project / "k8s.toml", "^# A claim to mount.*", new)
+    expected.claims = {**expected.claims, "scratch": "/scratch"}
 
 
 def without_pool(project: Path, _: Expected) -> None:
@@ -181,7 +201,7 @@ ALONE: list[Edit] = [image, headings, without_pool]  # change the same lines as 
 
 def edit(project: Path, number: int) -> Expected:
     """Edit a project as its team has; the first one not at all."""
-    expected = Expected()
+    expected = Expected(**EXPECTED[number % len(ANSWERS)])
     chosen = [each for index, each in enumerate(EDITS) if number * 2654435761 >> index + 7 & 1]
     if number % 4 == 3:
         first = ALONE[number // 4 % len(ALONE)]
@@ -244,6 +264,8 @@ def found(settings: ModuleType, project: Path) -> Expected:
         prod["METAFLOW_DATASTORE_SYSROOT_S3"],
         of_places["dev"][1]["METAFLOW_KUBERNETES_NAMESPACE"],
         step["tolerations"],
+        step["image_pull_secrets"],
+        step["persistent_volume_claims"],
     )
 
 

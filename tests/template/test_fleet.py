@@ -126,6 +126,7 @@ def test_what_a_team_had_left_out_stays_out(fork, made, tmp_path):
     update(project, NEXT)
     assert conflicts(project) == []
     moved = {"memory": 9000, "image": "new.acme.example/all/churn-model:0.1.0"}
+    moved |= {"image_pull_secrets": ["acme-new"]}  # another one
     assert fleet.pods(new, project)["dev: None"] == pods["dev: None"] | moved
     assert fleet.places(project)["prod"] == places["prod"]
 
