@@ -1,9 +1,11 @@
 """A fleet of 0.3.0, edited as teams do, gets the organisation's layer, and then a release of it."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import fleet
 import pytest
 import yaml
 from conftest import K8S, ROOT, how_many, run
+from copier._main import Worker
 from mf_k8s.adopt.write_files import write_all
 from mf_k8s.drift.tidy import tidied
 from mf_k8s.drift.values import drift
@@ -59,6 +62,33 @@ def save(project: Path) -> None:
     """Commit what has changed, if anything has."""
     git("add", "-A", cwd=project)
     git("commit", "-q", "--allow-empty", "-m", "work", cwd=project)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def render_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have Copier render once what it compares a project with: most are of the same answers.
+
+    Those are a version's files in an empty folder, two for an update, besides the project itself.
+    """
+    run_copy = Worker.run_copy
+    rendered: dict[str, Path] = {}
+
+    def run_copy_once(worker: Worker) -> None:
+        folder = Path(worker.dst_path)
+        if "copier._main." not in str(folder):
+            return run_copy(worker)
+        answers = {key: value for key, value in worker.data.items() if key != "mf_k8s_identity"}
+        key = json.dumps([worker.template.commit, answers], sort_keys=True, default=str)
+        if key not in rendered:
+            run_copy(worker)
+            rendered[key] = tmp_path_factory.mktemp("rendered") / "files"
+            shutil.copytree(folder, rendered[key])
+        else:
+            shutil.copytree(rendered[key], folder, dirs_exist_ok=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Worker, "run_copy", run_copy_once)
+        yield
 
 
 @pytest.fixture(scope="module")
