@@ -102,8 +102,11 @@ def logins(tmp_path_factory: pytest.TempPathFactory, indexes: Indexes) -> dict[s
     host = indexes.url.removeprefix("http://").partition(":")[0]
     (home / ".netrc").write_text(f"machine {host} login ann password {GIT_PASSWORD}\n")
     (home / ".netrc").chmod(0o600)
+    own = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
+    no_proxy = ",".join(filter(None, [own, host]))
     return {
         "HOME": str(home),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), no_proxy),
         "UV_INDEX_PRIVATE_USERNAME": "ann",
         "UV_INDEX_PRIVATE_PASSWORD": PASSWORD,
     }
@@ -240,7 +243,8 @@ def test_page_of_images(
     others["https://download.pytorch.org/whl/cu128"] = f"{indexes.url}/second/simple/"
     others["https://pypi.acme.example"] = f"{indexes.url}/private"
     path = f"{Path(UV).parent}:{os.environ['PATH']}"
-    own = {"HOME": logins["HOME"], "PATH": path, "PASSWORD": PASSWORD, "DOCKER_BUILDKIT": "1"}
+    own = {"PATH": path, "PASSWORD": PASSWORD, "DOCKER_BUILDKIT": "1"}
+    own |= {name: logins[name] for name in ("HOME", "NO_PROXY", "no_proxy")}
     page = (ROOT / "docs/images.md").read_text()
     for kind, block in re.findall("^```(toml|sh|dockerfile)\n(.*?)^```", page, re.M | re.S):
         for old, new in others.items():
