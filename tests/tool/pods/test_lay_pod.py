@@ -11,6 +11,7 @@ from argo_schema import schema_errors
 from conftest import ROOT
 from mf_k8s.check.compare import compare_pods
 from mf_k8s.metaflow.compile_flows import compile_flows
+from mf_k8s.plan.differences import planned_settings
 from mf_k8s.pods.argo_controller import Controller
 from mf_k8s.pods.argo_pods import argo_pods
 from mf_k8s.pods.configure_template import configure_template
@@ -150,6 +151,18 @@ def test_check_finds_each_field_that_is_lost(gang: Compiled) -> None:
                 f"{field} of {template['name']}"
             )
     assert lost > 20
+
+
+def test_a_plan_shows_it(gang: Compiled) -> None:
+    """As Kubernetes gets it, of each pod."""
+    expected = expected_pods(gang.config, gang.flow)
+    planned = planned_settings(gang.whole, gang.flow["steps"], expected)
+    assert planned["start"]["pod"]["securityContext"] == FS_GROUP
+    assert planned["end"]["pod"]["priorityClassName"] == "spot"
+    assert planned["train/worker"]["pod"]["containers"] == [
+        {"name": "train", "securityContext": DROP}
+    ]
+    assert "pod" not in planned_settings(gang.whole)["start"]
 
 
 def test_a_gang_is_left_as_it_is_without_pod(gang: Compiled) -> None:
