@@ -12,11 +12,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import EXAMPLE, FIGURES, own_target, run
+from conftest import EXAMPLE, FIGURES, ROOT, own_target, run
+from jinja2 import Environment, FileSystemLoader
 from kind_clusters import (
     FLOWS,
     NEEDS_KIND,
@@ -210,6 +212,120 @@ def test_exit_hook(seed: Project) -> None:
     ]
     assert len(hooks) == 1
     assert seen(hooks[0]) == SEED | {"gpu": {}, "shared_memory": None, "claims": {}}
+
+
+REPORTED = """
+from churn_model import BaseFlow
+from metaflow import step
+
+
+class ReportedFlow(BaseFlow):
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        raise ValueError("on purpose")
+
+
+if __name__ == "__main__":
+    ReportedFlow()
+"""
+ENFORCE = "pod-security.kubernetes.io/enforce"
+
+
+def restricted_settings() -> dict[str, Any]:
+    """Return what `restricted: true` of hooks/organisation.yml gives to each project."""
+    extension = "jinja2_ansible_filters.AnsibleCoreFiltersExtension"
+    templates = Environment(loader=FileSystemLoader(ROOT), extensions=[extension])
+    macro = "{% from 'hooks/organisation.jinja' import restricted %}{{ restricted() }}"
+    settings: dict[str, Any] = json.loads(templates.from_string(macro).render())
+    return settings
+
+
+@contextmanager
+def watched_pods(cluster: Project, workflow: str) -> Iterator[dict[str, Any]]:
+    """Yield a dictionary that, in the end, has each pod of a workflow by name, as it was last.
+
+    Argo deletes the agent as soon as it is done.
+    """
+    file = cluster.folder / ".kind/watched.json"
+    chosen = f"--selector=workflows.argoproj.io/workflow={workflow}"
+    watch = ["kubectl", "--kubeconfig", str(cluster.folder / ".kind/kubeconfig"), "get", "pods"]
+    found: dict[str, Any] = {}
+    with open(file, "w") as output:
+        process = subprocess.Popen(
+            [*watch, "--namespace", cluster.namespace, chosen, "--watch", "--output=json"],
+            stdout=output,
+        )
+        try:
+            yield found
+        finally:
+            process.terminate()
+            process.wait()
+    text = file.read_text()
+    while text := text.lstrip():
+        try:
+            pod, end = json.JSONDecoder().raw_decode(text)
+        except ValueError:  # the last one, of which a part was written
+            break
+        found[pod["metadata"]["name"]] = pod
+        text = text[end:]
+    left = json.loads(cluster.kubectl("get", "pods", chosen, "--output=json"))["items"]
+    found |= {pod["metadata"]["name"]: pod for pod in left}
+
+
+def test_a_namespace_that_enforces_restricted(seed: Project) -> None:
+    """It admits and runs each pod: steps, the error hook, Argo's agent; all with the labels.
+
+    The agent, which calls a web hook, needs rights of the service account, and its token.
+    """
+    layer = seed.folder / "src/churn_model/organisation.json"
+    labels = {"labels": {"cost-centre": "ml"}}
+    layer.write_text(json.dumps({"k8s": {**restricted_settings(), **labels}}))
+    flow, token = seed.folder / "flows/reported.py", seed.folder / ".kind/token.json"
+    flow.write_text(REPORTED)
+    account = {"kubernetes.io/service-account.name": "metaflow"}
+    token.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "metaflow.service-account-token", "annotations": account},
+                "type": "kubernetes.io/service-account-token",
+            }
+        )
+    )
+    sets = "workflowtasksets.argoproj.io,workflowtasksets.argoproj.io/status"
+    seed.kubectl("create", "role", "agent", "--verb=list,watch,patch", f"--resource={sets}")
+    of_default = "--serviceaccount=default:metaflow"
+    seed.kubectl("create", "rolebinding", "agent", "--role=agent", of_default)
+    seed.kubectl("apply", "--filename", str(token))
+    seed.kubectl("label", "namespace", "default", f"{ENFORCE}=restricted")
+    try:
+        hook = ("--notify-on-error", "--notify-slack-webhook-url=http://127.0.0.1:9/hook")
+        seed.k8s("deploy", "reported", "--env", "kind", "--", *hook)
+        with watched_pods(seed, "restricted") as found:
+            start_workflow(seed, "restricted", "reportedflow")
+            assert last_phase(seed, "restricted") == "Failed"
+    finally:
+        seed.kubectl("label", "namespace", "default", f"{ENFORCE}-")
+        seed.kubectl("delete", "role,rolebinding", "agent")
+        seed.kubectl("delete", "secret", "metaflow.service-account-token")
+        layer.unlink()
+        flow.unlink()
+    steps = {
+        name: pod["metadata"]["annotations"].get("metaflow/step_name")
+        for name, pod in found.items()
+    }
+    assert {*steps.values()} == {"start", "end", None} and len(steps) == 4
+    assert len([name for name in steps if name.endswith("-agent")]) == 1
+    assert {pod["metadata"]["labels"].get("cost-centre") for pod in found.values()} == {"ml"}
+    phases = {steps[name]: pod["status"]["phase"] for name, pod in found.items() if steps[name]}
+    assert phases == {"start": "Succeeded", "end": "Failed"}
+    (reporting,) = [pod for name, pod in found.items() if "error-msg-capture-hook" in name]
+    assert reporting["status"]["phase"] == "Succeeded"
 
 
 def test_deploy_dry_run(seed: Project) -> None:
