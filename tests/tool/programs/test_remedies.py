@@ -176,9 +176,11 @@ OF_BUILDS = {
 def test_what_a_command_of_a_build_says(printed: str, said: str) -> None:
     """It is shown without the long command itself, with what to do."""
     lines = [f"#12 4.08 {line}" for line in printed.splitlines()]
-    output = "\n".join(["#12 1.2 Collecting uv==1", *lines, f"#12 {FAILED}", FAILED])
+    lines = ["#12 1.2 Setting up liberror-perl", *lines]
+    output = "\n".join([*lines, f"#12 {FAILED}", FAILED])
     reason = reason_of_failure(("docker", "build", "--tag", "a:1", "."), output)
     assert reason.endswith(said) and "uv sync" not in reason and "\n" not in reason
+    assert "liberror" not in reason or not printed.startswith("error: ")
 
 
 @pytest.mark.parametrize(("command", "output", "remedy"), OUTPUTS)

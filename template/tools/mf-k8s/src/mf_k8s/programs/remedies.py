@@ -135,7 +135,7 @@ def reasons_of_build(reasons: Sequence[str]) -> list[str]:
     of_url = [line for line in causes if line.startswith("cause: Failed to fetch: ")]
     if causes and "://" in causes[-1]:
         of_url = []
-    ends = [*errors[:1], *of_url[-1:], *causes[-1:]] if causes else said[-2:]
+    ends = [*errors[:1], *of_url[-1:], *causes[-1:]] if causes else errors[-1:] or said[-2:]
     return [line.removeprefix("error: ").removeprefix("cause: ") for line in ends]
 
 
