@@ -29,7 +29,7 @@ from hypothesis import strategies as some
 from questions import FREE_TEXT
 from teams import SAME
 
-EXAMPLES = how_many("EXAMPLES", 300, 2800)
+EXAMPLES = how_many("EXAMPLES", 150, 2800)
 
 # An answer to everything, each with a text of its own that is nowhere else in a project.
 HARMLESS = {name: question.harmless for name, question in FREE_TEXT.items()}

@@ -37,6 +37,7 @@ def values(choices: Any) -> list[str]:
     return [choice["value"] if isinstance(choice, dict) else choice for choice in listed]
 
 
+THE_DEFAULTS = {"image_source": "build", "ci": "github", "python_version": "3.13"}
 MATRIX: dict[str, dict[str, Any]] = {
     "defaults": {},
     "example": EXAMPLE,
@@ -46,6 +47,7 @@ MATRIX: dict[str, dict[str, Any]] = {
         f"{key}={value}": {key: value, **({"gpu": 1} if key == "gpu_vendor" else {})}
         for key, choices in CHOICES.items()
         for value in choices
+        if (key, value) not in THE_DEFAULTS.items()
     },
 }
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, UV, run
+from conftest import OWN_PYTHON, ROOT, UV, run
 from teams import MARKER, commit, git, make, release, replace, update
 
 TOOL = "template/tools/mf-k8s"
@@ -150,7 +150,8 @@ def fork(template: Path, tmp_path: Path) -> Callable[[dict[str, str]], Path]:
 
 
 def set_organisation(fork: Path, organisation: dict[str, str], tag: str) -> None:
-    (fork / "hooks/organisation.yml").write_text(yaml.safe_dump(organisation))
+    text = yaml.safe_dump({"python_version": OWN_PYTHON, **organisation})  # which uv finds here
+    (fork / "hooks/organisation.yml").write_text(text)
     git("commit", "-q", "--allow-empty", "-am", tag, cwd=fork)
     git("tag", tag, cwd=fork)
 

@@ -26,7 +26,7 @@ from mf_k8s.project.merge_settings import shared_settings
 from mf_k8s.project.project import Project
 
 FLOWS = [path for path in sorted((ROOT / "tests").glob("flows/*.py")) if path.stem != "plain"]
-DRAWS = how_many("DRAWS", 40, 300)
+DRAWS = how_many("DRAWS", 15, 300)
 TOGETHER = 20  # flows that are compiled by one process
 
 # Every key of k8s.toml that reaches a pod, with values that nothing has by default.
