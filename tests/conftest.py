@@ -44,7 +44,7 @@ UV = BIN / "uv"
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 K8S = BIN / "k8s"  # the command, from template/tools/mf-k8s in place
 # Of the projects that are run here; another one may not be on this machine.
-OWN_PYTHON = f"3.{sys.version_info.minor}"
+OWN_PYTHON = f"3.{min(sys.version_info.minor, 13)}"
 EXAMPLE = yaml.safe_load((ROOT / "tests/example-answers.yml").read_text()) | {
     "python_version": OWN_PYTHON
 }

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ class Project:
 
     def __init__(self, folder: Path, namespace: str, **env: str) -> None:
         self.folder, self.namespace, self.env = folder, namespace, env
-        run(UV, "sync", "--quiet", cwd=folder)
+        run(UV, "sync", "--quiet", "--python", sys.executable, cwd=folder)
 
     @contextmanager
     def cluster(self, name: str) -> Iterator[str]:
