@@ -46,7 +46,8 @@ K8S = BIN / "k8s"  # the command, from template/tools/mf-k8s in place
 # Of the projects that are run here; another one may not be on this machine.
 OWN_PYTHON = f"3.{min(sys.version_info.minor, 13)}"
 EXAMPLE = yaml.safe_load((ROOT / "tests/example-answers.yml").read_text()) | {
-    "python_version": OWN_PYTHON
+    "python_version": OWN_PYTHON,
+    "updates": "both",  # as all projects had before there was the question
 }
 ADVANCED = {
     "project_name": "vision",
@@ -64,6 +65,7 @@ ADVANCED = {
     "ci": "gitlab",
     "deploy_from_ci": True,
     "python_version": "3.12",
+    "updates": "renovate",
     "advanced": True,
     "image_pull_secrets": "regcred, other-cred",
     "secrets": "db-password",

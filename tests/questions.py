@@ -23,6 +23,7 @@ ASKED = [
     "ci",
     "deploy_from_ci",
     "python_version",
+    "updates",
     "advanced",
 ]
 # What is asked after a yes to `advanced`, in this order.
@@ -40,6 +41,7 @@ CHOICES = {
     "gpu_vendor": ["nvidia", "amd"],
     "ci": ["github", "gitlab", "none"],
     "python_version": ["3.11", "3.12", "3.13"],
+    "updates": ["renovate", "weekly", "both", "hand"],
 }
 YES_OR_NO = ["deploy_from_ci", "advanced"]
 

@@ -76,7 +76,8 @@ RELEASE: Edits = [
         "uv run k8s kind up --newer\n",
     ),
     (
-        "{% if ci == 'github' %}.github{% endif %}/workflows/update.yml.jinja",
+        "{% if ci == 'github' %}.github{% endif %}/workflows"
+        "/{% if updates in ['weekly', 'both'] %}update.yml{% endif %}.jinja",
         "name: update",
         "name: newer",
     ),

@@ -241,7 +241,7 @@ def test_a_question_that_is_not_registered_is_named():
     assert line == "namespace: give it a row in docs/questions.md"
     turned = dict(reversed(QUESTIONS.items()))
     (line,) = missing(turned, page)
-    assert line.startswith("ASKED: the order in copier.yml is advanced, python_version, deploy_")
+    assert line.startswith("ASKED: the order in copier.yml is advanced, updates, python_version")
 
 
 def test_keywords_and_standard_library_are_reserved(plain):

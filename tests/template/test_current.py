@@ -412,11 +412,36 @@ def test_workflow_is_pinned_as_the_other_one(example):
     assert pins[0] <= pins[1]
 
 
-@pytest.mark.parametrize("ci", ["github", "gitlab", "none"])
-def test_who_updates(copy: Callable[..., Path], tmp_path, ci):
-    """Renovate can everywhere; the workflow is GitHub's."""
-    project = copy(tmp_path / "new", ci=ci)
-    renovate: dict[str, Any] = json.loads((project / "renovate.json").read_text())
+WORKFLOW = ".github/workflows/update.yml"
+
+
+@pytest.mark.parametrize(
+    ("ci", "updates", "files"),
+    [
+        ("github", "renovate", {"renovate.json"}),
+        ("github", "weekly", {WORKFLOW}),
+        ("github", "both", {"renovate.json", WORKFLOW}),
+        ("github", "hand", set()),
+        ("gitlab", "both", {"renovate.json"}),
+        ("none", "hand", set()),
+        ("github", None, {"renovate.json"}),
+    ],
+)
+def test_who_updates(copy: Callable[..., Path], tmp_path, ci, updates, files):
+    """Renovate can everywhere; the workflow is GitHub's. The README names what is there."""
+    project = copy(tmp_path / "new", ci=ci, **({"updates": updates} if updates else {}))
+    readme = (project / "README.md").read_text()
+    assert {name for name in ("renovate.json", WORKFLOW) if (project / name).exists()} == files
+    assert {name for name in ("renovate.json", WORKFLOW) if name in readme} == files
+
+
+def test_no_workflow_without_github(copy: Callable[..., Path], tmp_path):
+    with pytest.raises(ValueError, match="needs GitHub Actions"):
+        copy(tmp_path / "new", ci="gitlab", updates="weekly")
+
+
+def test_renovate_leaves_to_the_template_what_it_brings(example):
+    renovate: dict[str, Any] = json.loads((example / "renovate.json").read_text())
     assert renovate["copier"] == {"enabled": True}
     (rule,) = renovate["packageRules"]
     assert rule["enabled"] is False
@@ -426,4 +451,3 @@ def test_who_updates(copy: Callable[..., Path], tmp_path, ci):
         ".gitlab-ci.yml",
         "tools/**",
     ]
-    assert (project / ".github/workflows/update.yml").exists() == (ci == "github")

@@ -102,7 +102,7 @@ def test_beside_another_template(
     """With an answers file of another name: README and the weekly job use it."""
     project = tmp_path / "churn"
     how = {"defaults": True, "quiet": True, "unsafe": False, "answers_file": OTHER}
-    copier.run_copy(str(small_template), project, data={"gpu": "1"}, **how)
+    copier.run_copy(str(small_template), project, data={"gpu": "1", "updates": "weekly"}, **how)
     other = {"_src_path": "gh:acme/docs", "_commit": "v1", "image": "acme/docs:1"}
     (project / ".copier-answers.yml").write_text(yaml.safe_dump(other))
     git("init", "-q", "-b", "main", cwd=project)

@@ -133,7 +133,10 @@ def missing(project: Path, edits: Edits) -> list[str]:
 
 
 # What an update answers to a question that a version did not have.
-ASKED_SINCE = dict.fromkeys(WITH_OPS, {"deploy_from_ci": False})
+ASKED_SINCE = {
+    **dict.fromkeys(WITH_OPS, {"deploy_from_ci": False, "updates": "both"}),
+    "0.3.0": {"updates": "both"},
+}
 FEW: dict[str, Any] = {"project_name": "a"}
 
 
