@@ -69,7 +69,6 @@ MAY_BE_EMPTY = (*RUNNERS, "locked")
 TOOL = "mf-k8s"
 PYPROJECT = ROOT / "template/pyproject.toml.jinja"
 QUESTION = {
-    "registry": "image",
     "namespaces": "namespace",
     "service_accounts": "service_account",
     INTERNAL_URL: SERVICE_URL,
@@ -103,6 +102,10 @@ def problems(text: str) -> Iterator[str]:
             yield from wrong_environments(value)
         elif key == INTERNAL_URL and value and not organisation.get(SERVICE_URL):
             yield f"{key}: has no effect without {SERVICE_URL}"
+        elif key == "registry":
+            rule = json.loads((PACKAGE / "k8s.schema.json").read_text())["properties"][key]
+            if not re.fullmatch(rule["pattern"], value):
+                yield f"{key}: {json.dumps(value)}: {rule['description']}"
         elif key in ("gpu_pools", "k8s"):
             yield from wrong_config(key, {"pools": value} if key == "gpu_pools" else value)
         elif key == "locked":
@@ -245,7 +248,6 @@ def unobtainable(tool: str, index: str) -> Iterator[str]:
 def refused(key: str, value: Any) -> Iterator[str]:
     """Return what the question that `value` is the default of says against it."""
     question = QUESTION.get(key, key)
-    answer = f"{value}/project:0.1.0" if key == "registry" else value
     with tempfile.TemporaryDirectory() as folder:
         template = Path(folder, "template")
         shutil.copytree(ROOT / "hooks", template / "hooks")
@@ -253,7 +255,7 @@ def refused(key: str, value: Any) -> Iterator[str]:
         shutil.copy(ROOT / "copier.yml", template)
         (template / "hooks/organisation.yml").write_text("{}\n")  # so that one value is tried
         how = {"defaults": True, "quiet": True, "pretend": True}
-        data = {"advanced": True, question: answer}  # which asks every question
+        data = {"advanced": True, question: value}  # which asks every question
         try:
             copier.run_copy(str(template), Path(folder, "new"), data=data, **how)
         except ValueError as error:
@@ -261,7 +263,7 @@ def refused(key: str, value: Any) -> Iterator[str]:
                 yield f"{json.dumps(value)} is not {CHOICES[key]}"
             else:
                 message = str(error).partition(f"question '{question}': ")[2]
-                yield f"{json.dumps(answer)}: {message}"
+                yield f"{json.dumps(value)}: {message}"
 
 
 def wrong_config(key: str, config: dict[str, Any]) -> Iterator[str]:

@@ -57,7 +57,7 @@ def test_example():
         ("gpu_pool: {}", "gpu_pool: no such key; did you mean gpu_pools?"),
         (
             "registry: Bad Reg",
-            'registry: "Bad Reg/project:0.1.0": A fixed tag: ghcr.io/acme/churn:1.2.3',
+            'registry: "Bad Reg": Like ghcr.io/acme or .*, without a slash at the end',
         ),
         ("registry: [a]", r'registry: \["a"\] is not a text'),
         ("namespaces: team-a", 'namespaces: "team-a" is not a list of names'),
@@ -424,6 +424,20 @@ base_image: "python:3.13-slim"
     assert found == expected
     assert not re.search(pattern.replace("(?<", "(?P<"), '\nbase_image: "python:{python}-slim"\n')
     assert re.fullmatch(manager["managerFilePatterns"][0].strip("/"), FILE)
+
+
+def test_what_the_organisation_leaves_is_followed_too(small_template, tmp_path):
+    """An answer that is its default moves when that does, whether it is a key or one below k8s."""
+    shutil.copytree(small_template, tmp_path / "fork", ignore=shutil.ignore_patterns(".git"))
+    (tmp_path / "fork" / FILE).write_text("k8s: {cpu: 3, labels: {cost-centre: ml}}\n")
+    project = render(tmp_path / "fork", tmp_path / "churn")
+    assert tomllib.loads((project / "k8s.toml").read_text()) == {
+        "image": "ghcr.io/example/churn:0.1.0",
+        "service_account": "metaflow",
+        "memory": 4096,
+    }
+    assert not {"cpu", "memory", "service_account", "namespace"} & answers_of(project).keys()
+    assert "@k8s(memory=16000)" in (project / "flows/train.py").read_text()
 
 
 def test_any_text_in_a_pool(small_template, tmp_path):

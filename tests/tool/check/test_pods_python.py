@@ -83,6 +83,11 @@ def test_another_python_here(project: Project) -> None:
     for error in ("SyntaxError: invalid syntax (a.py, line 1)", "ModuleNotFoundError: No module"):
         assert with_remedy(error, flow, root) == f"{error}; {OTHER}"
     assert with_remedy("ValueError: no", flow, root) == "ValueError: no"
+    flow.write_text("import os\n<<<<<<< before updating\n")
+    assert with_remedy("SyntaxError: invalid syntax", flow, root) == (
+        "flows/beside.py has a conflict in line 2: choose what stays of the lines between <<<<<<<"
+        " and >>>>>>>"
+    )
 
 
 def code(project: Project, text: str, **packages: Any) -> list[str]:

@@ -105,8 +105,9 @@ def test_its_environments_lie_below_those_of_the_project(project: Project) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "organisation.json is not JSON: .*; run `uvx copier update`"),
-        ("<<<<<<< before\n", "organisation.json .*conflict.*; run `uvx copier update`"),
+        ("{", "src/churn_model/organisation.json is not JSON: .*; run `git checkout HEAD -- "),
+        ("<<<<<<< before\n", "organisation.json .*conflict.*; the template's side, as no team"),
+        ('{"lockd": []}', r"organisation\.json: no key lockd; did you mean locked\?"),
         (
             '{"k8s": {"gpus": 1}}',
             r"organisation\.json: k8s: no key gpus; did you mean gpu\?",
@@ -148,6 +149,27 @@ def test_locked_in_files(project: Project) -> None:
         'labels.cost-centre is locked: organisation.json says "ml", and environments/prod.json'
         " says null: take it out there",
     ]
+
+
+def test_locked_in_what_is_above_the_steps(project: Project) -> None:
+    """Labels of all pods replace a step's, and a container below [pod] has an image of its own."""
+    (project.root / "k8s.toml").write_text(
+        'image = "churn:1"\nworkflow.pod_metadata.labels.cost-centre = "own"\n'
+        '[[pod.containers]]\nname = "wait"\nimage = "docker.io/own/wait:1"\n'
+    )
+    assert [*locked_in_files(project)] == [
+        'labels.cost-centre is locked: organisation.json says "ml", and workflow.pod_metadata of'
+        ' k8s.toml says "own": take it out there',
+        'registry is locked: organisation.json says "registry.acme.example/ml", and k8s.toml says'
+        " image = docker.io/own/wait:1: take it out there",
+    ]
+    (project.root / "k8s.toml").write_text('image = "churn:1"\nregistry = "docker.io/own"\n')
+    (line,) = locked_in_files(project)
+    assert line.endswith('and k8s.toml says "docker.io/own": take it out there')
+    (project.root / "k8s.toml").write_text('image = "churn:1"\n')
+    (project.root / "environments/prod.json").write_text('{"k8s": {"image": "docker.io/a/b:1"}}')
+    (line,) = locked_in_files(project.at("prod"))
+    assert "environments/prod.json says image = docker.io/a/b:1" in line
 
 
 def test_locked_in_a_flow(project: Project) -> None:

@@ -1,28 +1,41 @@
 """Finds values of a project that differ from what its organisation has locked."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..pods.flow_facts import FlowFacts, StepFacts
 from ..project.environment_layer import Layer, merged_config, shared_layers
 from ..project.k8s_toml import Config
-from ..project.merge_settings import from_texts, merge, shared_settings, step_settings
+from ..project.merge_settings import (
+    Settings,
+    from_texts,
+    merge,
+    shared_settings,
+    step_settings,
+)
 from ..project.organisation_layer import FILE, organisation_config, read_organisation
 from ..project.project import Project
 
 REGISTRY = "registry"  # locked, it holds for every image, however that is named
+OF_ALL_PODS = "workflow.pod_metadata"  # whose labels and annotations replace those of steps
 
 
 def locked_in_files(project: Project) -> Iterator[str]:
     """Yield a line for each locked value that k8s.toml or the environment has otherwise."""
     locked, own = read_organisation(project).locked, organisation_config(project)
     layers = [layer for layer in shared_layers(project) if not layer[0].startswith(FILE)]
-    for path in locked:
-        yield from first_change(path, own, own, layers)
-    image, registry = shared_settings(merged_config(project)).get("image"), own.get(REGISTRY)
-    if REGISTRY in locked and image and not is_in(image, registry):
-        yield otherwise(REGISTRY, registry, f"image = {image}", project.config_file.name)
+    lines = [line for path in locked for line in first_change(path, own, own, layers)]
+    for name, values in layers:
+        for path in locked:  # labels and annotations
+            found, right = value_at(values, f"{OF_ALL_PODS}.{path}"), value_at(own, path)
+            if found not in (None, right):
+                where = f"{OF_ALL_PODS} of {name}"
+                lines.append(otherwise(path, right, json.dumps(found, ensure_ascii=False), where))
+    yield from lines
+    if REGISTRY in locked and not any(line.startswith(REGISTRY) for line in lines):
+        settings = shared_settings(merged_config(project))
+        yield from images_elsewhere(settings, own, layers)
 
 
 def locked_in_flow(project: Project, flow: FlowFacts) -> Iterator[str]:
@@ -37,27 +50,47 @@ def locked_in_flow(project: Project, flow: FlowFacts) -> Iterator[str]:
 
 
 def locked_in_step(
-    step: StepFacts, config: Config, own: Config, locked: Iterable[str]
+    step: StepFacts, config: Config, own: Config, locked: Collection[str]
 ) -> Iterator[str]:
     """Yield a line for each locked value that a step has otherwise than all steps.
 
     `own` is the organisation's part of `config`: its pools may change what it has locked.
     """
-    pools = [override["pool"] for override in step["overrides"] if override["pool"]]
+    pools, own_pools = config.get("pools", {}), own.get("pools", {})
+    names = [override["pool"] for override in step["overrides"] if override["pool"]]
     base = shared_settings(config)
-    for pool in pools:
-        base = merge(base, own.get("pools", {}).get(pool, {}))
-    layers: list[Layer] = [
-        (f"pool {name}", config.get("pools", {}).get(name, {})) for name in pools
-    ]
+    for name in names:
+        base = merge(base, own_pools.get(name, {}))
+    layers: list[Layer] = [(f"pool {name}", pools.get(name, {})) for name in names]
     for override in step["overrides"]:
         layers.append((override.get("source", "the step"), from_texts(override["values"])))
     for path in locked:
         yield from first_change(path, base, base, layers)
-    image, registry = step_settings(config, step).get("image"), own.get(REGISTRY)
-    if REGISTRY in locked and image != base.get("image") and not is_in(image, registry):
-        where = next(name for name, values in reversed(layers) if "image" in values)
-        yield otherwise(REGISTRY, registry, f"image = {image}", where)
+    if REGISTRY in locked:
+        settings = step_settings(config, step)
+        yield from images_elsewhere(settings, own, layers, but=images_of(base))
+
+
+def images_elsewhere(
+    settings: Settings, own: Config, layers: Sequence[Layer], but: Collection[str] = ()
+) -> Iterator[str]:
+    """Yield a line for each image of settings that is not in the organisation's registry.
+
+    `layers` are those that may have named it; images in `but` do not count.
+    """
+    registry = own.get(REGISTRY)
+    for image in images_of(settings):
+        if not image.startswith(f"{registry}/") and image not in but:
+            named = [name for name, values in layers if image in images_of(values)]
+            where = named[-1] if named else "a layer"
+            yield otherwise(REGISTRY, registry, f"image = {image}", where)
+
+
+def images_of(settings: Mapping[str, Any]) -> list[str]:
+    """Return the images that settings name: of the container, and of those below [pod]."""
+    pod = settings.get("pod") or {}
+    containers = [settings, *(pod.get("containers") or ()), *(pod.get("init_containers") or ())]
+    return [each["image"] for each in containers if isinstance(each.get("image"), str)]
 
 
 def first_change(
@@ -75,11 +108,6 @@ def first_change(
 def otherwise(path: str, right: Any, found: str, where: str) -> str:
     says = f"{FILE} says {json.dumps(right, ensure_ascii=False)}" if right else f"{FILE} sets none"
     return f"{path} is locked: {says}, and {where} says {found}: take it out there"
-
-
-def is_in(image: Any, registry: Any) -> bool:
-    """Return whether an image is in a registry, or in a folder of it."""
-    return isinstance(image, str) and image.startswith(f"{registry}/")
 
 
 def value_at(config: Mapping[str, Any], path: str) -> Any:

@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+from ..project.merge_conflicts import conflict_in
 from ..project.python_version import differs_here
 
 # Of code for another Python
@@ -35,6 +36,12 @@ def with_remedy(error: str, file: Path, root: Path) -> str:
         if (file.parent / name).is_file():
             default = f'default=os.path.join(os.path.dirname(__file__), "{name}")'
             return f"{error}; the file is beside the flow: write {default}"
+    if "SyntaxError" in error and (conflict := conflict_in(text_of(file))):
+        return f"{os.path.relpath(file, root)} {conflict}"
     if NOT_HERE.search(error) and (other := differs_here(root)):
         return f"{error}; {other}"
     return error
+
+
+def text_of(file: Path) -> str:
+    return file.read_text("utf-8", errors="replace") if file.exists() else ""

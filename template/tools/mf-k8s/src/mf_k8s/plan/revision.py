@@ -21,7 +21,7 @@ from ..pods.read_pods import WORKFLOW
 from ..pods.starters import starters
 from ..programs.run import UV, git, git_or_nothing
 from ..project.environment_layer import environments_with_layer, layer_sources, merged_config
-from ..project.environments import where_flows_start
+from ..project.environments import environment_names, read_environment, where_flows_start
 from ..project.merge_settings import shared_settings
 from ..project.project import Project, flow_patterns, read_table
 from ..project.repository import branching_point, commit_of
@@ -39,6 +39,7 @@ def plan_against(project: Project, reference: str) -> tuple[Plan, dict[str, Grap
     """
     notes: list[str] = []
     with revision(project, reference) as (name, older, python):
+        notes += moved_settings(project, older)
         compiled = list(compile_flows(project, project.flow_files()))
         new, problems = planned_flows(project, compiled)
         raise_if(problems)
@@ -60,6 +61,23 @@ def plan_against(project: Project, reference: str) -> tuple[Plan, dict[str, Grap
         found = (note(project, each.file, each.flow) for each in compiled if each.flow)
         plan["notes"] += dict.fromkeys(itertools.chain(*found))
     return plan, {flow: graph_of_change(old.get(flow), each) for flow, each in new.items()}
+
+
+def moved_settings(project: Project, older: Project) -> Iterator[str]:
+    """Yield what differs in the environments: a bucket, a namespace, a context, a tag."""
+    for place in sorted({*environment_names(project)} & {*environment_names(older)} - {"kind"}):
+        with contextlib.suppress(CommandError):  # `check` says what is wrong in it
+            old, new = settings_of(older, place), settings_of(project, place)
+            for key in sorted(key for key in old | new if old.get(key) != new.get(key)):
+                change = f"{old.get(key, 'not set')} → {new.get(key, 'not set')}"
+                yield f"environment {place}: {key}: {change}"
+
+
+def settings_of(project: Project, place: str) -> dict[str, str]:
+    """Return an environment's variables, its context and the options of `create`."""
+    environment = read_environment(project, place)
+    others = {"context": environment.context, "options": " ".join(environment.create_options)}
+    return dict(environment.variables) | {key: value for key, value in others.items() if value}
 
 
 def layered_places(project: Project, older: Project) -> list[str]:

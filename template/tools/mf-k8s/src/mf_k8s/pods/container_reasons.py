@@ -96,7 +96,7 @@ CONTAINER = (
         r"runAsNonRoot and image (?:will run as root|has non-numeric user)",
         "run_as_non_root is set, and the image {image} runs as root, or as a user without number",
         "write run_as_user = 1000 into [security_context] of k8s.toml, or `USER 1000` into the"
-        " Dockerfile",
+        " Dockerfile; for an image of Argo's, run_as_user = 8737 for its container below [pod]",
     ),
     Rule(
         "claim-access",

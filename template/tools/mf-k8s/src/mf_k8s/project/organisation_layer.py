@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError, Finding, raise_if
-from .k8s_toml import Config, read_schema, schema_findings
+from .k8s_toml import Config, read_schema, schema_findings, unknown_keys
 from .merge_conflicts import conflict_in
 from .merge_settings import merge, without_nulls
-from .project import Project
+from .project import Project, shown_path
 
 FILE = "organisation.json"
 LAYER = "k8s"  # the key of values of k8s.toml, here and in environments/NAME.json
-RENDER_AGAIN = "run `uvx copier update`, or `git checkout` the file: Copier writes it"
+KEYS = (LAYER, "locked", "environments")
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,14 @@ def read_organisation(project: Project) -> Organisation:
     file = organisation_file(project)
     if not file.exists():
         return Organisation()
-    text = file.read_text(encoding="utf-8-sig")
+    text, where = file.read_text(encoding="utf-8-sig"), shown_path(file)
     try:
         content = json.loads(text)
     except ValueError as error:
-        reason = conflict_in(text) or f"is not JSON: {error}"
-        finding = Finding("organisation-unreadable", f"{FILE} {reason}", FILE, RENDER_AGAIN)
+        reason, remedy = f"is not JSON: {error}", f"run `git checkout HEAD -- {where}`"
+        if conflict := conflict_in(text):
+            reason, remedy = conflict, "the template's side, as no team edits this file"
+        finding = Finding("organisation-unreadable", f"{where} {reason}", where, remedy)
         raise CommandError(finding) from None
     raise_if(organisation_findings(project, content))
     locked = tuple(content.get("locked", ()))
@@ -66,6 +68,7 @@ def organisation_config(project: Project) -> Config:
 
 def organisation_findings(project: Project, content: dict[str, Any]) -> Iterator[Finding]:
     """Yield what does not fit the schema of k8s.toml."""
+    yield from unknown_keys(content, {"properties": dict.fromkeys(KEYS)}, FILE)
     schema, where = read_schema(project), f"{FILE}: {LAYER}"
     yield from schema_findings(without_nulls(content.get(LAYER, {})), schema, where)
     for name, settings in content.get("environments", {}).items():

@@ -3,10 +3,11 @@
 A namespace with the label pod-security.kubernetes.io/enforce refuses pods that break its standard,
 `baseline` or `restricted`, and the step ends with an error. Of a step's own container, k8s.toml
 sets privileged, allow_privilege_escalation, run_as_user, run_as_group and run_as_non_root, in
-security_context. `restricted` also demands capabilities.drop and seccompProfile, which Metaflow
-cannot set, and all of it for Argo's own containers, init and wait: that is `mainContainer:
-securityContext` and `executor: securityContext` in the ConfigMap of Argo's controller, and an image
-that runs as another user than root.
+security_context. `restricted` also demands capabilities.drop and seccompProfile, and all of it for
+Argo's own containers, init and wait: [pod] of k8s.toml can say that, and `restricted: true` of an
+organisation's file says all of it. So do `mainContainer: securityContext` and `executor:
+securityContext` in the ConfigMap of Argo's controller. The image must run as another user than
+root, by number.
 (https://kubernetes.io/docs/concepts/security/pod-security-standards/,
 https://argo-workflows.readthedocs.io/en/latest/workflow-controller-configmap/)
 
