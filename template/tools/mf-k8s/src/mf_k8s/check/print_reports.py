@@ -60,9 +60,10 @@ def show_report(report: Report, printer: Printer) -> None:
         printer.block(f"the whole workflow{mark}", settings)
     of_create = (f"{MARK} {line}" for line in report.release_problems)
     error = report.error and report.error.message
-    lines = [error, *report.failures, *run_lines(report), *report.notes, *of_create]
-    if found := [f"- {line}" for line in lines if line]:
-        printer.lines(*found, "")
+    wrong = [error, *report.failures]  # apart from notes, of which there may be many
+    for lines in (wrong, [*run_lines(report), *report.notes, *of_create]):
+        if found := [f"- {line}" for line in lines if line]:
+            printer.lines(*found, "")
 
 
 def run_lines(report: Report) -> Iterator[str]:

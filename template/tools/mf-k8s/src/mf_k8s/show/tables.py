@@ -100,7 +100,14 @@ class Printer:
 def as_text(value: Any, separator: str = "\n") -> str:
     """Return a value as people read it, with `separator` between the items of a list or table."""
     if isinstance(value, dict):
-        value = [f"{key}: {as_text(item, ', ')}" for key, item in value.items()]
+        return separator.join(f"{key}: {inline(item)}" for key, item in value.items())
     if isinstance(value, list):
         return separator.join(as_text(item, ", ") for item in value)
     return "—" if value is None else str(value)
+
+
+def inline(value: Any) -> str:
+    """Return what is in a table in one line; a table in it has braces, which show where it ends."""
+    if isinstance(value, dict):
+        return f"{{{as_text(value, ', ')}}}"
+    return ", ".join(map(inline, value)) if isinstance(value, list) else as_text(value)
