@@ -83,7 +83,8 @@ def test_check_and_plan_see_each_environment(
 
 def test_the_organisation_lies_below(k8s: Run, project: Path) -> None:
     """Compiled pods have its values, and those for an environment; a locked one stops the check."""
-    (project / "k8s.toml").write_text('image = "churn:1.2.3"\nmemory = 4000\n')
+    digest = 'annotations."mf-k8s/image-digest" = "churn@sha256:0"\n'  # of k8s image --tag
+    (project / "k8s.toml").write_text(f'image = "churn:1.2.3"\nmemory = 4000\n{digest}')
     (project / "flows/one.py").write_text(flow('@k8s("big", image="other:1")'))
     organisation = {
         "k8s": {
@@ -108,6 +109,8 @@ def test_the_organisation_lies_below(k8s: Run, project: Path) -> None:
     assert (pods["start"]["cpu"], pods["start"]["memory"]) == ("3", "4000M")
     assert pods["end"]["service_account"] == "runner"
     assert pods["end"]["labels"] == {"cost-centre": "ml"}
+    for pod in ("end", "error-msg-capture-hook"):
+        assert pods[pod]["annotations"] == {"mf-k8s/image-digest": "churn@sha256:0"}
     assert settings(done, 1)["end"]["service_account"] == "runner-prod"
     done = k8s("check", "one", "--explain=start", "--env=prod", "--format=json")
     found = json.loads(done.stdout)["layers"]["OneFlow"]

@@ -30,9 +30,11 @@ INHERITED = {
     "image_pull_secrets": "imagePullSecrets",
 }
 WORKFLOW = "(workflow)"  # stands in a pod's place for what the whole workflow has
-# Labels and annotations that Metaflow and Argo add to pods: names, and how names begin.
+# Labels and annotations that Metaflow, Argo and `deploy` add to pods: names, and how names begin.
+# Not mf-k8s/image-digest, which is in k8s.toml.
 ADDED_NAMES = {"app.kubernetes.io/name", "app.kubernetes.io/part-of", "num_parallel"}
-ADDED_PREFIXES = ("metaflow/", "mf-k8s/", "workflows.argoproj.io/", "task_id_")
+ADDED_NAMES |= {"mf-k8s/project", "mf-k8s/identity"}
+ADDED_PREFIXES = ("metaflow/", "workflows.argoproj.io/", "task_id_")
 
 
 def normalized(pod: Mapping[str, Any]) -> Pod:
