@@ -109,11 +109,7 @@ def problems(text: str) -> Iterator[str]:
         elif key in ("gpu_pools", "k8s"):
             yield from wrong_config(key, {"pools": value} if key == "gpu_pools" else value)
         elif key == "locked":
-            yield from (
-                f"{key}: {path!r} is no path, like labels.cost-centre"
-                for path in value
-                if not is_path(path)
-            )
+            yield from (f"{key}: {fault}" for path in value for fault in wrong_path(path))
         elif key == "tool":
             yield from wrong_tool(value)
         elif key == "tool_index":
@@ -133,10 +129,16 @@ def problems(text: str) -> Iterator[str]:
                 yield from (f"{key}: {message}" for message in refused(key, item))
 
 
-def is_path(path: Any) -> bool:
-    """Return whether a path leads to a key of k8s.toml."""
-    schema = json.loads((PACKAGE / "k8s.schema.json").read_text())
-    return isinstance(path, str) and path.partition(".")[0] in schema["properties"]
+def wrong_path(path: Any) -> Iterator[str]:
+    """Yield why a path leads to no value of k8s.toml."""
+    rules = json.loads((PACKAGE / "k8s.schema.json").read_text())["properties"]
+    first, _, rest = str(path).partition(".")
+    if first not in rules:
+        near = difflib.get_close_matches(first, rules, 1, 0.4)
+        hint = f"did you mean {near[0]}?" if near else "one is labels.cost-centre"
+        yield f"{json.dumps(path)} is no path in k8s.toml; {hint}"
+    elif rest and rules[first]["type"] != "object":
+        yield f"{json.dumps(path)}: {first} is no table; write {first} alone"
 
 
 def wrong_environments(environments: dict[Any, Any]) -> Iterator[str]:
