@@ -14,7 +14,7 @@ from ..project.merge_settings import (
     shared_settings,
     step_settings,
 )
-from ..project.organisation_layer import FILE, organisation_config, read_organisation
+from ..project.organisation_layer import FILE, read_organisation
 from ..project.project import Project
 
 REGISTRY = "registry"  # locked, it holds for every image, however that is named
@@ -23,7 +23,8 @@ OF_ALL_PODS = "workflow.pod_metadata"  # whose labels and annotations replace th
 
 def locked_in_files(project: Project) -> Iterator[str]:
     """Yield a line for each locked value that k8s.toml or the environment has otherwise."""
-    locked, own = read_organisation(project).locked, organisation_config(project)
+    organisation = read_organisation(project)
+    locked, own = organisation.locked, organisation.config(project.environment)
     layers = [layer for layer in shared_layers(project) if not layer[0].startswith(FILE)]
     lines = [line for path in locked for line in first_change(path, own, own, layers)]
     for name, values in layers:
@@ -40,7 +41,8 @@ def locked_in_files(project: Project) -> Iterator[str]:
 
 def locked_in_flow(project: Project, flow: FlowFacts) -> Iterator[str]:
     """Yield a line for each locked value that a step, or a pool of the project, has otherwise."""
-    locked, own = read_organisation(project).locked, organisation_config(project)
+    organisation = read_organisation(project)
+    locked, own = organisation.locked, organisation.config(project.environment)
     if not locked:
         return
     config = merged_config(project)

@@ -12,14 +12,14 @@ def platform_notes(project: Project, template: Manifest, image: str) -> list[str
         return []
     built = image_platforms(project)
     has = {of_nodes(each).partition("/")[2] for each in built}
-    asked = {
+    selected = {  # architectures
         selector[label]
         for each in template["spec"].get("templates", ())
         if each.get("container", {}).get("image") == image
         for selector in [each.get("nodeSelector") or {}]
         for label in selector.keys() & {*ARCHITECTURES}
     }
-    if not (missing := sorted(asked - has)):
+    if not (missing := sorted(selected - has)):
         return []
     line = platform_line([*built, *(f"linux/{each}" for each in missing)])
     return [

@@ -12,7 +12,7 @@ from .values import IMAGE, Value
 
 
 def print_json(project: Project, values: Sequence[Value], removed: Sequence[Value]) -> None:
-    """Print what is there, and what has been taken out, for a program."""
+    """Print the values that the files have, and those taken out of them, as JSON."""
     found: dict[str, Any] = {"version": 1, "project": project.name, "errors": []}
     found |= {"values": [asdict(value) for value in values]}
     found |= {"removed": [asdict(value) for value in removed]}
@@ -20,7 +20,7 @@ def print_json(project: Project, values: Sequence[Value], removed: Sequence[Valu
 
 
 def print_drift(values: Sequence[Value], removed: Sequence[Value], markdown: bool) -> None:
-    """Print what has been taken out, then what is there, for people."""
+    """Print the values taken out of the files, then those that they have, for people."""
     printer = Printer(markdown)
     repeated = [value for value in values if value.equal]
     overridden = [value for value in values if not value.equal]

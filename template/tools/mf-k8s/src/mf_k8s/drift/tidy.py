@@ -56,7 +56,7 @@ def less_settings(
 
     Of its values of k8s.toml, one stays if `config`, which is k8s.toml, has another.
     """
-    name = project.environment_file.stem if project.environment_file else ""
+    name = project.environment
     shared, own = organisation.of_environment(name), settings.get(LAYER, {})
     less = {
         key: value

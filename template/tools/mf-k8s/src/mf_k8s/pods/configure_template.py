@@ -92,7 +92,7 @@ def inherited_fields(shared: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def label_every_pod(spec: dict[str, Any], shared: Mapping[str, Any]) -> None:
-    """Give the shared labels and annotations to the pods that run no step, too.
+    """Add the shared labels and annotations to the pods that run no step, too.
 
     The agent of HTTP templates has no template of its own. It gets those that no step overrides,
     from the whole workflow: Argo lays these over a template's own (addPodMetadata in
@@ -113,7 +113,7 @@ def label_every_pod(spec: dict[str, Any], shared: Mapping[str, Any]) -> None:
 
 
 def label_gangs(spec: dict[str, Any], metadata: Manifest) -> None:
-    """Give labels and annotations of the workflow to the pods that JobSet makes, not Argo."""
+    """Add the workflow's labels and annotations to the pods of a gang, which JobSet makes."""
 
     def label(pod: dict[str, Any]) -> None:
         for kind in METADATA_KINDS:

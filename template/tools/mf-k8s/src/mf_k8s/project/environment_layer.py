@@ -12,7 +12,7 @@ from ..errors import CommandError, Finding, raise_if
 from .contract import contract_of
 from .k8s_toml import Config, read_config, read_schema, schema_findings
 from .merge_settings import merge, with_registry, without_nulls
-from .organisation_layer import FILE, LAYER, organisation_config, read_organisation
+from .organisation_layer import FILE, LAYER, read_organisation
 from .pod_table import POD, pod_findings
 from .project import Project, shown_path
 from .workflow_table import workflow_findings
@@ -40,10 +40,9 @@ def shared_layers(project: Project) -> list[Layer]:
     file, organisation = project.environment_file, read_organisation(project)
     found = [(FILE, organisation.k8s)]
     if file:
-        of_place = organisation.environments.get(file.stem, {}).get(LAYER, {})
-        found.append((f"{FILE} for {file.stem}", of_place))
+        found.append((f"{FILE} for {file.stem}", organisation.config_of_environment(file.stem)))
     config, name = read_config(project.config_file), project.config_file.name
-    raise_if(path_findings(organisation_config(project), FILE, config, name))
+    raise_if(path_findings(organisation.config(project.environment), FILE, config, name))
     found.append((name, config))
     if file:
         found.append((environment_name(file), read_layer(project)))
@@ -147,7 +146,8 @@ def layer_findings(project: Project, layer: Any, where: str) -> Iterator[Finding
     wrong = wrong or [*tables_findings(layer, name)]
     yield from wrong
     if not wrong:
-        yield from path_findings(organisation_config(project), FILE, layer, where)
+        below = read_organisation(project).config(project.environment)
+        yield from path_findings(below, FILE, layer, where)
         config = project.config_file
         yield from path_findings(read_config(config), config.name, layer, where)
 

@@ -34,7 +34,12 @@ class Organisation:
 
     def config(self, environment: str = "") -> Config:
         """Return the values of k8s.toml, with those for an environment over them."""
-        return merge(self.k8s, self.environments.get(environment, {}).get(LAYER, {}))
+        return merge(self.k8s, self.config_of_environment(environment))
+
+    def config_of_environment(self, name: str) -> Config:
+        """Return the values of k8s.toml for an environment alone."""
+        found: Config = self.environments.get(name, {}).get(LAYER, {})
+        return found
 
 
 def organisation_file(project: Project) -> Path:
@@ -58,12 +63,6 @@ def read_organisation(project: Project) -> Organisation:
     raise_if(organisation_findings(project, content))
     locked = tuple(content.get("locked", ()))
     return Organisation(content.get(LAYER, {}), locked, content.get("environments", {}))
-
-
-def organisation_config(project: Project) -> Config:
-    """Return the organisation's values of k8s.toml, with those for the project's environment."""
-    file = project.environment_file
-    return read_organisation(project).config(file.stem if file else "")
 
 
 def organisation_findings(project: Project, content: dict[str, Any]) -> Iterator[Finding]:

@@ -48,6 +48,11 @@ class Project:
         return ""
 
     @property
+    def environment(self) -> str:
+        """Return the name of the environment whose values count; empty without one."""
+        return self.environment_file.stem if self.environment_file else ""
+
+    @property
     def config_file(self) -> Path:
         """Return k8s.toml, or the file that takes its place for BaseFlow too."""
         return self.other_config or self.root / "k8s.toml"
