@@ -32,7 +32,7 @@ help:
 	@echo "make benchmark  measure what the README says about speed, and update a fleet"
 	@echo "make benchmark-kind  measure the cluster; needs Docker, kind and kubectl"
 	@echo "make organisation-check  check hooks/organisation.yml"
-	@echo "make docs       write the pages about k8s doctor from its rules"
+	@echo "make docs       write what docs/ repeats of the code: pages and tables"
 	@echo "make picture    draw the README's picture, from what \`make demo\` has made"
 	@echo "make canary     the tests that find out whether the newest Metaflow, Copier, kind and Argo fit"
 	@echo "make raise-versions  raise the versions and digests that this repository pins"
@@ -94,7 +94,7 @@ organisation-check: $(BIN)/$(VERSIONS)
 	@$(BIN)/python tests/organisation.py
 
 docs: $(BIN)/$(VERSIONS)
-	@$(BIN)/python docs/doctor_pages.py
+	@$(BIN)/python docs/write.py
 	git diff --stat docs
 
 picture: $(BIN)/$(VERSIONS)

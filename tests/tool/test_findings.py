@@ -27,7 +27,7 @@ def test_each_code_is_of_one_kind_and_documented() -> None:
     )
     assert all(re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", code) for code in codes)
     assert [code for code, number in codes.items() if number > 1] == []
-    section = (TOOL / "README.md").read_text(encoding="utf-8").partition("## Errors as JSON")[2]
+    section = (TOOL / "README.md").read_text(encoding="utf-8").partition("## Errors")[2]
     _, _, documented = section.partition("The others are")
     listed = re.findall("`([a-z0-9-]+)`", documented.partition("\n\n")[2].partition("\n\n")[0])
     assert listed == sorted({*codes} - {"error"})

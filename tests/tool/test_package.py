@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from conftest import BIN, FIGURES, ROOT, run
 from kubernetes.utils import parse_quantity as kubernetes_quantity
-from mf_k8s import cli
 from mf_k8s.pods.quantities import parse_quantity, quantity
 
 SOURCE = ROOT / "template/tools/mf-k8s/src"
@@ -159,19 +158,6 @@ def test_help_says_what_each_command_does_in_a_whole_sentence(group: list[str]) 
     """At 80 columns the help cuts longer ones off, with three dots."""
     help = run(Path(sys.executable).with_name("k8s"), *group, "--help", cwd=ROOT)
     assert "..." not in help.partition("Commands:")[2]
-
-
-def test_the_table_of_exit_codes_has_what_help_says() -> None:
-    """Of each command that ends with 1 to give an answer."""
-    table = (SOURCE.parent / "README.md").read_text().partition("| command | 1 |")[2]
-    rows = re.findall(r"^\| `([a-z ]+?)(?: --[\w-]+)?` \|", table, re.MULTILINE)
-    groups = {"": cli.app, "kind ": cli.kind_app}
-    commands = {
-        f"{group}{command.callback.__name__}": command.callback.__doc__
-        for group, app in groups.items()
-        for command in app.registered_commands
-    }
-    assert {*rows} == {name for name, text in commands.items() if re.search(r"[:,;] 1 ", text)}
 
 
 def test_importing_does_no_work(tmp_path: Path) -> None:

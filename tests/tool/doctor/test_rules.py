@@ -1,20 +1,15 @@
-"""Each rule: its code, its docstring, what it needs and reads, and the pages made of them."""
+"""Each rule: its code, its docstring, what it needs and reads."""
 
 import ast
 import importlib
 import pkgutil
 import re
-import sys
 
 import pytest
-from conftest import ROOT
 from mf_k8s.cluster.rights import Right
 from mf_k8s.commands.doctor import doctor
 from mf_k8s.doctor import rules as package
 from mf_k8s.doctor.rules import Rule, all_rules
-
-sys.path.insert(0, str(ROOT / "docs"))
-from doctor_pages import pages  # noqa: E402
 
 RULES = all_rules()
 CODES = sorted(RULES)
@@ -56,8 +51,3 @@ def test_explain(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = f"{package.__path__[0]}/{code.replace('-', '_')}.py"
     docstring = ast.get_docstring(ast.parse(open(file).read()), clean=False)
     assert capsys.readouterr().out == f"{docstring.strip()}\n"
-
-
-@pytest.mark.parametrize("file", [*pages()], ids=lambda file: file.name)
-def test_the_pages_are_those_of_the_rules(file) -> None:
-    assert file.read_text() == pages()[file], "`make docs` writes it anew"

@@ -11,6 +11,7 @@ from .commands.check import check
 from .commands.deploy import deploy
 from .commands.doctor import doctor
 from .commands.drift import drift
+from .commands.exit_codes import EXIT_CODES
 from .commands.image import image
 from .commands.plan import plan
 from .commands.render import render
@@ -27,22 +28,12 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # with --debug, older typers show them: some are logins
     epilog="Run it anywhere inside a project.",
 )
-app.command()(test)
-app.command()(check)
-app.command()(plan)
-app.command()(image)
-app.command()(deploy)
-app.command()(render)
-app.command()(doctor)
-app.command()(adopt)
-app.command()(drift)
+for function in (test, check, plan, image, deploy, render, doctor, adopt, drift):
+    app.command(epilog=EXIT_CODES[function.__name__].line)(function)
 
 kind_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-kind_app.command()(kind.up)
-kind_app.command()(kind.test)
-kind_app.command()(kind.env)
-kind_app.command()(kind.logs)
-kind_app.command()(kind.down)
+for of_kind in (kind.up, kind.test, kind.env, kind.logs, kind.down):
+    kind_app.command(epilog=EXIT_CODES[f"kind {of_kind.__name__}"].line)(of_kind)
 app.add_typer(
     kind_app, name="kind", help="Run flows on a cluster on this machine, with the same k8s.toml."
 )

@@ -30,10 +30,7 @@ def adopt(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Turn flows into BaseFlow flows, and show how the pods change.
-
-    Exit codes: 0 nothing that was configured changes, or it is accepted; 1 something does; 2 error.
-    """
+    """Turn flows into BaseFlow flows, and show how the pods change."""
     from ..adopt.adoption import adopt_flows
     from ..adopt.print_adoption import show_adoption
     from ..adopt.write_files import uncommitted, write_all

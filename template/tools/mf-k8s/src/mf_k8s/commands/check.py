@@ -18,12 +18,17 @@ def check(
         bool, typer.Option("--live", help="Compare what is deployed and running.")
     ] = False,
     namespace: Annotated[
-        str, typer.Option(help="With --live: the namespace; by default Metaflow's.")
+        str, typer.Option(metavar="NAME", help="With --live: the namespace; by default Metaflow's.")
     ] = "",
-    run: Annotated[str, typer.Option(help="With --live: a run's ID; by default the newest.")] = "",
+    run: Annotated[
+        str, typer.Option(metavar="ID", help="With --live: a run's ID; by default the newest.")
+    ] = "",
     env: Env = "",
     rendered: Annotated[
-        Path | None, typer.Option("--rendered", help="Compare a folder that `k8s render` wrote.")
+        Path | None,
+        typer.Option(
+            "--rendered", metavar="FOLDER", help="Compare a folder that `k8s render` wrote."
+        ),
     ] = None,
     explain: Annotated[
         str, typer.Option(metavar="STEP", help="Print the layers of a step, from low to high.")
@@ -37,9 +42,6 @@ def check(
 
     With --explain, nothing is compared: it prints what Metaflow's settings in the environment,
     k8s.toml, the environment, pools, the step and --with give to a step, and what comes of it.
-
-    Exit codes: 0 every pod matches, 1 one does not, or cannot start, 2 something could not be
-    checked.
     """
     from ..check.compare import name_clashes
     from ..check.explain import explain_step, layers_as_json, show_layers

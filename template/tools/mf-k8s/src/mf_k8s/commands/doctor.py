@@ -42,8 +42,6 @@ def doctor(
 
     With --run it asks about one run instead, on Argo or of `run --with kubernetes`: its pods,
     events and logs, and what Argo says of it.
-
-    Exit codes: 0 no problem, 1 a problem, 2 something could not be examined.
     """
     from ..deploy.create import files_to_deploy
     from ..deploy.project_branch import with_options

@@ -15,10 +15,7 @@ def drift(
     format: OutputFormat = "table",
     debug: Debug = False,
 ) -> None:
-    """Show what the project repeats or overrides of its organisation.
-
-    Exit codes: 0 success, 2 an error.
-    """
+    """Show what the project repeats or overrides of its organisation."""
     from ..adopt.write_files import uncommitted, write_all
     from ..drift.print_drift import print_drift, print_json
     from ..drift.tidy import tidied

@@ -19,7 +19,8 @@ def image(
     tag: Annotated[
         str,
         typer.Option(
-            help="Give it this tag, and write that into k8s.toml; `git` is the commit's hash."
+            metavar="TAG",
+            help="Give it this tag, and write that into k8s.toml; `git` is the commit's hash.",
         ),
     ] = "",
     check: Annotated[
@@ -33,7 +34,6 @@ def image(
     git, pods get it by that digest, and one that CI has built from the commit is not built again.
 
     Where BUILDKIT_HOST is set, buildctl builds and pushes it, and no Docker is needed.
-    Exit codes: 0 success, 1 a module cannot be imported (with --check), 2 an error.
     """
     from ..image.build_and_push import (
         build_and_push,

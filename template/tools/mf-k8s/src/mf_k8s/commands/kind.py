@@ -54,8 +54,6 @@ def test(context: typer.Context, flows: Flows = None, debug: Debug = False) -> N
 
     tests/kind.toml has the flows' parameters, and says which flows are left out. What follows -- is
     used instead: uv run k8s kind test hello -- --who=me.
-
-    Exit codes: 0 all flows pass, 1 a run fails or a pod does not match, 2 it could not be tried.
     """
     from ..kind.cluster import find_running_cluster
     from ..kind.find_target import kind_target

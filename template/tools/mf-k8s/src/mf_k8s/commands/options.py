@@ -17,7 +17,10 @@ Flows = Annotated[
 Format = Literal["table", "json", "markdown"]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How to print the result.")]
 Env = Annotated[
-    str, typer.Option("--env", help="environments/NAME.json, over your own configuration.")
+    str,
+    typer.Option(
+        "--env", metavar="NAME", help="environments/NAME.json, over your own configuration."
+    ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 

@@ -11,7 +11,10 @@ from .options import Debug, Env, OutputFormat, errors_in_json
 def plan(
     against: Annotated[
         str,
-        typer.Option(help="Git revision; by default the merge base with origin/main, or HEAD."),
+        typer.Option(
+            metavar="REVISION",
+            help="Git revision; by default the merge base with origin/main, or HEAD.",
+        ),
     ] = "",
     env: Env = "",
     format: OutputFormat = "table",
@@ -20,10 +23,7 @@ def plan(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Show what changes in the pods since another revision.
-
-    Exit codes: 0 success, 1 something changes (with --exit-code), 2 an error.
-    """
+    """Show what changes in the pods since another revision."""
     from ..metaflow.read_place import read_place
     from ..plan.differences import has_changes, show_plan
     from ..plan.revision import plan_against

@@ -11,9 +11,14 @@ from .options import Debug, Flows
 
 def render(
     context: typer.Context,
-    env: Annotated[str, typer.Option("--env", help="environments/NAME.json, and nothing else.")],
+    env: Annotated[
+        str, typer.Option("--env", metavar="NAME", help="environments/NAME.json, and nothing else.")
+    ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the files; it may hold no others.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="For the files; it may hold no others."
+        ),
     ],
     flows: Flows = None,
     no_upload: Annotated[

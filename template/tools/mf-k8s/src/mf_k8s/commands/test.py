@@ -8,8 +8,6 @@ def test() -> None:
 
     Those are the commands of `test` under [tool.mf-k8s] in pyproject.toml. All are run. Conflicts
     that an update has left in files fail it, too.
-
-    Exit codes: 0 all pass, 1 one fails, 2 one cannot be run.
     """
     from ..project.ci_commands import listed_commands, passes, program_of
     from ..project.merge_conflicts import REMEDY, conflicts_in_files

@@ -1,7 +1,6 @@
-"""Writes docs/doctor.md and docs/permissions.md from the rules of `k8s doctor`: `make docs`."""
+"""docs/doctor.md and docs/permissions.md, from the rules of `k8s doctor`."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import yaml
 from mf_k8s.cluster.rights import Right
@@ -9,7 +8,8 @@ from mf_k8s.doctor.roles import ARGO_NAMESPACE, doctor_roles
 from mf_k8s.doctor.rules import Rule, all_rules
 from mf_k8s.doctor.run_codes import RUN_CODES
 
-DOCS = Path(__file__).parent
+from .markdown import table
+
 GENERATED = (
     "<!-- Written by `make docs` from the rules in mf_k8s/doctor/rules: edit them instead. -->"
 )
@@ -47,12 +47,12 @@ PLACES = {
 }
 
 
-def doctor_page() -> Iterator[str]:
+def doctor_parts() -> Iterator[str]:
     """Yield the parts of docs/doctor.md: all rules, then each."""
     yield DOCTOR.strip()
     rules = {code: all_rules()[code] for code in sorted(all_rules())}
-    table = [f"| [{code}](#{code}) | {rule.statement} |" for code, rule in rules.items()]
-    yield "\n".join(["| code | statement |", "| --- | --- |", *table])
+    rows = [[f"[{code}](#{code})", rule.statement] for code, rule in rules.items()]
+    yield table(["code", "statement"], rows)
     for code, rule in rules.items():
         yield f"## {code}"
         statement, _, rest = rule.explanation.partition("\n")
@@ -62,8 +62,7 @@ def doctor_page() -> Iterator[str]:
         yield notes(rule)
     yield "## Only of runs"
     yield "`--run` has the codes of the rules, and these."
-    rows = [f"| {code} | {text} |" for code, text in RUN_CODES.items()]
-    yield "\n".join(["| code | what it means |", "| --- | --- |", *rows])
+    yield table(["code", "what it means"], RUN_CODES.items())
 
 
 def notes(rule: Rule) -> str:
@@ -74,7 +73,7 @@ def notes(rule: Rule) -> str:
     return "  \n".join(filter(None, parts))
 
 
-def permissions_page() -> Iterator[str]:
+def permissions_parts() -> Iterator[str]:
     """Yield the parts of docs/permissions.md: the Roles, and which rule needs which right."""
     yield PERMISSIONS.strip()
     for role in doctor_roles(all_rules(), "team-a", ARGO_NAMESPACE):
@@ -86,10 +85,10 @@ def permissions_page() -> Iterator[str]:
             needing.setdefault(right, []).append(code)
     for scope, place in PLACES.items():
         of_scope = sorted((right for right in needing if right.scope == scope), key=str)
-        rows = [f"| {right.verb} {plural(right)} | {codes(needing[right])} |" for right in of_scope]
+        rows = [[f"{right.verb} {plural(right)}", codes(needing[right])] for right in of_scope]
         if rows:
             yield f"## {place}"
-            yield "\n".join(["| right | rules that read with it |", "| --- | --- |", *rows])
+            yield table(["right", "rules that read with it"], rows)
 
 
 def plural(right: Right) -> str:
@@ -100,15 +99,13 @@ def codes(names: list[str]) -> str:
     return ", ".join(f"[{code}](doctor.md#{code})" for code in names)
 
 
-def pages() -> dict[Path, str]:
-    """Return the text of each page."""
-    parts = {"doctor.md": doctor_page(), "permissions.md": permissions_page()}
-    return {
-        DOCS / name: "\n\n".join([GENERATED, *(part for part in found if part)]) + "\n"
-        for name, found in parts.items()
-    }
+def doctor_page() -> str:
+    return as_page(doctor_parts())
 
 
-if __name__ == "__main__":
-    for file, text in pages().items():
-        file.write_text(text, encoding="utf-8")
+def permissions_page() -> str:
+    return as_page(permissions_parts())
+
+
+def as_page(parts: Iterable[str]) -> str:
+    return "\n\n".join([GENERATED, *filter(None, parts)]) + "\n"

@@ -1,0 +1,1 @@
+"""What docs/write.py writes, by where it comes from."""

@@ -1,0 +1,43 @@
+"""Writes what the documentation repeats of the code: `make docs`.
+
+Some pages are written as a whole. In the others a table stands between two comments, of which the
+first names it: `<!-- written by make docs: NAME -->` and `<!-- end -->`.
+"""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from from_code import commands, doctor
+
+DOCS = Path(__file__).parent
+MARKED = re.compile(r"(<!-- written by make docs: (.+?) -->\n).*?(<!-- end -->)", re.S)
+WHOLE: dict[str, Callable[[], str]] = {
+    "doctor.md": doctor.doctor_page,
+    "permissions.md": doctor.permissions_page,
+}
+TABLES: dict[str, Callable[[], str]] = {
+    "commands": commands.all_commands,
+    "exit codes": commands.exit_codes,
+    **{f"options of {name}": partial(commands.options, name) for name in commands.WITH_OPTIONS},
+}
+
+
+def pages() -> dict[Path, str]:
+    """Return the text of each page of which the code gives all or a part."""
+    found = {DOCS / name: make() for name, make in WHOLE.items()}
+    for file in sorted(DOCS.glob("*.md")):
+        if file not in found and MARKED.search(text := file.read_text(encoding="utf-8")):
+            found[file] = with_tables(text)
+    return found
+
+
+def with_tables(text: str) -> str:
+    """Return a page with its tables written anew."""
+    return MARKED.sub(lambda found: f"{found[1]}{TABLES[found[2]]().strip()}\n{found[3]}", text)
+
+
+if __name__ == "__main__":
+    for page, written in pages().items():
+        page.write_text(written, encoding="utf-8")

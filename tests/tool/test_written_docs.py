@@ -1,0 +1,52 @@
+"""What `make docs` writes: nothing in docs/ is older than the code that it comes from."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from mf_k8s import cli
+from mf_k8s.commands.exit_codes import EXIT_CODES
+
+sys.path.insert(0, str(ROOT / "docs"))  # its script is no package
+import write  # noqa: E402
+
+COMMANDS = ROOT / "template/tools/mf-k8s/src/mf_k8s/commands"
+PAGES = write.pages()
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+def test_no_page_is_stale(file: Path) -> None:
+    assert file.read_text() == PAGES[file], "`make docs` writes it anew"
+
+
+def test_each_table_is_in_one_page() -> None:
+    text = "".join(file.read_text() for file in PAGES)
+    names = re.findall("<!-- written by make docs: (.+?) -->", text)
+    assert sorted(names) == sorted(write.TABLES)
+    assert text.count("<!-- end -->") == len(names)
+
+
+def test_a_command_ends_with_1_where_the_table_says_so() -> None:
+    """`raise typer.Exit(…)`, but for those whose code is 0, is in the file of such a command."""
+    ending = set()
+    for file in COMMANDS.glob("*.py"):
+        for function in ast.parse(file.read_text()).body:
+            if isinstance(function, ast.FunctionDef) and "typer.Exit(" in ast.unparse(function):
+                name = f"kind {function.name}" if file.stem == "kind" else file.stem
+                ending.add(name)
+    assert ending == {name for name, codes in EXIT_CODES.items() if codes.answer}
+
+
+def test_help_ends_with_the_exit_codes() -> None:
+    epilogs = {
+        f"{group}{command.callback.__name__}": command.epilog
+        for group, app in (("", cli.app), ("kind ", cli.kind_app))
+        for command in app.registered_commands
+    }
+    assert epilogs == {name: codes.line for name, codes in EXIT_CODES.items()}
+    assert epilogs["plan"] == (
+        "Exit codes: 0 success; 1 something changes (with --exit-code); 2 an error."
+    )
