@@ -1,0 +1,196 @@
+"""The documentation is run: tests/documentation.py. What needs a cluster is in tests/cluster/."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from conftest import EXAMPLE, ROOT
+from documentation import (
+    PAGES,
+    PROJECTS,
+    blocks,
+    code_spans,
+    home,
+    run_page,
+    script,
+    started,
+)
+from mf_k8s.cli import app
+from mf_k8s.programs.arguments import split_arguments
+
+PARSERS: dict[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "yaml": lambda text: list(yaml.safe_load_all(text)),
+    "sh": lambda text: subprocess.run(["bash", "-n"], input=text, text=True, check=True),
+}
+COMMANDS = typer.main.get_command(app)
+INCOMPLETE = re.compile("Missing parameter|requires an argument")  # as a sentence may name it
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+@pytest.fixture(scope="module")
+def pages(example: Path) -> dict[str, str]:
+    """Return all pages by name, with the README of a project as it is rendered."""
+    return {name: path.read_text() for name, path in PAGES.items()} | {
+        PROJECTS: (example / "README.md").read_text()
+    }
+
+
+def test_blocks_parse(pages: dict[str, str]) -> None:
+    for name, page in pages.items():
+        for block in blocks(page):
+            try:
+                PARSERS.get(block.language, str)(block.text)
+            except Exception as error:
+                pytest.fail(f"{name}:{block.line}: {error}")
+
+
+def test_each_block_of_commands_is_run(pages: dict[str, str]) -> None:
+    """A page with commands runs, with a cluster or without; what cannot be run says why."""
+    left_out = []
+    for name, page in pages.items():
+        for block in blocks(page):
+            if block.language == "sh" and not block.note:
+                first, *_ = block.text.splitlines()
+                assert script(page).splitlines()[block.line] == first.replace(" && ", "; ")
+            left_out += [f"{name}: {block.note}"] if block.note.startswith("not run") else []
+    assert left_out == NOT_RUN
+
+
+NOT_RUN: list[str] = []
+
+
+def commands(page: str) -> Iterator[list[str]]:
+    """Yield the words of each command of a page, of its blocks and of its sentences."""
+    spans = list(code_spans(page))
+    spans += [block.text.replace("\\\n", "") for block in blocks(page) if block.language == "sh"]
+    for span in spans:
+        for text in re.split(r"&&|[|;\n]|\$\(|\)|`", span):
+            with_comment = re.split(r"\s#", text)[0]
+            try:
+                yield shlex.split(with_comment)
+            except ValueError:  # a part of a text in quotes
+                continue
+
+
+def wrong(words: list[str]) -> str:
+    """Return what the parser of `k8s` or make says against a command, or nothing."""
+    if words[:2] == ["uv", "run"]:
+        words = words[2:]
+    if words[:1] == ["make"]:
+        targets = [word for word in words[1:] if word.islower()]
+        return ", ".join(name for name in targets if f"\n{name}:" not in MAKEFILE)
+    names = COMMANDS.commands
+    if words[:1] == ["k8s"]:
+        words = words[1:]
+    elif not (words[:1] and words[0] in names and any(word[0] == "-" for word in words[1:])):
+        return ""
+    words, _ = split_arguments(words)
+    command, path = COMMANDS, "k8s"
+    while words and hasattr(command, "commands"):
+        if words[0] == "--help":
+            return ""
+        if words[0] not in command.commands:
+            return f"{path} has no {words[0]}"
+        command, path = command.commands[words[0]], f"{path} {words[0]}"
+        words = words[1:]
+    if not words or "--help" in words:
+        return ""
+    try:
+        command.make_context(path, [*words])
+    except Exception as error:
+        if not INCOMPLETE.search(str(error)):
+            return f"{path} {shlex.join(words)}: {error}"
+    return ""
+
+
+def test_commands_exist(pages: dict[str, str]) -> None:
+    """Of sentences, too: each command and option is one of the parser of `k8s`."""
+    found = [
+        f"{name}: {message}"
+        for name, page in pages.items()
+        for words in commands(page)
+        if (message := wrong(words))
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("uv run k8s chek", "k8s has no chek"),
+        ("k8s kind u", "k8s kind has no u"),
+        ("plan --agains main", "k8s plan --agains main: No such option: --agains"),
+        ("k8s check --format yaml", "k8s check --format yaml: Value error"),
+        ("make tests", "tests"),
+    ],
+)
+def test_wrong_command_is_found(command: str, message: str) -> None:
+    assert wrong(shlex.split(command)).startswith(message)
+
+
+PAGE = """# A page
+
+<!-- run: cat >names.txt -->
+```text
+ann
+```
+
+To list them:
+
+```sh
+cat names.txt && {command}
+```
+
+<!-- run: diff - <(cat names.txt) -->
+```
+{output}
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "output", "message"),
+    [
+        ("cat name.txt", "ann", "a page:11: exit code 1: cat name.txt\n"),
+        ("false && true", "ann", "a page:11: exit code 1: false\n"),
+        ("nothing", "ann", "a page:11: exit code 127: nothing\n"),
+        ("true", "bob", "a page:15: exit code 1: diff - "),
+    ],
+)
+def test_wrong_page_is_found(tmp_path: Path, command: str, output: str, message: str) -> None:
+    """A command that fails, wherever it stands, and output that is another one now."""
+    page = PAGE.format(command=command, output=output)
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        run_page("a page", page, tmp_path, os.environ)
+    done = run_page("a page", PAGE.format(command="true", output="ann"), tmp_path, os.environ)
+    assert "+ a page:11: cat names.txt\nann\n" in done
+
+
+@pytest.fixture(scope="module")
+def env(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return home(tmp_path_factory.mktemp("reader") / "home", template)
+
+
+IN_A_PROJECT = ["docs/configuration.md", "docs/updates.md", "template/tools/mf-k8s/README.md"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", IN_A_PROJECT)
+def test_page_in_a_project(
+    name: str,
+    pages: dict[str, str],
+    copy: Callable[..., Path],
+    env: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    run_page(name, pages[name], started(copy(tmp_path / "churn-model", **EXAMPLE)), env)
