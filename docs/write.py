@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from from_code import commands, doctor
+from from_code import commands, doctor, questions
 
 DOCS = Path(__file__).parent
 MARKED = re.compile(r"(<!-- written by make docs: (.+?) -->\n).*?(<!-- end -->)", re.S)
@@ -20,6 +20,7 @@ WHOLE: dict[str, Callable[[], str]] = {
 TABLES: dict[str, Callable[[], str]] = {
     "commands": commands.all_commands,
     "exit codes": commands.exit_codes,
+    "questions": questions.questions,
     **{f"options of {name}": partial(commands.options, name) for name in commands.WITH_OPTIONS},
 }
 

@@ -637,7 +637,7 @@ def missing(questions: dict[str, Any], page: str) -> Iterator[str]:
         elif name in asked and name not in answered:
             yield f"{name}: add it to FREE_TEXT; to CHOICES or YES_OR_NO if it is one of these"
         elif name in asked and not any(f"`{name}`" in row for row in rows):
-            yield f"{name}: give it a row in docs/questions.md"
+            yield f"{name}: add it to LATER in docs/from_code/questions.py; `make docs`"
     for name in sorted(known - questions.keys()):
         yield f"{name}: copier.yml has no such question; take it out"
     order = [name for name in questions if name in ASKED]

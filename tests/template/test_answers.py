@@ -238,7 +238,7 @@ def test_a_question_that_is_not_registered_is_named():
     without = {name: question for name, question in QUESTIONS.items() if name != "cpu"}
     assert list(missing(without, page)) == ["cpu: copier.yml has no such question; take it out"]
     (line,) = missing(QUESTIONS, page.replace("| `namespace` |", "| |"))
-    assert line == "namespace: give it a row in docs/questions.md"
+    assert line == "namespace: add it to LATER in docs/from_code/questions.py; `make docs`"
     turned = dict(reversed(QUESTIONS.items()))
     (line,) = missing(turned, page)
     assert line.startswith("ASKED: the order in copier.yml is advanced, updates, python_version")

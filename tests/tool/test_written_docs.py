@@ -12,6 +12,7 @@ from mf_k8s.commands.exit_codes import EXIT_CODES
 
 sys.path.insert(0, str(ROOT / "docs"))  # its script is no package
 import write  # noqa: E402
+from from_code import questions  # noqa: E402
 
 COMMANDS = ROOT / "template/tools/mf-k8s/src/mf_k8s/commands"
 PAGES = write.pages()
@@ -50,3 +51,9 @@ def test_help_ends_with_the_exit_codes() -> None:
     assert epilogs["plan"] == (
         "Exit codes: 0 success; 1 something changes (with --exit-code); 2 an error."
     )
+
+
+def test_a_question_without_a_remark_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(questions.LATER, "cpu")
+    with pytest.raises(SystemExit, match="cpu: copier.yml and LATER in "):
+        questions.questions()
