@@ -97,7 +97,7 @@ def wrong(words: list[str]) -> str:
     words, _ = split_arguments(words)
     command, path = COMMANDS, "k8s"
     while words and hasattr(command, "commands"):
-        if words[0] == "--help":
+        if words[0] == "--help" or words[0].isupper():  # COMMAND
             return ""
         if words[0] not in command.commands:
             return f"{path} has no {words[0]}"
