@@ -33,7 +33,10 @@ PAGES = {
 }
 END = "END OF BLOCK"
 # Each line is printed before it runs, and the one that fails is the last that is printed.
-FIRST_LINE = "PS4='+ $0:$LINENO: '; trap 'echo \"$0:$LINENO: exit code $?: $BASH_COMMAND\"' ERR"
+FIRST_LINE = (
+    "PS4='+ $0:$LINENO: '; NEWLINE=$'\\n'; trap '"
+    'echo "$0:$LINENO: exit code $?: ${BASH_COMMAND%%$NEWLINE*}"\' ERR'
+)
 NOTE = re.compile(r"<!--\s*((?:not )?run:.*?)\s*-->", re.DOTALL)
 CLUSTER = re.compile(r"\bk8s (kind|image|deploy|doctor)|\b(kubectl|docker) ")
 MARKDOWN = MarkdownIt().enable("table")

@@ -10,6 +10,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email import message_from_bytes
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,20 @@ class Handler(SimpleHTTPRequestHandler):
             self.end_headers()
         else:
             super().do_GET()
+
+    def do_POST(self) -> None:
+        """Keep a file that is uploaded as to PyPI, for the index `uploaded`."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+        for part in message_from_bytes(head + body).walk():
+            if name := part.get_filename():
+                folder = (
+                    Path(self.directory) / "uploaded/simple" / name.split("-")[0].replace("_", "-")
+                )
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(part.get_payload(decode=True))
+        self.send_response(200)
+        self.end_headers()
 
     def list_directory(self, path: str | os.PathLike[str]) -> io.BytesIO | None:
         """Serve a page of an index, with the hash of each file (PEP 503)."""
@@ -112,7 +127,12 @@ def write_source(folder: Path, name: str, origin: str) -> None:
 def serve_packages(folder: Path) -> Iterator[Indexes]:
     """Serve a folder where a container reaches it too: at the address of Docker's bridge."""
     bridge = json.loads(run("docker", "network", "inspect", "bridge", cwd=folder))[0]
-    host = bridge["IPAM"]["Config"][0]["Gateway"]
+    with serve_folder(folder, bridge["IPAM"]["Config"][0]["Gateway"]) as served:
+        yield served
+
+
+@contextmanager
+def serve_folder(folder: Path, host: str = "127.0.0.1") -> Iterator[Indexes]:
     handler = functools.partial(Handler, directory=str(folder))
     with ThreadingHTTPServer((host, 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

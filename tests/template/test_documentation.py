@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from conftest import EXAMPLE, ROOT
+from conftest import EXAMPLE, ROOT, UV, run
 from documentation import (
     PAGES,
     PROJECTS,
     blocks,
+    clone,
     code_spans,
     home,
     run_page,
@@ -25,6 +26,8 @@ from documentation import (
 )
 from mf_k8s.cli import app
 from mf_k8s.programs.arguments import split_arguments
+from package_indexes import serve_folder
+from teams import commit, git
 
 PARSERS: dict[str, Callable[[str], object]] = {
     "json": json.loads,
@@ -32,6 +35,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "yaml": lambda text: list(yaml.safe_load_all(text)),
     "sh": lambda text: subprocess.run(["bash", "-n"], input=text, text=True, check=True),
 }
+TOOL = "template/tools/mf-k8s"
 COMMANDS = typer.main.get_command(app)
 INCOMPLETE = re.compile("Missing parameter|requires an argument")  # as a sentence may name it
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -179,6 +183,41 @@ def test_wrong_page_is_found(tmp_path: Path, command: str, output: str, message:
 @pytest.fixture(scope="module")
 def env(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return home(tmp_path_factory.mktemp("reader") / "home", template)
+
+
+@pytest.mark.long
+def test_contributing(
+    pages: dict[str, str], template: Path, env: dict[str, str], tmp_path: Path
+) -> None:
+    run_page("CONTRIBUTING.md", pages["CONTRIBUTING.md"], clone(template, tmp_path / "clone"), env)
+
+
+@pytest.mark.long
+def test_organisation(pages: dict[str, str], template: Path, tmp_path: Path) -> None:
+    """A fork with an index of its own, beside the template, which has a newer release."""
+    origin, fork = tmp_path / "template", tmp_path / "fork"
+    git("clone", "-q", str(template), str(origin), cwd=tmp_path)
+    git("tag", "v0.3.0", cwd=origin)
+    git("clone", "-q", "--bare", str(origin), "fork.git", cwd=tmp_path)
+    (origin / "README.md").write_text("# newer\n")
+    commit(origin)
+    git("tag", "v0.4.0", cwd=origin)
+    clone(tmp_path / "fork.git", fork)
+    (tmp_path / "index").mkdir()
+    with serve_folder(tmp_path / "index") as index:
+        built = tmp_path / "index/uploaded/simple/mf-k8s"
+        run(UV, "build", "--quiet", "--wheel", "--out-dir", built, cwd=ROOT / TOOL)
+        simple = f"{index.url}/uploaded/simple"
+        names = {
+            "https://pypi.acme.example/simple": simple,
+            "https://pypi.acme.example/upload": f"{index.url}/upload",
+        }
+        env = home(tmp_path / "home", origin)
+        env |= {"UV_PUBLISH_USERNAME": "ann", "UV_PUBLISH_PASSWORD": "sesame"}
+        run_page("docs/organisation.md", pages["docs/organisation.md"], fork, env, names)
+    tags = git("tag", "--list", "v*.post*", cwd=tmp_path / "fork.git").split()
+    assert tags == ["v0.3.0.post1", "v0.4.0.post1", "v0.4.0.post2"]
+    assert (built / "mf_k8s-0.4.0.post2-py3-none-any.whl").exists()
 
 
 IN_A_PROJECT = ["docs/configuration.md", "docs/updates.md", "template/tools/mf-k8s/README.md"]
