@@ -55,6 +55,7 @@ ADVANCED = {
     "image_source": "existing",
     "gpu": 2,
     "gpu_vendor": "amd",
+    "gpu_steps": "every",
     "service_account": "trainer.team-a",
     "shared_memory": 1024,
     "persistent_volume_claims": "data:/data, models-v2:/srv/models",

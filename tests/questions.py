@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# What is asked, in this order; gpu_vendor follows gpu if there are GPUs.
+# What is asked, in this order; ASKED_WITH_GPU follow gpu if there are GPUs.
 ASKED = [
     "project_name",
     "image",
@@ -34,11 +34,12 @@ ASKED_WITH_ADVANCED = [
     "tolerations",
     "metadata_service_url",
 ]
-ASKED_WITH_GPU = ["gpu_vendor"]
+ASKED_WITH_GPU = ["gpu_vendor", "gpu_steps"]
 COMPUTED = ["organisation", "left_alone", "schema", "package_name", "environments", "left_out"]
 CHOICES = {
     "image_source": ["build", "existing"],
     "gpu_vendor": ["nvidia", "amd"],
+    "gpu_steps": ["every", "pool"],
     "ci": ["github", "gitlab", "none"],
     "python_version": ["3.11", "3.12", "3.13"],
     "updates": ["renovate", "weekly", "both", "hand"],

@@ -21,6 +21,7 @@ LATER = {  # how an answer is changed later: copier.yml does not say it
     "image_source": BY_UPDATE,
     "gpu": IN_CONFIG,
     "gpu_vendor": IN_CONFIG,
+    "gpu_steps": IN_CONFIG,
     "service_account": IN_CONFIG,
     "shared_memory": IN_CONFIG,
     "persistent_volume_claims": IN_CONFIG,

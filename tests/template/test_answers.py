@@ -15,7 +15,7 @@ import copier
 import pytest
 import yaml
 from conftest import EXAMPLE, QUESTIONS, ROOT
-from questions import ASKED_WITH_ADVANCED, COMPUTED, DIGEST, FREE_TEXT, missing
+from questions import ASKED_WITH_ADVANCED, ASKED_WITH_GPU, COMPUTED, DIGEST, FREE_TEXT, missing
 
 ADVANCED_QUESTIONS = {*ASKED_WITH_ADVANCED}
 
@@ -140,6 +140,7 @@ def test_bad_image_source(answer, tmp_path, answers, right):
     [
         ("gpu_vendor", "intel"),
         ("gpu_vendor", "NVIDIA"),
+        ("gpu_steps", "gpu"),
         ("ci", "travis"),
         ("ci", "github\n"),
         ("python_version", "3.10"),
@@ -148,7 +149,7 @@ def test_bad_image_source(answer, tmp_path, answers, right):
     ],
 )
 def test_bad_choice(answer, tmp_path, question, value):
-    gpu = {"gpu": 1} if question == "gpu_vendor" else {}
+    gpu = {"gpu": 1} if question in ASKED_WITH_GPU else {}
     with pytest.raises(ValueError, match=r"(?i)invalid choice"):  # Copier's own words
         answer(tmp_path / "new", **{question: value}, **gpu)
     assert not list(tmp_path.iterdir())
@@ -196,9 +197,9 @@ def test_default_name_of_the_working_directory(answer, tmp_path, monkeypatch, do
 
 
 @pytest.mark.parametrize("gpu", [0, 1])
-def test_gpu_vendor_is_asked_with_gpus(answer, tmp_path, gpu):
+def test_what_is_asked_with_gpus(answer, tmp_path, gpu):
     answers = load(answer(tmp_path / "new", gpu=gpu), ".copier-answers.yml")
-    assert ("gpu_vendor" in answers) == bool(gpu)
+    assert answers.keys() & {*ASKED_WITH_GPU} == ({*ASKED_WITH_GPU} if gpu else set())
 
 
 @pytest.mark.parametrize("advanced", [False, True])
@@ -213,7 +214,7 @@ def test_conditions_are_the_designed_ones():
         key: question["when"] for key, question in QUESTIONS.items() if "when" in question
     }
     assert conditional.keys() == (
-        ADVANCED_QUESTIONS | {"gpu_vendor", "deploy_from_ci"} | {*COMPUTED}
+        ADVANCED_QUESTIONS | {*ASKED_WITH_GPU, "deploy_from_ci"} | {*COMPUTED}
     )
     assert not any(conditional[key] for key in COMPUTED)
 

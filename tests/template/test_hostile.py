@@ -26,7 +26,7 @@ import yaml
 from conftest import FIGURES, how_many
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
-from questions import FREE_TEXT
+from questions import ASKED_WITH_GPU, FREE_TEXT
 from teams import SAME
 
 EXAMPLES = how_many("EXAMPLES", 150, 2800)
@@ -123,8 +123,8 @@ def expected_kind(question: str, text: str, usual: dict[str, Any]) -> dict[str, 
 
 
 def expected_answers(question: str, text: str, usual: dict[str, Any]) -> dict[str, Any]:
-    vendor = {"gpu_vendor": None} if question == "gpu" and not int(text) else {}
-    return without_none({**usual, question: text, **vendor})
+    of_gpus = dict.fromkeys(ASKED_WITH_GPU) if question == "gpu" and not int(text) else {}
+    return without_none({**usual, question: text, **of_gpus})
 
 
 PARSED: dict[str, tuple[Callable[[str], Any], Callable[..., Any]]] = {

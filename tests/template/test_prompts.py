@@ -11,7 +11,7 @@ import pexpect
 import pytest
 import yaml
 from conftest import QUESTIONS
-from questions import ASKED
+from questions import ASKED, ASKED_WITH_GPU
 
 COPIER = Path(sys.executable).parent / "copier"
 ENTER = "\r"
@@ -105,7 +105,7 @@ def test_wrong_answers_can_be_corrected(terminal, tmp_path):
     child.send(CLEAR + "1 A100" + ENTER)
     child.expect_exact("Whole number, like 1, or 0 for none", timeout=5)
     child.send(CLEAR + "1" + ENTER)
-    accept(child, "gpu_vendor", "service_account")
+    accept(child, *ASKED_WITH_GPU, "service_account")
     asked(child, "shared_memory")
     child.send(CLEAR + "8Gi" + ENTER)
     child.expect_exact("Whole number of MiB, like 8192")

@@ -37,14 +37,19 @@ def values(choices: Any) -> list[str]:
     return [choice["value"] if isinstance(choice, dict) else choice for choice in listed]
 
 
-THE_DEFAULTS = {"image_source": "build", "ci": "github", "python_version": "3.13"}
+THE_DEFAULTS = {
+    "image_source": "build",
+    "ci": "github",
+    "python_version": "3.13",
+    "gpu_steps": "every",
+}
 MATRIX: dict[str, dict[str, Any]] = {
     "defaults": {},
     "example": EXAMPLE,
     "advanced": ADVANCED,
     "deploy": {**EXAMPLE, "deploy_from_ci": True},
     **{
-        f"{key}={value}": {key: value, **({"gpu": 1} if key == "gpu_vendor" else {})}
+        f"{key}={value}": {key: value, **({"gpu": 1} if key in ASKED_WITH_GPU else {})}
         for key, choices in CHOICES.items()
         for value in choices
         if (key, value) not in THE_DEFAULTS.items()
@@ -81,6 +86,7 @@ K8S: dict[str, dict[str, Any]] = {
     },
     "gpu_vendor=nvidia": {**DEFAULT, "gpu": 1, "gpu_vendor": "nvidia"},
     "gpu_vendor=amd": {**DEFAULT, "gpu": 1, "gpu_vendor": "amd"},
+    "gpu_steps=pool": {**DEFAULT, "pools": {"gpu": {"gpu": 1, "gpu_vendor": "nvidia"}}},
 }
 K8S["deploy"] = K8S["example"]
 PROD = {

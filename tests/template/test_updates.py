@@ -123,6 +123,7 @@ def test_rejected_lines_are_announced(project, capsys):
 
 TOGGLES = [
     {"gpu": "0"},
+    {"gpu_steps": "pool"},
     {"persistent_volume_claims": "metaflow-training:/cache, data:/data"},
     {"image_source": "existing"},
     {"advanced": True, "node_selector": "pool=gpu", "secrets": "db", "tolerations": "a:NoSchedule"},
@@ -150,7 +151,7 @@ def test_answer_there_and_back(source, project, tmp_path, toggle):
 
 
 # Not the last ones: a team's claim beside one that goes, and its job in a file that goes, touch.
-@pytest.mark.parametrize("toggle", TOGGLES[:4], ids=str)
+@pytest.mark.parametrize("toggle", TOGGLES[:5], ids=str)
 def test_answer_there_and_back_keeps_edits(project, toggle):
     teams.edit(project, "github")
     for values in (toggle, recorded(project, toggle)):
