@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from from_code import commands, doctor, questions
+from from_code import commands, doctor, messages, questions, symptoms
 
 DOCS = Path(__file__).parent
 MARKED = re.compile(r"(<!-- written by make docs: (.+?) -->\n).*?(<!-- end -->)", re.S)
@@ -21,6 +21,15 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": commands.all_commands,
     "exit codes": commands.exit_codes,
     "questions": questions.questions,
+    "pods without a node": symptoms.no_node,
+    "images that are not pulled": symptoms.no_image,
+    "containers that are not made": symptoms.no_container,
+    "pods that are refused": symptoms.refused,
+    "steps that fail": symptoms.failed,
+    "workflows": symptoms.workflows,
+    "docker and kind": symptoms.programs,
+    "messages of flows": messages.of_flows,
+    "messages by code": messages.by_code,
     **{f"options of {name}": partial(commands.options, name) for name in commands.WITH_OPTIONS},
 }
 

@@ -12,7 +12,7 @@ from mf_k8s.commands.exit_codes import EXIT_CODES
 
 sys.path.insert(0, str(ROOT / "docs"))  # its script is no package
 import write  # noqa: E402
-from from_code import questions  # noqa: E402
+from from_code import questions, symptoms, texts  # noqa: E402
 
 COMMANDS = ROOT / "template/tools/mf-k8s/src/mf_k8s/commands"
 PAGES = write.pages()
@@ -57,3 +57,54 @@ def test_a_question_without_a_remark_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delitem(questions.LATER, "cpu")
     with pytest.raises(SystemExit, match="cpu: copier.yml and LATER in "):
         questions.questions()
+
+
+def test_a_rule_without_an_example_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(symptoms, "PULLS", [each for each in symptoms.PULLS if "x509" not in each])
+    with pytest.raises(SystemExit, match=r"has no message for \(\?i\)x509\|certificate"):
+        symptoms.no_image()
+
+
+SOURCE = """
+NAME = "k8s.toml"
+
+def reason(file):
+    return f"{file} is gone", "make it"
+
+def find(what, many=True):
+    why, remedy = reason(what)
+    if many:
+        remedy += " twice"
+    text = f"{NAME}: {why}" if many else "no flow " + "here"
+    return Finding("a", text, "", remedy)
+
+def other(what):
+    what = f"{what.name} of {count()}"
+    yield Finding("b", what)
+
+def third(message):
+    raise CommandError(Finding("c", message))
+
+third("one" " line")
+third(message=NAME)
+"""
+
+
+def test_what_a_message_may_say(tmp_path: Path) -> None:
+    """Where a name has several values, each; … is what is known only when it runs."""
+    file = tmp_path / "module.py"
+    file.write_text(SOURCE)
+    source = texts.Source([file])
+    (module,) = source.modules
+    said = [
+        [source.texts(module, texts.argument(call, place, name)) for place, name in ARGUMENTS]
+        for call in module.calls["Finding"]
+    ]
+    assert said == [
+        [["k8s.toml: … is gone", "no flow here"], ["make it", "make it twice"]],
+        [["… of …"], [""]],
+        [["one line", "k8s.toml"], [""]],
+    ]
+
+
+ARGUMENTS = [(1, "what"), (3, "remedy")]
