@@ -31,11 +31,11 @@ class Module:
     def constants(self) -> dict[str, ast.expr]:
         """Return the values of the module's own names."""
         return {
-            target.id: statement.value
+            name: value.node
             for statement in self.tree.body
             if isinstance(statement, ast.Assign)
-            for target in statement.targets
-            if isinstance(target, ast.Name)
+            for name, value in pairs(statement)
+            if value.node and value.index is None
         }
 
     @cached_property

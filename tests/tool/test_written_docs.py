@@ -12,7 +12,7 @@ from mf_k8s.commands.exit_codes import EXIT_CODES
 
 sys.path.insert(0, str(ROOT / "docs"))  # its script is no package
 import write  # noqa: E402
-from from_code import questions, symptoms, texts  # noqa: E402
+from from_code import questions, symptoms, texts, variables  # noqa: E402
 
 COMMANDS = ROOT / "template/tools/mf-k8s/src/mf_k8s/commands"
 PAGES = write.pages()
@@ -108,3 +108,44 @@ def test_what_a_message_may_say(tmp_path: Path) -> None:
 
 
 ARGUMENTS = [(1, "what"), (3, "remedy")]
+
+
+# By their names in small letters, or by that of an index.
+NAMED_OTHERWISE = {"HTTP_PROXY", "UV_INDEX_NAME_PASSWORD", "UV_INDEX_NAME_USERNAME"}
+NO_ROW = {"PATH"}
+
+
+def test_each_variable_that_is_read_has_a_row() -> None:
+    page = (ROOT / "docs/variables.md").read_text()
+    cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", page, re.MULTILINE)
+    rows = [name for cell in cells for name in re.findall(r"\w+", cell)]
+    assert len(rows) == len({*rows})
+    read = {*variables.read_by_code(), *variables.read_by_ci()} - NO_ROW
+    assert {*rows} - NAMED_OTHERWISE == read
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("os.environ.get(A)", "K8S_A"),
+        ("os.environ['K8S_A']", "K8S_A"),
+        ("'K8S_A' in os.environ", "K8S_A"),
+        ("os.getenv('K8S_A')", "K8S_A"),
+        ("run(process_variables().get('K8S_A', ''))", "K8S_A"),
+        ("typer.Option(envvar='K8S_A')", "K8S_A"),
+        ("target.configuration.setting('A')", "METAFLOW_A"),
+        ("os.environ['K8S_A'] = '1'", None),
+        ("settings.get('K8S_A')", None),
+    ],
+)
+def test_what_reads_a_variable(line: str, name: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text(f"A = 'K8S_A'\n{line}\n")
+    source = texts.Source([file])
+    (module,) = source.modules
+    found = [
+        prefix + text
+        for read, prefix in variables.names_read(module)
+        for text in source.texts(module, read)
+    ]
+    assert found == ([name] if name else [])
