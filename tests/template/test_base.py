@@ -401,6 +401,7 @@ def old_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return venv
 
 
+@pytest.mark.long
 def test_pod_needs_only_metaflow_and_an_old_python(
     old_venv: Path, posted: Callable[..., Any], s3: dict[str, str], tmp_path: Path
 ) -> None:

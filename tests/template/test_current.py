@@ -222,6 +222,7 @@ def test_what_the_organisation_says_is_taken_out_while_it_does(small_template, t
     assert "`k8s drift --tidy`, which changes no pod." in (place.played / "body").read_text()
 
 
+@pytest.mark.long
 def test_open_pull_request_is_brought_up_to_date(place):
     place.release(BASE)
     place.week()
@@ -234,6 +235,7 @@ def test_open_pull_request_is_brought_up_to_date(place):
     assert "**Run `uv lock` on this branch, and commit it:** CI fails before." in body
 
 
+@pytest.mark.long
 def test_conflict_is_named(place):
     place.release("k8s.toml.jinja")
     settings = place.project / "k8s.toml"
@@ -264,6 +266,7 @@ def test_workflow_needs_a_token(place):
     assert place.pushed(".github/workflows/ci.yml").endswith(LATER)
 
 
+@pytest.mark.long
 def test_commits_of_a_person_are_left_alone(place):
     """The pull request asks people to settle conflicts there: that work is not overwritten."""
     place.release(BASE)

@@ -21,7 +21,7 @@ from mf_k8s.project.project import Project
 from teams import commit, conflicts, copier_ends_with, git, make, update
 from test_releases import RELEASED
 
-PROJECTS = how_many("FLEET", 50, 50)
+PROJECTS = how_many("FLEET", 15, 50)  # all kinds of edits, and then with all kinds of answers
 OLD, NEW, NEXT = "v0.3.0.post1", "v0.4.0.post1", "v0.4.0.post2"
 FILE = "hooks/organisation.yml"
 

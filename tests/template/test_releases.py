@@ -207,7 +207,8 @@ def test_disputed_edits_are_conflicts(history, tmp_path, version):
     assert git("diff", "--name-only", "--diff-filter=U", cwd=project).splitlines() == found
 
 
-@pytest.mark.parametrize("version", [pytest.param("0.1.0", marks=pytest.mark.long), "0.2.0"])
+@pytest.mark.long
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
 def test_edits_in_ops_are_shown(history, tmp_path, monkeypatch, capfd, version):
     """Copier deletes them in silence, so the template's message has the commands that show them."""
     source = tmp_path / "mf-template"

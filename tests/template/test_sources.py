@@ -201,9 +201,8 @@ def locked_versions(project: Path) -> dict[str, str]:
     return {package["name"]: package["version"] for package in lock["package"]}
 
 
-@pytest.mark.parametrize(
-    "source", ["carried", *(pytest.param(name, marks=pytest.mark.long) for name in SOURCES[1:])]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("source", SOURCES)
 def test_from_copy_to_update(source, sources, fork, index, fixed, repository, tmp_path):
     """A project works from its first `uv sync` on, and gets a mended tool by an update.
 
@@ -255,7 +254,8 @@ def release_fix(
     set_organisation(clone, {**sources[source], "tool": tool}, "v1.2.0")
 
 
-@pytest.mark.parametrize("synced", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("synced", [False, True])
 def test_moved_by_updates(sources, fork, tmp_path, synced):
     """From one source to the next and back, what the team wrote stays and no tools/ is left."""
     clone = fork({})
@@ -333,6 +333,7 @@ def test_one_release_mends_every_project(source, fork, index, fixed, repository,
     assert locked_versions(project) == {**before, "mf-k8s": FIXED}
 
 
+@pytest.mark.long
 def test_a_fork_publishes_twice(template, index, tmp_path):
     """What docs/organisation.md says, with a release of the template between, which merges."""
     upstream, fork, origin = (tmp_path / name for name in ("upstream", "fork", "origin"))

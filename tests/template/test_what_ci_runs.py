@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 from conftest import UV
 
 # A first flow as people write it. The stubs of requests and yaml are known to mypy, which asks for
@@ -42,6 +43,7 @@ if __name__ == "__main__":
 '''
 
 
+@pytest.mark.long
 def test_what_ci_runs(example: Path, venv: Path, tmp_path: Path) -> None:
     """Green without the examples, and with a flow of the team's in the top folder that reads data.
 

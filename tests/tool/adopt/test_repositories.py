@@ -45,6 +45,7 @@ TUTORIALS = {"01-playlist/playlist": "PlayListFlow"}
 TUTORIALS |= {"00-helloworld/helloworld": "HelloFlow"} if LONG else {}
 
 
+@pytest.mark.long
 def test_tutorials_of_metaflow(project: Path, tmp_path: Path) -> None:
     """Those that need no package and no network make the same artifacts here as before.
 
@@ -183,6 +184,7 @@ metaflow = "*"
 """
 
 
+@pytest.mark.long
 def test_a_package_with_its_own_base_class(repository: Callable[..., Path], tmp_path: Path) -> None:
     """Of Poetry, in src/, with a flow inside the package and another CI."""
     flow = "src/churn/flows/score.py"

@@ -101,6 +101,7 @@ def rendered(first: Path, s3: dict[str, str]) -> Path:
     return first / "rendered"
 
 
+@pytest.mark.long
 def test_the_same_bytes_on_another_machine(rendered: Path, second: Path) -> None:
     """Even those of the code package, which the files name by its content."""
     own = {"METAFLOW_USER": "bob", "METAFLOW_HOME": str(second.parent), "TZ": "Asia/Tokyo"}
