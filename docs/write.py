@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from from_code import commands, doctor, messages, questions, symptoms
+from from_code import commands, doctor, keys, messages, questions, symptoms
 
 DOCS = Path(__file__).parent
 MARKED = re.compile(r"(<!-- written by make docs: (.+?) -->\n).*?(<!-- end -->)", re.S)
@@ -28,6 +28,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "steps that fail": symptoms.failed,
     "workflows": symptoms.workflows,
     "docker and kind": symptoms.programs,
+    "keys of k8s.toml": keys.config,
+    "keys of environments": keys.environments,
+    "keys of kind.toml": keys.kind_tests,
+    "keys of pyproject.toml": keys.tool_table,
     "messages of flows": messages.of_flows,
     "messages by code": messages.by_code,
     **{f"options of {name}": partial(commands.options, name) for name in commands.WITH_OPTIONS},

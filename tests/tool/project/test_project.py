@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from mf_k8s.errors import CommandError
+from mf_k8s.project import platforms, tool_table
 from mf_k8s.project.contract import CONTRACT
-from mf_k8s.project.project import find_project
+from mf_k8s.project.project import FLOWS, find_project
 
 K8S = Path(sys.executable).with_name("k8s")
 VERSION = importlib.metadata.version("mf-k8s")
@@ -53,6 +54,10 @@ BROKEN = {
         {"pyproject.toml": '[tool.mf-k8s]\npackage = "src/churn"\n'},
         "pyproject.toml: [tool.mf-k8s] must name the project's package, like package ="
         ' "churn_model" for src/churn_model',
+    ),
+    "a key that no command reads": (
+        {"pyproject.toml": PYPROJECT + 'platfrom = "linux/arm64"\n'},
+        "pyproject.toml: [tool.mf-k8s] has no key platfrom; did you mean platform?",
     ),
     "no table": (
         {"pyproject.toml": "[tool]\nmf-k8s = 3\n"},
@@ -320,3 +325,17 @@ def test_a_group_of_commands_alone_is_help(arguments: list[str], tmp_path: Path)
     done = subprocess.run([K8S, *arguments], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: k8s" in done.stdout
+
+
+def test_the_keys_of_the_table_are_those_that_are_read() -> None:
+    source = Path(tool_table.__file__).parents[1]
+    read = re.compile(r"(?:table(?: or \{\})?|\(read_table\(file\) or \{\})\)?\.get\(\"([\w-]+)\"")
+    found = {name for file in source.rglob("*.py") for name in read.findall(file.read_text())}
+    assert found == {*tool_table.KEYS}
+    defaults = {key: default for key, (_, default) in tool_table.KEYS.items() if default}
+    assert defaults == {
+        "flows": json.dumps([*FLOWS]),
+        "platform": json.dumps(platforms.DEFAULT),
+        "argo": '"4"',
+        "not-secret": "[]",
+    }

@@ -11,7 +11,8 @@ from ..pods.read_pods import raw_pods
 from ..pods.read_yaml import read_yaml
 from ..project.detect_secrets import ADDRESSES, METAFLOW, is_secret
 from ..project.environments import Environment
-from ..project.project import Project, read_table, table_finding
+from ..project.project import Project
+from ..project.tool_table import read_table, table_finding
 from ..show.progress import print_line
 
 NOTIFY_ON = "--notify-on-"

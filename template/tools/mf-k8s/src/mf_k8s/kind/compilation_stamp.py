@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..metaflow.compile_flows import OF_THE_USER
 from ..programs.run import process_variables
-from ..project.project import TABLE, Project
+from ..project.project import Project
+from ..project.tool_table import TABLE
 
 # Variables that a shell changes by itself. A flow may read any other when it is imported.
 OF_THE_SHELL = {"_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL"}

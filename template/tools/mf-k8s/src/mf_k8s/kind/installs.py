@@ -15,7 +15,8 @@ from ..errors import CommandError, Finding
 from ..pods.pending_reasons import why_pending
 from ..pods.rbac import manifest
 from ..pods.read_yaml import read_documents
-from ..project.project import TABLE, Project, read_table, shown_path
+from ..project.project import Project
+from ..project.tool_table import TABLE, place_of, read_table
 from .cluster import Cluster
 from .namespace_objects import what_is_missing
 
@@ -49,7 +50,7 @@ def argo_release(project: Project) -> str:
     if not isinstance(choice, str) or choice not in ARGO_RELEASES:
         known = ", ".join(map(json.dumps, ARGO_RELEASES))
         what = f"argo must be one of {known}, not {json.dumps(choice)}"
-        where = f"{shown_path(file)}: [tool.{TABLE}]"
+        where = place_of(file)
         raise CommandError(Finding("argo-release-unknown", f"{where} {what}", where))
     return ARGO_RELEASES[choice]
 

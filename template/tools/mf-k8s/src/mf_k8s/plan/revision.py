@@ -23,8 +23,9 @@ from ..programs.run import UV, git, git_or_nothing
 from ..project.environment_layer import environments_with_layer, layer_sources, merged_config
 from ..project.environments import environment_names, read_environment, where_flows_start
 from ..project.merge_settings import shared_settings
-from ..project.project import Project, flow_patterns, read_table
+from ..project.project import Project, flow_patterns
 from ..project.repository import branching_point, commit_of
+from ..project.tool_table import read_table
 from ..project.uv_lock import lock_path
 from ..show.mermaid import Graph
 from .differences import Plan, differences, planned_settings

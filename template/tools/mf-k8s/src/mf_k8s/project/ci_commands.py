@@ -11,7 +11,8 @@ from typing import Any
 from ..errors import CommandError, Finding
 from ..programs.run import UV, process_variables
 from ..show.progress import stage
-from .project import Project, read_table, shown_path, table_finding
+from .project import Project, shown_path
+from .tool_table import read_table, table_finding
 
 
 def listed_commands(project: Project) -> list[str]:

@@ -18,7 +18,11 @@ SCHEMA = {
     "type": "object",
     "description": "A table with options, parameters or skip.",
     "additionalProperties": False,
-    "properties": {"options": TEXTS, "parameters": TEXTS, "skip": TEXT},
+    "properties": {
+        "options": TEXTS | {"title": "of Metaflow, before its command, like --environment=pypi"},
+        "parameters": TEXTS | {"title": "of test runs"},
+        "skip": TEXT | {"title": "why no test runs the flow"},
+    },
 }
 VALUE = {
     "description": 'Text, or { from = "NAME" }: the variable of whoever runs the tests.',
@@ -36,12 +40,14 @@ VALUES = {"type": "object", "description": "A table of values.", "additionalProp
 NOT_OF_FLOWS = {  # tables that are no flow's, unless a flow has this name
     "variables": VALUES
     | {
+        "title": "variables of whoever runs or deploys a flow on kind",
         "propertyNames": {
             "not": {"pattern": "^(METAFLOW|AWS)_"},
             "description": "such a variable belongs to environments/kind.json",
-        }
+        },
     },
     "secrets": {
+        "title": "values of Secrets on kind",
         "type": "object",
         "description": 'Tables like [secrets.db-password], with lines like password = "test-only".',
         "additionalProperties": VALUES,
@@ -55,9 +61,9 @@ Value = str | dict[str, str]
 class FlowSettings(TypedDict, total=False):
     """How a flow is run."""
 
-    options: list[str]  # before Metaflow's command, like --environment=pypi: every run needs them
-    parameters: list[str]  # of a test run
-    skip: str  # why no test runs it
+    options: list[str]
+    parameters: list[str]
+    skip: str
 
 
 def read_flow_settings(project: Project) -> dict[str, FlowSettings]:

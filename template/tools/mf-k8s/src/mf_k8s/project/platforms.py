@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ..errors import CommandError
-from .project import Project, read_table, table_finding
+from .project import Project
+from .tool_table import read_table, table_finding
 
 DEFAULT = "linux/amd64"  # of most clusters; a laptop may be another
 PLATFORM = re.compile(r"linux/[a-z0-9]+(/v\d+)?")  # as Docker writes it

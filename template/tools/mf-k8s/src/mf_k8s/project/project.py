@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +11,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ..errors import CommandError, Finding, raise_if
 from .contract import UPDATE_TOOL, contract_findings
-from .merge_conflicts import conflict_in
+from .tool_table import TABLE, read_table, table_finding, unknown_keys
 
 CONFIG = "K8S_CONFIG"  # the variable that names another file than k8s.toml
 ENVIRONMENT = "K8S_ENVIRONMENT"  # the variable that names a file of environments/
-TABLE = "mf-k8s"  # [tool.mf-k8s] in the project's pyproject.toml
 FLOWS = ("flows/**/*.py",)
 IDENTITY = re.compile(r"^mf_k8s_identity: (\w+)", re.MULTILINE)
 
@@ -155,6 +153,7 @@ def find_project(start: Path | None = None) -> Project:
             project = Project(root, package, flows, file_of(CONFIG), file_of(ENVIRONMENT))
             raise_if(missing_files(project))
             raise_if(version_findings(project, str(table.get("required-version", ""))))
+            raise_if(unknown_keys(table, file))
             return project
     what = (
         f"no project here: neither {folder} nor a folder above it has a pyproject.toml with a table"
@@ -169,19 +168,6 @@ def file_of(variable: str) -> Path | None:
     return Path(os.path.abspath(path)) if path else None
 
 
-def read_table(file: Path) -> dict[str, Any] | None:
-    """Return the table [tool.mf-k8s] of a pyproject.toml, or None if it has none."""
-    text = ""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        tool = tomllib.loads(text).get("tool", {})
-    except ValueError as error:  # of the encoding, or of TOML
-        reason = conflict_in(text) or f"is not TOML: {error}"
-        finding = Finding("pyproject-unreadable", f"{shown_path(file)} {reason}", shown_path(file))
-        raise CommandError(finding) from error
-    return tool.get(TABLE) if isinstance(tool, dict) else None
-
-
 def package_name(table: dict[str, Any], file: Path) -> str:
     name = table.get("package") if isinstance(table, dict) else None
     if not isinstance(name, str) or not name.isidentifier():
@@ -189,13 +175,6 @@ def package_name(table: dict[str, Any], file: Path) -> str:
         example = 'package = "churn_model" for src/churn_model'
         raise CommandError(table_finding(file, "", fault, example))
     return name
-
-
-def table_finding(file: Path, key: str, fault: str, example: str) -> Finding:
-    """Return what is wrong with a key of [tool.mf-k8s], or with the table as a whole."""
-    where = f"{shown_path(file)}: [tool.{TABLE}]"
-    what = f"{key} {fault}, like {example}".lstrip()
-    return Finding("tool-table-not-valid", f"{where} {what}", where)
 
 
 def flow_patterns(table: dict[str, Any], file: Path) -> Sequence[str]:
