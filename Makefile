@@ -20,7 +20,7 @@ export UV_RESOLUTION := lowest-direct
 endif
 
 .PHONY: help demo test test-kind lint coverage screens package benchmark benchmark-kind organisation-check \
-	docs picture canary raise-versions
+	docs pictures canary raise-versions
 help:
 	@echo "make demo       make a project from example answers, test it and run a flow"
 	@echo "make test       the tests that need no cluster; LONG=1 runs the long ones too, and tries more"
@@ -33,7 +33,7 @@ help:
 	@echo "make benchmark-kind  measure the cluster; needs Docker, kind and kubectl"
 	@echo "make organisation-check  check hooks/organisation.yml"
 	@echo "make docs       write what docs/ repeats of the code: pages and tables"
-	@echo "make picture    draw the README's picture, from what \`make demo\` has made"
+	@echo "make pictures   draw the pictures of README and docs; NAMES=doctor draws that one; look at them"
 	@echo "make canary     the tests that find out whether the newest Metaflow, Copier, kind and Argo fit"
 	@echo "make raise-versions  raise the versions and digests that this repository pins"
 	@echo "PYTHON=python3.12 chooses the interpreter, VERSIONS=oldest or newest those of the packages"
@@ -97,8 +97,9 @@ docs: $(BIN)/$(VERSIONS)
 	@$(BIN)/python docs/write.py
 	git diff --stat docs
 
-picture: $(BIN)/$(VERSIONS)
-	$(BIN)/python docs/picture.py
+pictures: $(BIN)/$(VERSIONS)
+	@$(BIN)/python docs/pictures.py $(NAMES)
+	git diff --stat docs
 
 canary:
 	@.ci/canary

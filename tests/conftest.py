@@ -28,6 +28,7 @@ from mf_k8s.cluster.target import Target
 from mf_k8s.metaflow.configuration import Configuration
 from mf_k8s.project.environments import NO_ENVIRONMENT
 from questions import missing
+from released import copy_without_tool, copy_working_tree
 from simulated_cluster import Cluster, Simulate
 
 # What fails in a function that several files of tests share is shown as in a test.
@@ -389,38 +390,15 @@ def copy_without_waste() -> Iterator[None]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a clean git clone of the working tree, tagged: what a released template looks like."""
     clone = tmp_path_factory.mktemp("template") / "mf-template"
-    listed = run("git", "ls-files", "-co", "--exclude-standard", "-z", cwd=ROOT)
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, clone / name)
-    (clone / "hooks/organisation.yml").write_text("{}\n")  # a fork's would change what is expected
-    tag_as_released(clone)
+    copy_working_tree(clone)
     return clone
-
-
-def tag_as_released(folder: Path) -> None:
-    """Make a folder a git repository whose one commit is the release 0.1.0."""
-    for command in ("init -q -b main", "add -A", "commit -q -m release", "tag v0.1.0"):
-        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
-        run("git", *identity, *command.split(), cwd=folder)
 
 
 @pytest.fixture(scope="session")
 def small_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the template without its tool, tagged: 120 of a project's 142 files are the tool's.
-
-    They are copied as they are, and an update would have git and Copier look at each six times.
-    Only a schema of environments is there, which is included.
-    """
+    """Return the template without its tool, which most tests of the template do without."""
     small = tmp_path_factory.mktemp("small") / "mf-template"
-    schema = Path("template/tools/mf-k8s/src/mf_k8s/environment.schema.json")
-    for name in ("hooks", "template"):
-        shutil.copytree(template / name, small / name, ignore=shutil.ignore_patterns("tools"))
-    (small / schema).parent.mkdir(parents=True)
-    for file in ("copier.yml", ".gitattributes", schema):
-        shutil.copy2(template / file, small / file)
-    tag_as_released(small)
+    copy_without_tool(template, small)
     return small
 
 

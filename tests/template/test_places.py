@@ -6,7 +6,7 @@ from pathlib import Path
 import copier
 import pytest
 import yaml
-from conftest import Compare
+from conftest import ROOT, Compare
 from mf_k8s.project.merge_conflicts import conflicts_in_files
 from teams import commit, copier_ends_with, git
 
@@ -38,6 +38,14 @@ def next_steps(
 
 def test_in_a_new_folder(next_steps: NextSteps, tmp_path: Path, compare: Compare) -> None:
     compare("after-copy-new-folder", next_steps("a b", tmp_path))
+
+
+def test_with_the_answers_of_the_example(
+    next_steps: NextSteps, tmp_path: Path, compare: Compare
+) -> None:
+    """As docs/questions.svg ends."""
+    answers = yaml.safe_load((ROOT / "tests/example-answers.yml").read_text())
+    compare("after-copy-example", next_steps("churn-model", tmp_path, **answers))
 
 
 def test_here(next_steps: NextSteps, tmp_path: Path, compare: Compare) -> None:

@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 from conftest import BIN, QUESTIONS, Compare
 from mf_k8s.check.compare import check_flows
@@ -27,9 +25,8 @@ from mf_k8s.project.project import Project
 from mf_k8s.show import progress
 from questions import COMPUTED, FREE_TEXT
 from rich.console import Console
+from terminal import CLEAR, ENTER, Terminal
 
-ENTER = "\r"
-CLEAR = "\x15"
 # What people type that is refused, once for each message, and then what is accepted. Of a question
 # that is not here, the first wrong answer of tests/questions.py is typed, then its default.
 TYPED: dict[str, tuple[list[str], str]] = {
@@ -62,44 +59,6 @@ TYPED: dict[str, tuple[list[str], str]] = {
 }
 
 
-class Terminal:
-    """A terminal of 80 columns in which Copier asks its questions."""
-
-    def __init__(self, template: Path, folder: Path) -> None:
-        self.display = pyte.Screen(80, 60)
-        self.stream = pyte.Stream(self.display)
-        environment = {
-            "HOME": str(folder),
-            "PATH": os.environ["PATH"],
-            "LANG": "C.UTF-8",
-            "TERM": "xterm",
-            "PROMPT_TOOLKIT_NO_CPR": "1",
-            "COPIER_SETTINGS_PATH": os.environ["COPIER_SETTINGS_PATH"],
-        }
-        self.child = pexpect.spawn(
-            str(BIN / "copier"),
-            ["copy", str(template), "churn"],
-            cwd=str(folder),
-            env=environment,
-            dimensions=(60, 80),
-            encoding="utf-8",
-        )
-
-    def until(self, shown: str, *others: str) -> str:
-        """Return what the terminal shows, once it shows some texts and changes no more."""
-        text, waited = "", 0
-        for _ in range(300):
-            try:
-                self.stream.feed(self.child.read_nonblocking(65536, 0.1))
-                waited = 0
-            except pexpect.TIMEOUT:
-                waited += 1
-            text = "\n".join(line.rstrip() for line in self.display.display).rstrip()
-            if waited >= 4 and all(part in " ".join(text.split()) for part in (shown, *others)):
-                return text
-        raise AssertionError(f"no {shown} in\n{text}")
-
-
 def typed(question: str) -> tuple[list[str], str]:
     """Return wrong answers of a question, and one that is accepted; empty for the default."""
     if question in TYPED or question not in FREE_TEXT:
@@ -110,9 +69,10 @@ def typed(question: str) -> tuple[list[str], str]:
 
 @pytest.fixture
 def terminal(template: Path, tmp_path: Path) -> Iterator[Terminal]:
-    terminal = Terminal(template, tmp_path)
-    yield terminal
-    terminal.child.close(force=True)
+    settings = os.environ["COPIER_SETTINGS_PATH"]
+    command = (BIN / "copier", "copy", template, "churn")
+    with Terminal(*command, folder=tmp_path, COPIER_SETTINGS_PATH=settings) as terminal:
+        yield terminal
 
 
 def test_questions_and_wrong_answers(terminal: Terminal, compare: Compare) -> None:
@@ -121,15 +81,15 @@ def test_questions_and_wrong_answers(terminal: Terminal, compare: Compare) -> No
     for question in [name for name in QUESTIONS if name not in COMPUTED]:
         wrong, right = typed(question)
         first = QUESTIONS[question]["help"].split("?")[0]
-        asked = terminal.until(f"{first}?")
+        asked = terminal.until_shown(f"{first}?")
         start = asked.rindex("🎤")
         questions.append(asked[start:])
         for answer in wrong:
-            terminal.child.send(CLEAR + answer + ENTER)
-            messages.append(terminal.until(answer, "Validation error")[start:])
-        terminal.child.send(right if right in ("", "y") else CLEAR + right)
+            terminal.type(CLEAR + answer + ENTER)
+            messages.append(terminal.until_shown(answer, "Validation error")[start:])
+        terminal.type(right if right in ("", "y") else CLEAR + right)
         if right != "y":
-            terminal.child.send(ENTER)
+            terminal.type(ENTER)
     compare("questions", "\n\n".join(questions))
     compare("wrong-answers", "\n\n".join(messages))
 

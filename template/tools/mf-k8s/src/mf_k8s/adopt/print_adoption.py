@@ -8,12 +8,14 @@ from ..project.project import shown_path
 from ..show.tables import Printer
 from .adoption import Adoption
 
+STYLES = {"---": "bold", "+++": "bold", "@@ ": "cyan", "-": "red", "+": "green"}  # as git's
+
 
 def show_adoption(adoption: Adoption) -> None:
     """Print the difference of each file, the two lists of settings, and the notes."""
     printer = Printer(markdown=False)
     for file, new in adoption.contents.items():
-        print(unified_diff(shown_path(file), file.read_bytes(), new), end="")
+        show_difference(unified_diff(shown_path(file), file.read_bytes(), new), printer)
     if adoption.contents:
         print()
     proof = adoption.proof
@@ -23,6 +25,16 @@ def show_adoption(adoption: Adoption) -> None:
         flows = (f"{flow}: {', '.join(pods)}" for flow, pods in proof.unchanged.items())
         printer.lines(f"Unchanged: {'; '.join(flows)}")
     printer.lines(*adoption.notes or [""])
+
+
+def show_difference(difference: str, printer: Printer) -> None:
+    """Print a difference, in colour on a terminal; elsewhere as `patch` reads it, tabs and all."""
+    if not printer.console.is_terminal:
+        print(difference, end="")
+        return
+    for line in difference.splitlines():
+        style = next((STYLES[start] for start in STYLES if line.startswith(start)), None)
+        printer.console.print(line, style=style, markup=False, emoji=False, soft_wrap=True)
 
 
 def show_flows(title: str, changes: Sequence[Change], printer: Printer) -> None:
