@@ -164,7 +164,7 @@ def adopt(project: Path) -> str:
     shell = Shell(project)
     # Metaflow's own image has the Python that compiles.
     shell.run("uv run k8s adopt train", [(rf"python:3\.{sys.version_info.minor}\b", "python:3.13")])
-    return shell.picture("what @kubernetes on one step loses")
+    return shell.picture("k8s adopt: a flow before and after")
 
 
 def check(project: Path) -> str:

@@ -20,6 +20,8 @@ DOCTOR = """
 do if not. Each rule below is a statement that is true, false, or cannot be told for want of a
 right: [permissions.md](permissions.md) has the Roles that let it tell all. A rule is asked only of
 the pods for which the rules that it needs hold. `uv run k8s doctor --explain CODE` prints the same.
+
+![k8s doctor finds a claim that is missing and a taint, and prints what mends them](doctor.svg)
 """
 PERMISSIONS = """
 # The rights that `k8s doctor` reads with
