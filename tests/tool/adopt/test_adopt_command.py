@@ -9,11 +9,13 @@ from adopting import add, adopt, empty, plain, project, section, status
 from conftest import ROOT
 from mf_k8s.adopt import adoption
 from mf_k8s.adopt.adoption import Adoption
+from mf_k8s.adopt.print_adoption import show_difference
 from mf_k8s.adopt.prove_same_pods import Proof
 from mf_k8s.cli import app
 from mf_k8s.commands.adopt import answers
 from mf_k8s.errors import CommandError
 from mf_k8s.plan.differences import Change
+from mf_k8s.show.tables import Printer
 from teams import commit
 from typer.testing import CliRunner
 
@@ -67,4 +69,23 @@ def test_where_nobody_can_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(stopped.value) == (
         "k8s.toml has image = a:1, most of the steps b:2. Take b:2? Answer with --prefer=flows or"
         " --prefer=config"
+    )
+
+
+def test_difference_has_colours_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As git's. Where it may be a file that `patch` reads, a tab stays one."""
+    difference = "--- a/f.py\n+++ b/f.py\n@@ -1,2 +1,2 @@\n same\n-\told[0]\n+\tnew[0]\n"
+    for variable in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    show_difference(difference, Printer(markdown=False))
+    assert capsys.readouterr().out == difference
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    show_difference(difference, Printer(markdown=False))
+    assert capsys.readouterr().out == (
+        "\x1b[1m--- a/f.py\x1b[0m\n\x1b[1m+++ b/f.py\x1b[0m\n"
+        "\x1b[36m@@ -1,2 +1,2 @@\x1b[0m\n same\n"
+        "\x1b[31m-       old[0]\x1b[0m\n\x1b[32m+       new[0]\x1b[0m\n"
     )
