@@ -22,7 +22,7 @@ endif
 .PHONY: help demo test test-kind lint coverage screens package benchmark benchmark-kind organisation-check \
 	docs pictures canary raise-versions
 help:
-	@echo "make demo       make a project from example answers, test it and run a flow"
+	@echo "make demo       make a project from example answers, run a flow and test it"
 	@echo "make test       the tests that need no cluster; LONG=1 runs the long ones too, and tries more"
 	@echo "make test-kind  the tests on a real cluster; needs Docker, kind and kubectl; LONG=1 tries more"
 	@echo "make lint       check this repository's style and types"

@@ -1,6 +1,8 @@
-"""Makes a project from the example answers, tests it, checks it and runs a flow: `make demo`."""
+"""Makes a project, runs what Copier prints up to the first result, and tests it: `make demo`."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,36 +11,54 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PROJECT = ROOT / "demo" / "churn-model"
+CARD = PROJECT / "card.html"
 BIN = Path(sys.executable).parent
-UV = (str(BIN / "uv"), "run", "--quiet")
+COPY = (
+    str(BIN / "copier"), "copy", "--defaults", "--vcs-ref", "HEAD",
+    "--data-file", str(ROOT / "tests/example-answers.yml"),
+    "--data", f"python_version=3.{min(sys.version_info.minor, 13)}", str(ROOT), str(PROJECT),
+)  # fmt: skip
+# No browser is opened here; the file is what it would show.
+SHOWN_BY_BROWSER, WRITTEN = "card view choose", "card get choose card.html"
 
-STEPS = {
-    "generate it from tests/example-answers.yml": (
-        str(BIN / "copier"), "copy", "--quiet", "--defaults", "--vcs-ref", "HEAD",
-        "--data-file", str(ROOT / "tests/example-answers.yml"),
-        "--data", f"python_version=3.{min(sys.version_info.minor, 13)}", str(ROOT), str(PROJECT),
-    ),
-    "make its environment": (str(BIN / "uv"), "sync", "--quiet"),
-    "test it as CI does, with the check of every pod": (*UV, "k8s", "test"),
-    "run flows/train.py on this machine": (*UV, "python", "flows/train.py", "--quiet", "run"),
-}  # fmt: skip
+
+def environment() -> dict[str, str]:
+    """Return a Metaflow of its own: neither this machine's settings nor its runs are touched."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("METAFLOW_")}
+    env |= {"METAFLOW_HOME": str(PROJECT / ".metaflow"), "METAFLOW_USER": "demo"}
+    env |= {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
+    env |= {"PATH": f"{BIN}{os.pathsep}{env['PATH']}"}
+    env.pop("VIRTUAL_ENV", None)
+    return env
+
+
+def run(what: str, *command: str) -> str:
+    """Run a command in the project, print how long it took, and return what it printed."""
+    print(f"{what} …", flush=True)
+    before = time.monotonic()
+    done = subprocess.run(
+        command, cwd=PROJECT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"{done.stdout}\ndemo: FAILED; what there is of the project: {PROJECT}")
+    print(f"      {time.monotonic() - before:.0f} s", flush=True)
+    return done.stdout
 
 
 def main() -> None:
     shutil.rmtree(PROJECT, ignore_errors=True)
     PROJECT.mkdir(parents=True)
-    # A Metaflow of its own, so that neither this machine's settings nor its runs are touched.
-    env = {key: value for key, value in os.environ.items() if not key.startswith("METAFLOW_")}
-    env |= {"METAFLOW_HOME": str(PROJECT / ".metaflow"), "METAFLOW_USER": "demo"}
-    env |= {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
-    env.pop("VIRTUAL_ENV", None)
     started = time.monotonic()
-    for number, (what, command) in enumerate(STEPS.items(), 1):
-        print(f"[{number}/{len(STEPS)}] {what} …", flush=True)
-        before = time.monotonic()
-        if subprocess.run(command, cwd=PROJECT, env=env).returncode:
-            sys.exit(f"demo: FAILED to {what}; what there is of the project: {PROJECT}")
-        print(f"      {time.monotonic() - before:.0f} s", flush=True)
+    printed = run("copier copy, with the answers of tests/example-answers.yml", *COPY)
+    commands = re.findall(r"^  (uv run .*)$", printed, re.MULTILINE)
+    copied = time.monotonic()
+    for command in commands:
+        run(command, *shlex.split(command.replace(SHOWN_BY_BROWSER, WRITTEN)))
+    if not CARD.exists():
+        sys.exit(f"demo: FAILED: no card after {', '.join(commands) or 'copier copy'}")
+    print(f"demo: first card after {time.monotonic() - copied:.0f} s: {CARD}", flush=True)
+    print(run("uv run k8s test, as CI does: each pod, each flow", "uv", "run", "k8s", "test"))
     print(f"demo: done in {time.monotonic() - started:.0f} s; the project is {PROJECT}")
 
 
