@@ -30,3 +30,18 @@ def test_links(page: Path) -> None:
 def test_each_page_is_listed() -> None:
     readme = PAGES[0].read_text()
     assert [page.name for page in PAGES[2:] if f"](docs/{page.name})" not in readme] == []
+
+
+def test_no_page_repeats_another() -> None:
+    """None has twelve words in a row that another one has, but in commands and generated tables."""
+    first: dict[tuple[str, ...], str] = {}
+    for page in PAGES:
+        text = re.sub(
+            "<!-- written by make docs: .+?<!-- end -->|```.+?```", "", page.read_text(), flags=re.S
+        )
+        words = (
+            [] if text.startswith("<!-- Written") else re.findall(r"[\w@`./{}=-]+", text.lower())
+        )
+        for start in range(len(words) - 11):
+            of = first.setdefault(tuple(words[start : start + 12]), page.name)
+            assert of == page.name, " ".join(words[start : start + 12])
