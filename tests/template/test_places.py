@@ -22,11 +22,13 @@ def next_steps(
 ) -> NextSteps:
     """Return a function that copies the template and returns what Copier prints in the end."""
 
-    def next_steps(destination: str, cwd: Path, **answers: str) -> str:
+    def next_steps(
+        destination: str, cwd: Path, source: str | Path = small_template, **answers: str
+    ) -> str:
         cwd.mkdir(exist_ok=True)
         monkeypatch.chdir(cwd)
         data = [f"--data={key}={value}" for key, value in answers.items()]
-        status = copier_ends_with("copy", "--defaults", *data, small_template, destination)
+        status = copier_ends_with("copy", "--defaults", *data, source, destination)
         output = capsys.readouterr().err
         assert status == 0, output
         printed = output[output.index("─") :].replace(str(tmp_path), "/home/ann")
@@ -89,8 +91,14 @@ def test_deployment_in_a_folder_of_a_larger_repository(
     assert also[ci] in printed
 
 
-def test_what_answers_ask_for(next_steps: NextSteps, tmp_path: Path, compare: Compare) -> None:
-    """An image that exists, a datastore on Azure, more shared memory than memory, deployment."""
+def test_what_answers_ask_for(
+    next_steps: NextSteps, small_template: Path, tmp_path: Path, compare: Compare
+) -> None:
+    """An image that exists, a datastore on Azure, more shared memory than memory, deployment.
+
+    The template is named by a relative path.
+    """
+    (tmp_path / "mf-template").symlink_to(small_template)
     answers = {
         "image": "ghcr.io/acme/churn:1.2.3",
         "image_source": "existing",
@@ -98,7 +106,7 @@ def test_what_answers_ask_for(next_steps: NextSteps, tmp_path: Path, compare: Co
         "shared_memory": "8192",
         "deploy_from_ci": "true",
     }
-    compare("after-copy-answers", next_steps("churn", tmp_path, **answers))
+    compare("after-copy-answers", next_steps("churn", tmp_path, "mf-template", **answers))
 
 
 OTHER = ".copier-answers.k8s.yml"
