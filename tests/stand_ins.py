@@ -17,6 +17,7 @@ GOOD = {
     "docker": 'case "$1" in version) echo 28.0.1;; info) echo 2;; *) exit 0;; esac',
     "kind": 'case "$1 $2" in version*) echo "kind v0.33.0";; *) exit 0;; esac',
     "kubectl": 'case "$1" in version) echo "Client Version: v1.34.1";; *) exit 0;; esac',
+    "uv": "exit 0",
 }
 
 

@@ -116,7 +116,10 @@ def clone(origin: Path, folder: Path, *options: str) -> Path:
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        ("no git", "git is not installed, or not on PATH: install it"),
+        (
+            "no git",
+            "git is not installed, or not on PATH: install it (https://git-scm.com/downloads)",
+        ),
         (
             "no repository",
             "{root} is in no git repository: run `git init`, `git add -A` and `git commit`",

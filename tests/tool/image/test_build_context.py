@@ -118,6 +118,7 @@ def test_a_member_of_a_workspace(
 ) -> None:
     """Docker gets the workspace's folder, and must be told what of it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "UV", str(UV))
     project = Project(tmp_path / "teams/churn", "churn_model")
     shutil.copytree(example, project.root, ignore=shutil.ignore_patterns(".venv", "uv.lock"))
     (project.root / "pyproject.toml").write_text(

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 from mf_k8s.errors import CommandError, raise_if
+from mf_k8s.image import build_context
 from mf_k8s.kind import plan_nodes as capacity
 from mf_k8s.kind import up
+from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.programs import run as programs
+from mf_k8s.project import ci_commands
 from mf_k8s.project.project import Project
 from stand_ins import STUBBORN
 
@@ -101,3 +104,26 @@ def test_lent_variables_take_none_from_other_threads() -> None:
     done.set()
     thread.join()
     assert all(seen) and dict(os.environ) == before
+
+
+def test_what_starts_uv_says_where_to_get_it(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan whose other revision has other packages, the image, and `k8s test`."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(build_context, "UV", "uv")
+    monkeypatch.setattr(ci_commands.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(ci_commands, "UV", "uv")
+    project = Project(example, "churn_model")
+    starts = (
+        lambda: [*compile_flows(project, project.flow_files(), python=["uv", "run", "python"])],
+        lambda: raise_if(build_context.lock_findings(project)),
+        lambda: ci_commands.program_of("uv lock --check", project),
+    )
+    for start in starts:
+        with pytest.raises(CommandError) as stopped:
+            start()
+        (finding,) = stopped.value.findings
+        page = "https://docs.astral.sh/uv/getting-started/installation"
+        says = f"uv is not installed, or not on PATH: install it ({page})"
+        assert (finding.code, str(finding)) == ("program-missing", says)

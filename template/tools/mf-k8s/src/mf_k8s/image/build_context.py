@@ -86,7 +86,9 @@ def lock_findings(project: Project) -> Iterator[Finding]:
     try:
         run_program(UV, "lock", "--check", folder=project.root)
     except CommandError as error:
-        if OUTDATED in str(error):
+        if error.findings[0].code == "program-missing":
+            yield from error.findings
+        elif OUTDATED in str(error):
             what = "uv.lock is older than pyproject.toml, so the image would lack what was added"
             yield Finding("uv-lock-outdated", what, "uv.lock", "run `uv lock`")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import CommandError, Finding
 from ..pods.flow_facts import FlowFacts
-from ..programs.run import UTF_8, process_variables
+from ..programs.run import UTF_8, missing_program, process_variables
 from ..project.environments import CONFIGURING
 from ..project.flow_files import starts_flow
 from ..project.kind_toml import flow_options, read_flow_settings, variables_of_tests
@@ -119,13 +119,7 @@ def run_worker(
         others = {str(file): str(other) for file, other in (replaced or {}).items()}
         job = CompileJob(project.package, folder, options, batch is not None, others)
         env = {**kept, **ENVIRONMENT, **dict.fromkeys(WRITTEN_TO, folder), **(batch or {})}
-        with subprocess.Popen(
-            [*python, "-P", str(WORKER), json.dumps(asdict(job))],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=project.root,
-            env=env,
-        ) as process:
+        with start_worker([*python, "-P", str(WORKER)], job, project.root, env) as process:
             assert process.stdout and process.stderr
             try:
                 for line in process.stdout:
@@ -141,3 +135,16 @@ def run_worker(
                     raise CommandError(Finding("no-flow-compiles", what))
             finally:
                 process.terminate()
+
+
+def start_worker(
+    command: Sequence[str], job: CompileJob, folder: Path, env: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Start what compiles; raise CommandError if it is uv that starts it, and there is none."""
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(
+            [*command, json.dumps(asdict(job))], stdout=pipe, stderr=pipe, cwd=folder, env=env
+        )
+    except FileNotFoundError:
+        raise CommandError(missing_program(command[0])) from None

@@ -3,6 +3,14 @@
 import re
 from collections.abc import Iterable, Sequence
 
+PAGES = {  # how a program is installed
+    "buildctl": "https://github.com/moby/buildkit",
+    "docker": "https://docs.docker.com/get-started/get-docker",
+    "git": "https://git-scm.com/downloads",
+    "kind": "https://kind.sigs.k8s.io/docs/user/quick-start",
+    "kubectl": "https://kubernetes.io/docs/tasks",
+    "uv": "https://docs.astral.sh/uv/getting-started/installation",
+}
 REASON = "error|failed|fatal|denied|not found"  # in the lines of an output that say why
 # What a registry prints that does not know the user, or refuses; not a file's "permission denied".
 REFUSED = (

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..errors import INTERRUPTED, CommandError, Finding, raise_if
-from .remedies import reason_of_failure
+from .remedies import PAGES, reason_of_failure
 
 UV = os.environ.get("UV", "uv")  # which `uv run` sets to itself
 OLDEST = {"docker": "20.10", "kind": "0.27", "kubectl": "1.28"}  # kind: its nodes have containerd 2
@@ -113,8 +113,7 @@ def run_program(
             cwd=folder,
         )
     except FileNotFoundError:
-        what = f"{command[0]} is not installed, or not on PATH"
-        raise CommandError(Finding("program-missing", what, remedy="install it")) from None
+        raise CommandError(missing_program(command[0])) from None
     _running.add(process)
     try:
         output, errors = communicate(process, stdin)
@@ -132,6 +131,13 @@ def run_program(
         reason = reason_of_failure(command, errors or output)
         raise CommandError(Finding("program-failed", reason, " ".join(command[:3])))
     return output
+
+
+def missing_program(program: str) -> Finding:
+    """Return that a program, given by its name or path, cannot be started."""
+    what, page = f"{program} is not installed, or not on PATH", PAGES.get(Path(program).stem)
+    remedy = "install it" + (f" ({page})" if page else "")
+    return Finding("program-missing", what, remedy=remedy)
 
 
 def communicate(process: "subprocess.Popen[str]", stdin: str | None) -> tuple[str, str]:

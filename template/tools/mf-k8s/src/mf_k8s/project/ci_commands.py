@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CommandError, Finding
-from ..programs.run import UV, process_variables
+from ..programs.run import UV, missing_program, process_variables
 from ..show.progress import stage
 from .project import Project, shown_path
 from .tool_table import read_table, table_finding
@@ -33,6 +33,8 @@ def program_of(line: str, project: Project) -> list[str]:
     words = split(line, project)
     folders = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), os.path.dirname(UV)]
     program = shutil.which(words[0], path=os.pathsep.join(filter(None, folders)))
+    if not program and words[0] == "uv":
+        raise CommandError(missing_program(words[0]))
     if not program:
         fault, remedy = "is not there, or no program", "correct it"
         if not os.path.dirname(words[0]):
