@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import yaml
 from mf_k8s.cluster.rights import Right
+from mf_k8s.cluster.user_rights import OF_EACH_DEPLOY, OF_PRUNE, OF_SCHEDULES, OF_TRIGGERS
 from mf_k8s.doctor.roles import ARGO_NAMESPACE, doctor_roles
 from mf_k8s.doctor.rules import Rule, all_rules
 from mf_k8s.doctor.run_codes import RUN_CODES
@@ -24,7 +25,14 @@ the pods for which the rules that it needs hold. `uv run k8s doctor --explain CO
 ![k8s doctor finds a claim that is missing and a taint, and prints what mends them](doctor.svg)
 """
 PERMISSIONS = """
-# The rights that `k8s doctor` reads with
+# Rights
+
+[production](production.md#what-the-platform-team-sets-up-once) has the Roles of pods, of whoever
+deploys and of whoever starts runs. `check`, `plan`, `render`, `image` and `adopt` need no rights
+on a cluster, and `kind` makes its own.
+"""
+OF_DOCTOR = """
+## The rights that `k8s doctor` reads with
 
 It reads, and writes nothing to the cluster. Without a right it goes on, and says what it cannot
 tell for want of it. `uv run k8s doctor --print-role` prints these Roles for the namespace of your
@@ -41,6 +49,12 @@ kubectl create rolebinding k8s-doctor -n argo --role=k8s-doctor --user=ann@examp
 kubectl create clusterrolebinding k8s-doctor --clusterrole=k8s-doctor --user=ann@example.com
 ```
 """
+COMMANDS = {
+    "`deploy`, `deploy --dry-run`": OF_EACH_DEPLOY,
+    "`deploy` of a flow with `@schedule`": OF_SCHEDULES,
+    "`deploy` of a flow with `@trigger`, in the namespace of Sensors": OF_TRIGGERS,
+    "`deploy --prune --yes`": OF_PRUNE,
+}
 PLACES = {
     "namespace": "In the namespace of the runs",
     "argo": "In the namespace of Argo's controller",
@@ -78,6 +92,8 @@ def notes(rule: Rule) -> str:
 def permissions_parts() -> Iterator[str]:
     """Yield the parts of docs/permissions.md: the Roles, and which rule needs which right."""
     yield PERMISSIONS.strip()
+    yield table(["what", "rights in the namespace of the runs"], of_commands())
+    yield OF_DOCTOR.strip()
     for role in doctor_roles(all_rules(), "team-a", ARGO_NAMESPACE):
         yield f"```yaml\n{yaml.safe_dump(role, sort_keys=False).strip()}\n```"
     yield BINDING.strip()
@@ -89,8 +105,17 @@ def permissions_parts() -> Iterator[str]:
         of_scope = sorted((right for right in needing if right.scope == scope), key=str)
         rows = [[f"{right.verb} {plural(right)}", codes(needing[right])] for right in of_scope]
         if rows:
-            yield f"## {place}"
+            yield f"### {place}"
             yield table(["right", "rules that read with it"], rows)
+
+
+def of_commands() -> Iterator[tuple[str, str]]:
+    """Yield what commands do, and the rights that they need for it."""
+    for what, rights in COMMANDS.items():
+        names = (f"{', '.join(verbs)} {kind}.argoproj.io" for kind, verbs in rights.items())
+        yield what, "; ".join(names)
+    starters = "cronworkflows.argoproj.io and sensors.argoproj.io, of flows with what starts them"
+    yield "`check --live`", f"list workflowtemplates.argoproj.io, pods, events; {starters}"
 
 
 def plural(right: Right) -> str:

@@ -16,6 +16,8 @@ OF_EACH_DEPLOY: Rights = {
     "workflowtemplates": ("get", "list", "create", "update"),
     "cronworkflows": ("get",),  # Metaflow looks whether there is one to suspend
 }
+OF_SCHEDULES: Rights = {"cronworkflows": ("create", "update")}
+OF_TRIGGERS: Rights = {"sensors": ("get", "create", "update")}
 OF_PRUNE: Rights = {"workflowtemplates": ("delete",), "cronworkflows": ("list",)}
 
 
@@ -42,9 +44,9 @@ def missing_rights_to_start(target: Target, compiled: Iterable[CompiledFile]) ->
     templates = [flow.template for flow in compiled if flow.template and starts]
     sensors = target.configuration.setting("ARGO_EVENTS_SENSOR_NAMESPACE")
     if any(annotation(template, "cron") for template in templates):
-        yield from missing_rights(target, {"cronworkflows": ("create", "update")})
+        yield from missing_rights(target, OF_SCHEDULES)
     if any(annotation(template, "triggers") for template in templates):
-        yield from missing_rights(target, {"sensors": ("get", "create", "update")}, sensors)
+        yield from missing_rights(target, OF_TRIGGERS, sensors)
 
 
 def is_allowed(target: Target, verb: str, plural: str, namespace: str) -> bool:
