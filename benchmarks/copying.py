@@ -41,7 +41,13 @@ def main() -> None:
             return seconds(command, cwd=Path(folder))
 
         repository(ours), repository(empty)
-        compare("copier copy", lambda: copy(ours), lambda: copy(empty), rounds=15)
+        compare(
+            "`copier copy --defaults`",
+            "an empty template",
+            lambda: copy(ours),
+            lambda: copy(empty),
+            rounds=15,
+        )
 
 
 if __name__ == "__main__":

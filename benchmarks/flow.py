@@ -28,7 +28,8 @@ def main() -> None:
 
         for arguments, rounds in ((["show"], 25), (["run"], 9)):
             compare(
-                f"hello.py {arguments[0]}",
+                f"`python flows/hello.py {arguments[0]}`",
+                "the same flow on a plain FlowSpec",
                 lambda arguments=arguments: run(hello, *arguments),
                 lambda arguments=arguments: run(plain, *arguments),
                 rounds,

@@ -13,7 +13,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         compare(
-            "k8s --help, and importing typer",
+            "`k8s --help`",
+            '`python -c "import typer"`',
             lambda: seconds([K8S, "--help"], cwd=where),
             lambda: seconds([sys.executable, "-c", "import typer"], cwd=where),
             rounds=15,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from from_code import commands, doctor, keys, messages, questions, symptoms
+from from_code import commands, doctor, keys, messages, questions, speed, symptoms
 
 DOCS = Path(__file__).parent
 MARKED = re.compile(r"(<!-- written by make docs: (.+?) -->\n).*?(<!-- end -->)", re.S)
@@ -32,6 +32,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "keys of environments": keys.environments,
     "keys of kind.toml": keys.kind_tests,
     "keys of pyproject.toml": keys.tool_table,
+    "speed": speed.speed,
     "messages of flows": messages.of_flows,
     "messages by code": messages.by_code,
     **{f"options of {name}": partial(commands.options, name) for name in commands.WITH_OPTIONS},
