@@ -1,8 +1,8 @@
 """Draws the pictures of README and docs/ from what the real programs print: `make pictures`.
 
-The same commit gives the same bytes: what is drawn of time is made up, and the address of the
-simulated cluster and the minor version of Python are replaced. tests/tool/test_pictures.py finds a
-picture that no longer shows what the programs print.
+The same commit gives the same bytes: time is made up, and the address of the simulated cluster and
+the minor version of Python are replaced. tests/tool/test_pictures.py finds a picture that no longer
+shows what the programs print.
 """
 
 import os
@@ -162,8 +162,9 @@ def adopt(project: Path) -> str:
     flow = flow.replace("PlainFlow", "TrainFlow").replace("middle", "train")
     (project / "flows/train.py").write_text(flow)
     shell = Shell(project)
-    # Metaflow's own image has the Python that compiles.
-    shell.run("uv run k8s adopt train", [(rf"python:3\.{sys.version_info.minor}\b", "python:3.13")])
+    imports = (r"(?s)\A.*?(?=\x1b\[31m-class)", "")
+    image = (rf"python:3\.{sys.version_info.minor}\b", "python:3.13")  # of the Python that compiles
+    shell.run("uv run k8s adopt train", [imports, image])
     return shell.picture("k8s adopt: a flow before and after")
 
 
