@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import K8S
+from conftest import K8S, copy_project
 from teams import commit, git
 
 CONFIG = """
@@ -44,7 +44,7 @@ def empty(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.getbasetemp() / "empty/churn-model"
     if root.exists():
         return root
-    shutil.copytree(example, root, ignore=shutil.ignore_patterns(".venv", "flows", "uv.lock"))
+    copy_project(example, root, "flows", "uv.lock")
     (root / "flows").mkdir()
     (root / "k8s.toml").write_text(CONFIG)
     (root / "tests/kind.toml").write_text("")

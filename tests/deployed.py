@@ -2,13 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import K8S
+from conftest import K8S, copy_project
 from kubernetes_api import Api
 
 PROD = {
@@ -63,7 +62,7 @@ Deploy = Callable[..., tuple[int, str]]
 def project(example: Path, tmp_path: Path) -> Path:
     """Return a project with one flow, which has @project and @schedule."""
     project = tmp_path / "churn-model"
-    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv", ".metaflow"))
+    copy_project(example, project)
     (project / "flows/train.py").unlink()
     hello = project / "flows/hello.py"
     text = hello.read_text().replace("import Par", "import schedule, Par")

@@ -2,14 +2,13 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import K8S
+from conftest import K8S, copy_project
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -39,10 +38,7 @@ def flow(override: str = "", more: str = "") -> str:
 @pytest.fixture
 def project(example: Path, tmp_path: Path) -> Path:
     """Return a copy of the example that a test may spoil."""
-    project = tmp_path / "churn-model"
-    leave = shutil.ignore_patterns(".venv", "__pycache__", ".metaflow")
-    shutil.copytree(example, project, ignore=leave)
-    return project
+    return copy_project(example, tmp_path / "churn-model")
 
 
 @pytest.fixture

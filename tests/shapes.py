@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, copy_project
 from kubernetes_api import write_kubeconfig
 from pods import by_step, pod
 
@@ -36,7 +36,7 @@ Metaflow = Callable[..., subprocess.CompletedProcess[str]]
 def project(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the example project with a pool and, in a folder of flows/, a flow of each shape."""
     project = tmp_path_factory.mktemp("shapes") / "churn-model"
-    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv"))
+    copy_project(example, project)
     shutil.copytree(FLOWS, project / "flows/shapes")
     with (project / "k8s.toml").open("a") as file:
         file.write("\n[pools.big]\nmemory = 64000\ngpu = 4\n")

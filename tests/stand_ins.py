@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import K8S
+from conftest import K8S, copy_project
 from teams import commit, git
 
 GOOD = {
@@ -95,7 +95,7 @@ def argo(request: pytest.FixtureRequest) -> Iterator[HTTPServer]:
 def committed(locked: Path, tmp_path: Path) -> Path:
     """Return the example project, with a commit of everything."""
     folder = tmp_path / "churn-model"
-    shutil.copytree(locked, folder, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    copy_project(locked, folder)
     git("init", "-q", "-b", "main", cwd=folder)
     commit(folder)
     return folder

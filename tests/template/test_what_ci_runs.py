@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import UV
+from conftest import UV, copy_project
 
 # A first flow as people write it. The stubs of requests and yaml are known to mypy, which asks for
 # them more strictly than for those of other libraries.
@@ -51,7 +51,7 @@ def test_what_ci_runs(example: Path, venv: Path, tmp_path: Path) -> None:
     a type that is wrong does not, wherever the flow is.
     """
     project = tmp_path / "churn-model"
-    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    copy_project(example, project)
     shutil.rmtree(project / "flows")
     (project / ".venv").symlink_to(venv)
 

@@ -1,7 +1,6 @@
 """Copies and updates without trust: edits, answers and files that are there stay, byte by byte."""
 
 import itertools
-import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from conftest import BIN, EXAMPLE, run
+from conftest import BIN, EXAMPLE, copy_project, run
 from teams import same
 
 
@@ -157,9 +156,7 @@ def test_same_bytes_on_every_machine(example: Path, template: Path, tmp_path: Pa
 
     Of the template too, which Copier clones.
     """
-    project = tmp_path / "project"
-    leave = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache", ".metaflow")
-    shutil.copytree(example, project, ignore=leave)
+    project = copy_project(example, tmp_path / "project", ".*_cache")
     (project / "data.bin").write_bytes(b"\0\r\n\n")
     (project / "deploy/prod").mkdir(parents=True)
     (project / "deploy/prod/trainflow.yaml").write_text("kind: WorkflowTemplate\n")

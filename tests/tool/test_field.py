@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import K8S, ROOT, run
+from conftest import K8S, ROOT, copy_project, run
 from kubernetes_api import Api
 from mf_k8s.errors import CommandError
 from mf_k8s.metaflow.create_on_server import store_token_where_possible
@@ -79,7 +79,7 @@ def test_a_flow_that_asks_s3_when_it_is_read(example: Path, server: str, tmp_pat
 def repository(example: Path, tmp_path: Path) -> Path:
     """Return the example project with one flow, committed."""
     project = tmp_path / "churn"
-    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    copy_project(example, project)
     (project / "flows/train.py").unlink()
     git("init", "-q", "-b", "main", cwd=project)
     commit(project)

@@ -3,14 +3,13 @@
 import ast
 import json
 import re
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import K8S, ROOT
+from conftest import K8S, ROOT, copy_project
 from mf_k8s.errors import CommandError, Finding, findings_of, raise_if
 
 SOURCE = ROOT / "template/tools/mf-k8s/src/mf_k8s"
@@ -52,7 +51,7 @@ def test_a_finding_in_one_line() -> None:
 
 @pytest.fixture
 def project(example: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(example, tmp_path / "churn-model")
+    return copy_project(example, tmp_path / "churn-model")
 
 
 @pytest.fixture

@@ -5,13 +5,12 @@ compared with tests/screens, whose own tests ask them.
 """
 
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, SCREENS
+from conftest import ROOT, SCREENS, copy_project
 from mf_k8s.check.explain import layers
 from mf_k8s.metaflow.compile_worker import OPTIONS
 from mf_k8s.metaflow.configuration import Configuration
@@ -33,7 +32,7 @@ def picture(name: str) -> str:
 @pytest.fixture
 def project(example: Path, tmp_path: Path) -> Path:
     project = tmp_path / "home/churn-model"
-    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv", ".metaflow"))
+    copy_project(example, project)
     return project
 
 

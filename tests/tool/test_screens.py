@@ -6,14 +6,13 @@
 import copy
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BIN, QUESTIONS, Compare
+from conftest import BIN, QUESTIONS, Compare, copy_project
 from mf_k8s.check.compare import check_flows
 from mf_k8s.check.print_reports import show_graphs, show_reports
 from mf_k8s.cli import main
@@ -139,7 +138,7 @@ BUG = """        if function.__name__ == "score":
 def project(example: Path, tmp_path: Path) -> Project:
     """Return a project with long values, in which one step of two has lost its GPU."""
     root = tmp_path / "churn-model"
-    shutil.copytree(example, root, ignore=shutil.ignore_patterns(".venv", ".metaflow"))
+    copy_project(example, root)
     (root / "k8s.toml").write_text(SHARED)
     (root / "flows/score.py").write_text(SCORE)
     base = root / "src/churn_model/base.py"
@@ -216,7 +215,7 @@ MISTAKES: dict[str, tuple[str, str, dict[str, str]]] = {
 def test_mistakes_in_flows(example: Path, tmp_path: Path, compare: Compare) -> None:
     """What `run` prints, which needs no cluster, and stops before a step has run."""
     project, screens = tmp_path / "churn-model", []
-    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv", ".metaflow"))
+    copy_project(example, project)
     for mistake, (flow, shared, variables) in MISTAKES.items():
         (project / "flows/score.py").write_text(flow)
         (project / "k8s.toml").write_text(shared)

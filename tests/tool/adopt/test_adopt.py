@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from adopt_config import CONFIG, always
-from conftest import ROOT
+from conftest import ROOT, copy_project
 from mf_k8s.adopt.adoption import propose_change
 from mf_k8s.adopt.from_batch import convert_batch
 from mf_k8s.adopt.prove_same_pods import prove
@@ -224,7 +224,7 @@ def without_future(flow: str) -> str:
 def project(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project whose flows are those of tests/tool/adopt/flows, before."""
     root = tmp_path_factory.mktemp("adopt") / "churn-model"
-    shutil.copytree(example, root, ignore=shutil.ignore_patterns(".venv", "flows"))
+    copy_project(example, root, "flows")
     (root / "flows").mkdir()
     for file in BEFORE.glob("*.py"):
         if not file.name.endswith(".adopted.py"):

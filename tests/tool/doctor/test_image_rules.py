@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import traceback
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from cluster_manifests import account, healthy, manifest, node
+from conftest import copy_project
 from examinations import answers, examination, flow_pod, shown
 from mf_k8s.cluster.view import SECRETS
 from mf_k8s.doctor import images
@@ -290,7 +290,7 @@ def test_the_whole_command_shows_no_login(
     """Of a project and its pull secret, whose login the registry refuses, and of a fault then."""
     served, address = registry
     folder = tmp_path / "churn-model"
-    shutil.copytree(example, folder, ignore=shutil.ignore_patterns(".venv", "train.py"))
+    copy_project(example, folder, "train.py")
     config = (folder / "k8s.toml").read_text()
     image = f"{address}/acme/churn:1.0"
     config = config.replace('image = "ghcr.io/acme/churn:1.2.3"', f'image = "{image}"')

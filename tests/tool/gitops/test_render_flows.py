@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from conftest import UV, contents, find_python, run
+from conftest import UV, contents, copy_project, find_python, run
 from kubernetes_api import Api
 from mf_k8s.errors import CommandError
 from mf_k8s.gitops.manifests import with_header
@@ -37,7 +37,7 @@ NAME = "churnmodel.prod.helloflow"
 def first(locked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project with one flow, which time and events start and which includes a file."""
     project = tmp_path_factory.mktemp("first") / "churn-model"
-    shutil.copytree(locked, project, ignore=shutil.ignore_patterns(".venv", ".metaflow", ".git"))
+    copy_project(locked, project, ".git")
     (project / "flows/train.py").unlink()
     (project / "customers.csv").write_text("age\n30\n")
     hello = project / "flows/hello.py"
@@ -60,7 +60,7 @@ def second(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     As on Windows, all files have line ends of two bytes and can be executed.
     """
     project = tmp_path_factory.mktemp("second") / "somewhere else" / "churn"
-    shutil.copytree(first, project, ignore=shutil.ignore_patterns(".venv", "rendered"))
+    copy_project(first, project, "rendered")
     for file in [file for kind in ("py", "json", "toml") for file in project.rglob(f"*.{kind}")]:
         file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
         file.chmod(0o777)

@@ -1,10 +1,9 @@
 """What a build gets of a project's folder, and what is said of an ignore file that hides it."""
 
-import shutil
 from pathlib import Path
 
 import pytest
-from conftest import UV, run
+from conftest import UV, copy_project, run
 from mf_k8s.errors import Finding
 from mf_k8s.image import build_context as module
 from mf_k8s.image.build_context import build_context, context_findings, is_hidden
@@ -44,7 +43,7 @@ def test_packages_of_this_machine(
 ) -> None:
     """Those that the image gets: a folder and a file in the project, and one outside of it."""
     folder = tmp_path / "churn"
-    shutil.copytree(example, folder, ignore=shutil.ignore_patterns(".venv", "uv.lock"))
+    copy_project(example, folder, "uv.lock")
     monkeypatch.chdir(folder)
     monkeypatch.setattr(module, "UV", str(UV))
     project = Project(folder, "churn_model")
@@ -120,7 +119,7 @@ def test_a_member_of_a_workspace(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "UV", str(UV))
     project = Project(tmp_path / "teams/churn", "churn_model")
-    shutil.copytree(example, project.root, ignore=shutil.ignore_patterns(".venv", "uv.lock"))
+    copy_project(example, project.root, "uv.lock")
     (project.root / "pyproject.toml").write_text(
         '[project]\nname = "churn-model"\nversion = "1"\nrequires-python = ">=3.11"\n'
     )

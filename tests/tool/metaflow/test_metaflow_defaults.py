@@ -2,14 +2,13 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import K8S
+from conftest import K8S, copy_project
 from kubernetes_api import Api
 from metaflow.plugins.aws.aws_utils import get_docker_registry
 from metaflow.plugins.kubernetes import kubernetes_decorator
@@ -190,7 +189,7 @@ def test_deploy_expects_and_names_all_of_it(
 ) -> None:
     """With Metaflow's own create. Pods that do not run steps get what they can have of it, too."""
     project = home / "project"
-    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".venv", ".metaflow"))
+    copy_project(example, project)
     (project / "k8s.toml").write_text('gpu = 1\nsecrets = ["s3"]\n')
     texts = {f"METAFLOW_{name}": text for name, (_, text, _) in GIVEN.items()}
     texts["METAFLOW_KUBERNETES_LABELS"] = "team=hers"
@@ -250,7 +249,7 @@ def test_check_expects_and_names_what_the_options_of_a_flow_give(
 ) -> None:
     """`check` ignores METAFLOW_DEFAULT_DECOSPECS. `check --live` expects it, below the options."""
     folder = home / "project"
-    shutil.copytree(example, folder, ignore=shutil.ignore_patterns(".venv", ".metaflow"))
+    copy_project(example, folder)
     options = ["--with", "kubernetes:cpu=2", '--with=kubernetes:memory=9000,labels={"a":"b"}']
     options += ["--with", 'kubernetes:labels={"a":"c"}']
     (folder / "tests/kind.toml").write_text(f"[train]\noptions = {json.dumps(options)}\n")

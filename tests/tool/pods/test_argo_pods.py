@@ -1,12 +1,13 @@
 """The pods that Argo and JobSet make, as they were found on clusters with other configurations."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, copy_project
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.pods.argo_controller import Controller, read_controller
 from mf_k8s.pods.argo_pods import argo_pods
@@ -28,19 +29,25 @@ COMPARED = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def flow(example: Path, tmp_path: Path) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def compiled(example: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return the WorkflowTemplate of a flow with a gang, and with an HTTP template."""
-    folder = shutil.copytree(example, tmp_path / "project", symlinks=True)
+    folder = copy_project(example, tmp_path_factory.mktemp("gang") / "project")
     shutil.copy(ROOT / "tests/recorded/k8s.toml", folder)
     project = Project(folder, "churn_model")
     file = Path(shutil.copy(ROOT / "tests/flows/gang.py", folder / "flows"))
-    (compiled,) = compile_flows(project, [file])
-    assert compiled.template, compiled.error
+    (gang,) = compile_flows(project, [file])
+    assert gang.template, gang.error
     shared = shared_settings(read_config(project.config_file))
-    whole = configure_template(compiled.template, shared, {"priority_class": "low"})
+    whole = configure_template(gang.template, shared, {"priority_class": "low"})
     whole["spec"]["templates"].append(HTTP)
     return whole
+
+
+@pytest.fixture
+def flow(compiled: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of that template, which a test may spoil."""
+    return copy.deepcopy(compiled)
 
 
 def container(item: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 import copy
 import json
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from argo_schema import schema_errors
-from conftest import ROOT
+from conftest import ROOT, copy_project
 from mf_k8s.check.compare import compare_pods
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.plan.differences import planned_settings
@@ -61,7 +60,7 @@ class Compiled(NamedTuple):
 @pytest.fixture(scope="module")
 def gang(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     folder = tmp_path_factory.mktemp("laid") / "project"
-    shutil.copytree(example, folder, symlinks=True)
+    copy_project(example, folder)
     (folder / "k8s.toml").write_text(CONFIG)
     text = (ROOT / "tests/flows/gang.py").read_text()
     text = text.replace("import BaseFlow", "import BaseFlow, k8s").replace(
