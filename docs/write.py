@@ -39,20 +39,25 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def pages() -> dict[Path, str]:
-    """Return the text of each page of which the code gives all or a part."""
-    found = {DOCS / name: make() for name, make in WHOLE.items()}
-    for file in sorted(DOCS.glob("*.md")):
-        if file not in found and MARKED.search(text := file.read_text(encoding="utf-8")):
-            found[file] = with_tables(text)
-    return found
+def pages() -> list[Path]:
+    """Return the pages of which the code gives all or a part."""
+    found = sorted(DOCS.glob("*.md"))
+    return [page for page in found if page.name in WHOLE or MARKED.search(read(page))]
 
 
-def with_tables(text: str) -> str:
-    """Return a page with its tables written anew."""
-    return MARKED.sub(lambda found: f"{found[1]}{TABLES[found[2]]().strip()}\n{found[3]}", text)
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def written(page: Path) -> str:
+    """Return the text that a page should have."""
+    if page.name in WHOLE:
+        return WHOLE[page.name]()
+    return MARKED.sub(
+        lambda found: f"{found[1]}{TABLES[found[2]]().strip()}\n{found[3]}", read(page)
+    )
 
 
 if __name__ == "__main__":
-    for page, written in pages().items():
-        page.write_text(written, encoding="utf-8")
+    for page in [DOCS / name for name in WHOLE] + pages():
+        page.write_text(written(page), encoding="utf-8")

@@ -35,7 +35,7 @@ class Module:
             for statement in self.tree.body
             if isinstance(statement, ast.Assign)
             for name, value in pairs(statement)
-            if value.node and value.index is None
+            if value.node and value.part is None
         }
 
     @cached_property
@@ -127,8 +127,8 @@ class Source:
         found: list[str] = []
         endings = [""]
         for value in values:
-            if value.index is not None and isinstance(value.node, ast.Call):
-                texts = self.returned(ast.unparse(value.node.func), value.index, depth)
+            if value.part is not None and isinstance(value.node, ast.Call):
+                texts = self.returned(ast.unparse(value.node.func), value.part, depth)
             else:
                 texts = self.texts(module, value.node, depth)
             if value.adds:
@@ -172,7 +172,7 @@ class Value(NamedTuple):
     """What a name is given: an expression, perhaps a part of what it returns, or added to it."""
 
     node: ast.expr | None
-    index: int | None = None
+    part: int | None = None
     adds: bool = False
 
 
