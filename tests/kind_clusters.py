@@ -30,7 +30,8 @@ class Project:
 
     def __init__(self, folder: Path, namespace: str, **env: str) -> None:
         self.folder, self.namespace, self.env = folder, namespace, env
-        run(UV, "sync", "--quiet", "--python", sys.executable, cwd=folder)
+        sync = (UV, "sync", "--quiet", "--python", sys.executable)
+        run(*sync, cwd=folder, **{**os.environ, **env})
 
     @contextmanager
     def cluster(self, name: str) -> Iterator[str]:

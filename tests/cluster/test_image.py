@@ -1,4 +1,7 @@
-"""The image of a project, built for real: it has what uv.lock says, wherever that comes from."""
+"""The image of a project, built for real: it has what uv.lock says, wherever that comes from.
+
+One project has a package of each kind of source, and a cluster for one test.
+"""
 
 import json
 import os
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 import tomlkit
 from conftest import K8S, ROOT, UV, run
-from kind_clusters import NEEDS_KIND
+from kind_clusters import NEEDS_KIND, Project, container, lines
 from package_indexes import GIT_PASSWORD, PASSWORD, Indexes, serve_packages, write_source
 from tomlkit.items import AoT
 
@@ -20,7 +23,7 @@ IMAGE = "localhost/mf-template-sources:1"
 ORIGINS = {
     "acme_second": "second",
     "acme_both": "second",  # which the private index has, too
-    "idna": "private",  # which PyPI has, too
+    "toolz": "private",  # which PyPI has, too
     "acme_git": "git",
     "acme_path": "path",
     "acme_member": "member",
@@ -32,12 +35,13 @@ name = "churn-model"
 version = "0.1.0"
 requires-python = ">=3.11"
 dependencies = [
-    "six", "acme-second", "acme-both", "idna", "acme-git", "acme-path", "acme-member",
+    "boto3", "metaflow", "six",
+    "acme-second", "acme-both", "toolz", "acme-git", "acme-path", "acme-member",
 ]
 
 [dependency-groups]
 plots = ["acme-group"]
-other = ["acme-absent"]
+other = ["acme-absent", "mf-k8s"]
 
 [tool.uv]
 default-groups = ["other"]
@@ -50,10 +54,11 @@ acme-second = {{ index = "second" }}
 acme-both = {{ index = "second" }}
 acme-group = {{ index = "second" }}
 acme-absent = {{ index = "second" }}
-idna = {{ index = "private" }}
+toolz = {{ index = "private" }}
 acme-git = {{ git = "{url}/git/acme-git.git" }}
 acme-path = {{ path = "vendor/acme-path" }}
 acme-member = {{ workspace = true }}
+mf-k8s = {{ path = "tools/mf-k8s", editable = true }}
 
 [[tool.uv.index]]
 name = "second"
@@ -67,6 +72,10 @@ explicit = true
 
 [tool.mf-k8s]
 package = "churn_model"
+
+[build-system]
+requires = ["uv_build>=0.9"]
+build-backend = "uv_build"
 """
 
 MEMBER = """
@@ -90,7 +99,7 @@ def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexes]:
         for name in ("acme-second", "acme-both", "acme-group", "acme-absent"):
             served.publish("second", name)
         served.publish("private", "acme-both")
-        served.publish("private", "idna", "3.11")
+        served.publish("private", "toolz")
         served.publish_repository("acme-git")
         yield served
 
@@ -106,6 +115,7 @@ def logins(tmp_path_factory: pytest.TempPathFactory, indexes: Indexes) -> dict[s
     no_proxy = ",".join(filter(None, [own, host]))
     return {
         "HOME": str(home),
+        "UV_CACHE_DIR": run(UV, "cache", "dir", cwd=home).strip(),
         **dict.fromkeys(("NO_PROXY", "no_proxy"), no_proxy),
         "UV_INDEX_PRIVATE_USERNAME": "ann",
         "UV_INDEX_PRIVATE_PASSWORD": PASSWORD,
@@ -118,21 +128,45 @@ def project(
     indexes: Indexes,
     logins: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
+) -> Project:
     """Return a project with a package of each kind of source, and its uv.lock."""
     folder = copy(tmp_path_factory.mktemp("project") / "churn-model", image=IMAGE)
     (folder / "pyproject.toml").write_text(PROJECT.format(url=indexes.url))
     write_source(folder / "vendor/acme-path", "acme-path", "path")
     write_source(folder / "libs/acme-member", "acme-member", "member")
-    for file, old, new in (
-        ("Dockerfile", 'chosen="--no-default-groups', 'chosen="--no-default-groups --group plots'),
-        (".dockerignore", "!uv.lock\n", "!uv.lock\n!libs\n!vendor/\n"),
-    ):
-        text = (folder / file).read_text()
-        assert text.count(old) == 1
-        (folder / file).write_text(text.replace(old, new))
-    run(UV, "lock", "--quiet", cwd=folder, **{**os.environ, **logins})
-    return folder
+    (folder / "flows/train.py").unlink()
+    (folder / "tests/kind.toml").write_text("")
+    (folder / "flows/hello.py").write_text(FLOW.format(modules=", ".join(ORIGINS), origins=ORIGINS))
+    project = Project(folder, "default", **logins)
+    project.edit("Dockerfile", 'chosen="--no-default', 'chosen="--group plots --no-default')
+    project.edit(".dockerignore", "!uv.lock\n", "!uv.lock\n!libs\n!vendor/\n")
+    return project
+
+
+# What runs in the pods: whatever is not as it must be fails the step.
+FLOW = """
+from churn_model import BaseFlow
+from metaflow import step
+
+
+class HelloFlow(BaseFlow):
+    @step
+    def start(self):
+        import {modules}, six
+        import importlib.util
+        found = {{name: module.origin for name, module in locals().items() if name in {origins}}}
+        assert found == {origins}, found
+        assert not importlib.util.find_spec("acme_absent")
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    HelloFlow()
+"""
 
 
 def k8s(folder: Path, *command: str, code: int = 0, **env: str) -> str:
@@ -144,90 +178,83 @@ def k8s(folder: Path, *command: str, code: int = 0, **env: str) -> str:
     return done.stdout
 
 
-def test_image_of_each_source(project: Path, logins: dict[str, str]) -> None:
+def test_image_of_each_source(project: Project) -> None:
     """A pod of it needs no right: another user's number, and no file that it may write.
 
-    After an edit of a flow, and with other logins, there is nothing to build.
+    After an edit of a flow or of ruff's settings, and with other logins, there is nothing to build.
     """
-    k8s(project, "image", **logins)
+    project.k8s("image")
     code = "".join(f"import {name}; print('{name}', {name}.origin);" for name in ORIGINS)
-    code += "import six, importlib.util; assert not importlib.util.find_spec('acme_absent')"
     docker = ("docker", "run", "--rm", "--network=none", "--read-only", "--user=2000:2000")
-    output = run(*docker, IMAGE, "python", "-c", code, cwd=project)
+    output = run(*docker, IMAGE, "python", "-c", code, cwd=project.folder)
     assert dict(line.split() for line in output.splitlines()) == ORIGINS
     pod = ("docker", "run", "--rm", "--user=2000:2000", IMAGE, "mkdir", "metaflow", ".logs")
-    run(*pod, cwd=project)  # as Metaflow's pods begin
-    identity = ("docker", "image", "inspect", "--format", "{{.Id}}", IMAGE)
-    before = run(*identity, cwd=project)
-    (project / "flows/hello.py").write_text("# another\n")
-    k8s(project, "image", HOME=str(project))
-    assert run(*identity, cwd=project) == before
+    run(*pod, cwd=project.folder)  # as Metaflow's pods begin
+    before = identity(project)
+    flow = project.folder / "flows/hello.py"
+    text = flow.read_text()
+    flow.write_text(f"# another\n{text}")
+    project.edit("pyproject.toml", "[build-system]", "[tool.ruff]\n\n[build-system]")
+    k8s(project.folder, "image", HOME=str(project.folder))
+    assert identity(project) == before
+    flow.write_text(text)
 
 
-def test_no_password_stays(
-    project: Path, indexes: Indexes, logins: dict[str, str], tmp_path: Path
-) -> None:
+def identity(project: Project) -> str:
+    return run("docker", "image", "inspect", "--format", "{{.Id}}", IMAGE, cwd=project.folder)
+
+
+def test_each_source_in_pods(project: Project) -> None:
+    """`kind up` builds the image as `k8s image` does, and a pod of each way imports all of it."""
+    before = identity(project)
+    with project.cluster("mf-template-sources") as made:
+        tried = project.k8s("kind", "test", "hello")
+        pods = project.pods("HelloFlow")
+    assert identity(project) == before
+    assert lines(tried) == dict.fromkeys(("hello argo", "hello run"), "2 pods match k8s.toml")
+    assert [container(pod)["image"] for pod in pods] == [IMAGE] * 4
+    assert "planted-0c4f" not in made + tried
+
+
+def test_no_password_stays(project: Project, indexes: Indexes, tmp_path: Path) -> None:
     """Not in a layer, the history, the image's settings, a build argument, nor in what is printed.
 
     A build that fails prints most; a wrong password is one too.
     """
-    output = k8s(project, "image", **logins)
+    output = project.k8s("image")
     archive = tmp_path / "image.tar"
-    run("docker", "save", "--output", str(archive), IMAGE, cwd=project)
+    run("docker", "save", "--output", str(archive), IMAGE, cwd=tmp_path)
     for layer in unpacked(archive, tmp_path / "image"):
-        output += run("sh", "-c", f"tar -xOf {layer} | grep -ac planted-0c4f || true", cwd=project)
+        output += run("sh", "-c", f"tar -xOf {layer} | grep -ac planted-0c4f || true", cwd=tmp_path)
         assert output.endswith("0\n"), layer
     settings = [file.read_text() for file in (tmp_path / "image").rglob("*.json")]
-    history = run("docker", "history", "--no-trunc", IMAGE, cwd=project)
-    inspected = run("docker", "inspect", IMAGE, cwd=project)
+    history = run("docker", "history", "--no-trunc", IMAGE, cwd=tmp_path)
+    inspected = run("docker", "inspect", IMAGE, cwd=tmp_path)
     assert "uv sync" in history and settings
-    wrong = {**logins, "UV_INDEX_PRIVATE_PASSWORD": "planted-0c4f-wrong"}
-    indexes.publish("private", "idna", "3.12")  # else uv's cache has it from the first build
-    run(UV, "lock", "--upgrade", "--quiet", cwd=project, **{**os.environ, **logins})
-    output += k8s(project, "image", code=2, **wrong)
+    indexes.publish("private", "toolz", "1.1")  # else uv's cache has it from the first build
+    lock = (UV, "lock", "--upgrade-package=toolz", "--quiet")
+    run(*lock, cwd=project.folder, **{**os.environ, **project.env})
+    output += project.k8s("image", code=2, UV_INDEX_PRIVATE_PASSWORD="planted-0c4f-wrong")
     assert not [text for text in (output, history, inspected, *settings) if "planted-0c4f" in text]
 
 
-def test_imports_of_flows(project: Path, logins: dict[str, str]) -> None:
+def test_imports_of_flows(project: Project) -> None:
     """In the image itself, by running it."""
-    (project / "flows/train.py").unlink()
-    (project / "flows/hello.py").write_text(FLOW)
-    output = k8s(project, "image", "--check", code=1, **logins)
+    flow = project.folder / "flows/hello.py"
+    text = flow.read_text()
+    assert ": built" in project.k8s("image", "--check")
+    flow.write_text(text.replace("import acme_second", "import yaml, acme_absent, acme_path.sub"))
+    output = project.k8s("image", "--check", code=1)
     lines = [line for line in output.splitlines() if line.startswith("k8s: ")]
     start = f"k8s: {IMAGE} cannot import {{}}, which flows/hello.py does: {{}}"
-    unknown = "; add the package that has it, by uv add"
     assert lines == [
-        start.format("acme_absent", "No module named 'acme_absent'") + unknown,
-        start.format("acme_path.sub", "No module named 'acme_path.sub'") + unknown,
+        start.format("acme_absent", "No module named 'acme_absent'; uv add acme-absent"),
+        start.format(
+            "acme_path.sub",
+            "No module named 'acme_path.sub'; is it in the version that uv.lock has?",
+        ),
         start.format("yaml", "No module named 'yaml'; uv add PyYAML"),
     ]
-    text = FLOW.replace("import acme_absent, acme_path.sub", "import six")
-    (project / "flows/hello.py").write_text(text.replace("import yaml", "import acme_group"))
-    assert ": built" in k8s(project, "image", "--check", **logins)
-
-
-FLOW = """
-from churn_model import BaseFlow
-from metaflow import step
-
-
-class HelloFlow(BaseFlow):
-    @step
-    def start(self):
-        import acme_absent, acme_path.sub
-        import yaml
-        from acme_git import origin
-        self.next(self.end)
-
-    @step
-    def end(self):
-        import acme_member
-        print(acme_member.origin)
-
-
-if __name__ == "__main__":
-    HelloFlow()
-"""
 
 
 def test_page_of_images(
@@ -299,15 +326,16 @@ def unpacked(archive: Path, folder: Path) -> list[Path]:
     return [folder / layer for layer in manifest["Layers"]]
 
 
-def test_image_of_a_member_of_a_workspace(project: Path, tmp_path: Path) -> None:
+def test_image_of_a_member_of_a_workspace(project: Project, tmp_path: Path) -> None:
     """Its uv.lock and its other members are above it; what is printed about that is pasted."""
     image = "localhost/mf-template-member:1"
     folder = tmp_path / "teams/churn-model"
-    shutil.copytree(project, folder, ignore=shutil.ignore_patterns("libs", "vendor", "uv.lock"))
-    shutil.copytree(project / "libs", tmp_path / "libs")
+    left_out = shutil.ignore_patterns(".venv", "libs", "vendor", "uv.lock")
+    shutil.copytree(project.folder, folder, ignore=left_out)
+    shutil.copytree(project.folder / "libs", tmp_path / "libs")
     (tmp_path / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["teams/*", "libs/*"]')
     (folder / "pyproject.toml").write_text(MEMBER)
-    for file, old, new in (("k8s.toml", IMAGE, image), ("Dockerfile", " --group plots", "")):
+    for file, old, new in (("k8s.toml", IMAGE, image), ("Dockerfile", "--group plots ", "")):
         text = (folder / file).read_text()
         (folder / file).write_text(text.replace(old, new))
     run(UV, "lock", "--quiet", cwd=folder)

@@ -58,7 +58,9 @@ def import_findings(project: Project, image: str, modules: Mapping[str, str]) ->
         if top not in seen:  # else it is the same fault
             seen.add(top)
             what = f"{image} cannot import {name}, which {modules[name]} does: {reason}"
-            remedy = advice(project, top)
+            # else its parent is there, and only this module is not
+            whole = f"No module named '{top}." not in reason
+            remedy = advice(project, top) if whole else "is it in the version that uv.lock has?"
             yield Finding("image-lacks-module", what, modules[name], remedy)
 
 
