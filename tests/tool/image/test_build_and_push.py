@@ -130,7 +130,8 @@ def test_tag_of_the_commit(k8s: Callable[..., Any], committed: Path, tmp_path: P
     build, push = (tmp_path / "log").read_text().splitlines()
     options = [f"--label={key}={value}" for key, value in labels.items()]
     options.append("--platform=linux/amd64")
-    assert build.split() == ["build", "--tag", image, *options, str(committed)]
+    options += ["--file", str(committed / "Dockerfile")]
+    assert build.split()[:-1] == ["build", "--tag", image, *options]
     assert push == f"push {image}"
     k8s_image("--tag=1.2.3")
     assert config.read_text() == text

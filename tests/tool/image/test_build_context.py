@@ -126,10 +126,8 @@ def test_a_member_of_a_workspace(
     (tmp_path / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["teams/*"]')
     run(UV, "lock", "--quiet", cwd=tmp_path)
     context = build_context(project)
-    assert (context.folder, context.options) == (
-        tmp_path,
-        ["--file", str(project.root / "Dockerfile"), "--build-arg=PROJECT=teams/churn"],
-    )
+    dockerfile, argument = str(project.root / "Dockerfile"), "--build-arg=PROJECT=teams/churn"
+    assert context.arguments == ["--file", dockerfile, argument, str(tmp_path)]
     file = "teams/churn/Dockerfile.dockerignore"
     lines = "'*' '!teams/churn/pyproject.toml' '!uv.lock' '!pyproject.toml'"
     assert findings(project) == {

@@ -10,10 +10,11 @@ from ..pods.image_names import image_name
 from ..programs.run import process_variables, run_program
 from ..project.project import Project
 from .ask_registry import RegistryAnswer, ask_registry
-from .build_context import build_context, context_findings
+from .build_context import BuildContext, build_context, context_findings
 from .build_secrets import build_secrets
 from .buildctl import push_command, uses_buildctl
 from .platforms import manifest_platforms, platform_findings
+from .reduced_context import reduced_context
 from .registry_logins import own_logins
 
 # Without attestations, which have the time in them: an image that did not change keeps its ID.
@@ -45,20 +46,31 @@ def build_image(
     image, and buildctl keeps none.
     """
     raise_if(build_findings(project, image))
-    context, secrets = build_context(project), build_secrets(project)
+    secrets = build_secrets(project)
+    with reduced_context(build_context(project)) as context:
+        command = build_command(image, context, labels, platforms, secrets.options, push)
+        try:
+            run_program(*command, env=BUILD | secrets.variables)
+        except CommandError as error:
+            found = [replace(each, what=secrets.hide(each.what)) for each in error.findings]
+            raise CommandError(*found) from None
+
+
+def build_command(
+    image: str,
+    context: BuildContext,
+    labels: Mapping[str, str],
+    platforms: Sequence[str],
+    secrets: Sequence[str],
+    push: bool,
+) -> list[str]:
+    """Return the command that builds an image; `secrets` are options, too."""
     if push and uses_buildctl():
-        command = push_command(image, context, labels, platforms, secrets.options)
-    else:
-        options = [f"--label={name}={value}" for name, value in labels.items()]
-        options += [f"--platform={','.join(platforms)}"] if platforms else []
-        options += [*context.options, *secrets.options]
-        build = ["buildx", "build", "--push"] if push else ["build"]
-        command = ["docker", *build, "--tag", image, *options, str(context.folder)]
-    try:
-        run_program(*command, env=BUILD | secrets.variables)
-    except CommandError as error:
-        found = [replace(each, what=secrets.hide(each.what)) for each in error.findings]
-        raise CommandError(*found) from None
+        return push_command(image, context, labels, platforms, secrets)
+    options = [f"--label={name}={value}" for name, value in labels.items()]
+    options += [f"--platform={','.join(platforms)}"] if platforms else []
+    build = ["buildx", "build", "--push"] if push else ["build"]
+    return ["docker", *build, "--tag", image, *options, *secrets, *context.arguments]
 
 
 def push_image(image: str, platforms: Sequence[str], of_commit: bool = False) -> str:

@@ -22,6 +22,7 @@ class BuildContext:
 
     folder: Path
     project: Path
+    sent: Path | None = None  # a copy of the folder, which Docker gets
 
     @property
     def relative_project(self) -> str:
@@ -51,11 +52,14 @@ class BuildContext:
         return [*filter(None, lines)]
 
     @property
-    def options(self) -> list[str]:
-        """Return what `docker build` needs besides the folder."""
-        if self.folder == self.project:
-            return []
-        return ["--file", str(self.dockerfile), f"--build-arg=PROJECT={self.relative_project}"]
+    def arguments(self) -> list[str]:
+        """Return the last arguments of `docker build`: the folder, and what that needs."""
+        if self.folder == self.project and not self.sent:
+            return [str(self.folder)]
+        options = ["--file", str(self.dockerfile)]
+        if self.folder != self.project:
+            options.append(f"--build-arg=PROJECT={self.relative_project}")
+        return [*options, str(self.sent or self.folder)]
 
 
 def build_context(project: Project) -> BuildContext:

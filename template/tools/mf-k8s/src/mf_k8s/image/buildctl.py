@@ -32,7 +32,12 @@ def push_command(
     if context.folder != context.project:
         options["build-arg:PROJECT"] = context.relative_project
     return [
-        *(PROGRAM, "build", "--frontend=dockerfile.v0", f"--local=context={context.folder}"),
+        *(
+            PROGRAM,
+            "build",
+            "--frontend=dockerfile.v0",
+            f"--local=context={context.sent or context.folder}",
+        ),
         f"--local=dockerfile={context.project}",
         *(f"--opt={name}={value}" for name, value in options.items()),
         *secrets,
