@@ -1,6 +1,7 @@
 """What an expression of the source may say: texts, with … for what is known only when it runs."""
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +25,12 @@ class Module:
         return ast.parse(self.file.read_text(encoding="utf-8"))
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return [*ast.walk(self.tree)]
+
+    @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
-        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+        return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
     @cached_property
     def constants(self) -> dict[str, ast.expr]:
@@ -43,7 +48,7 @@ class Module:
         """Return the names that are imported, with the last part of the module they are from."""
         return {
             alias.name: (node.module or "").split(".")[-1]
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.ImportFrom)
             for alias in node.names
         }
@@ -61,21 +66,27 @@ class Module:
     def calls(self) -> dict[str, list[ast.Call]]:
         """Return the calls by the last name of the function, or class, that is called."""
         found: dict[str, list[ast.Call]] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 found.setdefault(name, []).append(node)
         return found
 
 
+@functools.cache
+def module_of(file: Path) -> Module:
+    """Return a module, which is parsed once."""
+    return Module(file)
+
+
 class Source:
     """Modules whose functions may give each other texts."""
 
     def __init__(self, files: Iterable[Path]) -> None:
-        self.modules = [Module(file) for file in sorted(files)]
+        self.modules = [module_of(file) for file in sorted(files)]
         self.functions: dict[str, list[tuple[Module, Function]]] = {}
         for module in self.modules:
-            for node in ast.walk(module.tree):
+            for node in module.nodes:
                 if isinstance(node, Function):
                     self.functions.setdefault(node.name, []).append((module, node))
 

@@ -67,7 +67,7 @@ def named_by_the_code(place: str, text: str, line: int) -> Iterator[str]:
 def names_read(module: Module) -> Iterator[tuple[ast.expr, str]]:
     """Yield the names that are looked up in mappings of variables, and what goes before them."""
     mappings = OF_BUILDS if module.file.name == "build_secrets.py" else MAPPINGS
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Call):
             function = last_name(node.func)
             of = last_name(node.func.value) if isinstance(node.func, ast.Attribute) else ""
