@@ -1,5 +1,6 @@
 """The questions, from copier.yml, as somebody is asked who copies the template without a fork."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 FILTERS = "jinja2_ansible_filters.AnsibleCoreFiltersExtension"  # as Copier has them
 # What Copier knows before the first question.
 COPY = {"_copier_conf": {"dst_path": "new-project", "answers_file": ".copier-answers.yml"}}
+WRONG = "?"  # no question takes it
 IN_CONFIG, IN_PROD = "edit `k8s.toml`", "edit `environments/prod.json`"
 BY_UPDATE = "`copier update`"
 LATER = {  # how an answer is changed later: copier.yml does not say it
@@ -53,22 +55,33 @@ def questions() -> str:
     if differs := asked.keys() ^ LATER.keys():
         names = ", ".join(sorted(differs))
         raise SystemExit(f"{names}: copier.yml and LATER in docs/from_code/questions.py differ")
-    environment = SandboxedEnvironment(
-        loader=FileSystemLoader(ROOT), undefined=StrictUndefined, extensions=[FILTERS]
-    )
     answers: dict[str, Any] = {**COPY}
     rows = []
     for name, question in found.items():
         if name.startswith("_"):
             continue
-        default = environment.from_string(str(question["default"])).render(answers)
-        is_text = question["type"] == "str"
-        answers[name] = default if is_text else yaml.safe_load(default)
+        default = render(question["default"], answers)
+        answers[name] = default if question["type"] == "str" else yaml.safe_load(default)
         if name in asked:
-            help = environment.from_string(question["help"]).render(answers)
-            rows.append([code(name), help + when(question), shown(name, question, answers)])
-            rows[-1] += [choices(question), LATER[name]]
-    return table(["key", "question", "default", "choices", "to change it later"], rows)
+            text = render(question["help"], answers) + when(question)
+            given = choices(question) or rule(name, question, answers)
+            rows.append([code(name), text, shown(name, question, answers), given, LATER[name]])
+    return table(["key", "question", "default", "answers", "to change it later"], rows)
+
+
+def render(template: Any, answers: dict[str, Any]) -> str:
+    environment = SandboxedEnvironment(
+        loader=FileSystemLoader(ROOT), undefined=StrictUndefined, extensions=[FILTERS]
+    )
+    return environment.from_string(str(template)).render(answers)
+
+
+def rule(name: str, question: dict[str, Any], answers: dict[str, Any]) -> str:
+    """Return what the validator says of a wrong answer: it begins with what would be right."""
+    if question["type"] == "bool":
+        return "yes or no"
+    message = render(question["validator"], {**answers, name: WRONG}).strip()
+    return re.sub(rf",? not \"{re.escape(WRONG)}\"", "", message)
 
 
 def when(question: dict[str, Any]) -> str:
