@@ -1,11 +1,10 @@
 """The pictures show what the programs print: `make pictures` draws them anew.
 
-With LONG=1 each is drawn again. Without, only what `k8s check` prints is, and the questions are
-compared with tests/screens, whose own tests ask them.
+With LONG=1 each is drawn again. Without, the questions are compared with tests/screens, whose own
+tests ask them, and tests/tool/check/test_print_reports.py looks whether `k8s check` is as drawn.
 """
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,9 @@ from mf_k8s.metaflow.compile_worker import OPTIONS
 from mf_k8s.metaflow.configuration import Configuration
 from mf_k8s.metaflow.read_defaults import read_metaflow_defaults, with_default_decorators
 from mf_k8s.project.project import Project
+from pictures import STILLS, questions
 from questions import ASKED_WITH_ADVANCED
-
-sys.path.insert(0, str(ROOT / "docs"))
-from pictures import STILLS, Shell, questions  # noqa: E402
-from terminal_svg import text_of  # noqa: E402
+from terminal_svg import text_of
 
 STALE = "`make pictures` draws it anew: look at it"
 
@@ -34,14 +31,6 @@ def project(example: Path, tmp_path: Path) -> Path:
     project = tmp_path / "home/churn-model"
     copy_project(example, project)
     return project
-
-
-def test_check_prints_what_is_drawn(project: Path) -> None:
-    shell = Shell(project)
-    shell.run("uv run k8s check train")
-    printed = text_of(shell.picture(""))
-    assert len(printed) > 15
-    assert printed == text_of(picture("check"))[: len(printed)], STALE
 
 
 @pytest.mark.long

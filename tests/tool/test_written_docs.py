@@ -2,17 +2,14 @@
 
 import ast
 import re
-import sys
 from pathlib import Path
 
 import pytest
+import write
 from conftest import ROOT
+from from_code import questions, symptoms, texts, variables
 from mf_k8s import cli
 from mf_k8s.commands.exit_codes import EXIT_CODES
-
-sys.path.insert(0, str(ROOT / "docs"))  # its script is no package
-import write  # noqa: E402
-from from_code import questions, symptoms, texts, variables  # noqa: E402
 
 COMMANDS = ROOT / "template/tools/mf-k8s/src/mf_k8s/commands"
 

@@ -15,6 +15,7 @@ from mf_k8s.errors import Finding
 from mf_k8s.metaflow.compile_flows import compile_flows
 from mf_k8s.project.project import Project
 from own_copy import Run, history, k8s, project, replace
+from terminal_svg import text_of
 
 __all__ = ["history", "k8s", "project"]  # fixtures
 
@@ -44,6 +45,9 @@ def test_table_markdown_and_graph_say_the_same(k8s: Run) -> None:
     ):
         assert text in table.stdout and text in markdown.stdout
     assert "HelloFlow" in table.stdout and "HelloFlow" not in markdown.stdout
+    drawn = text_of((ROOT / "docs/check.svg").read_text(encoding="utf-8"))
+    of_train = table.stdout[table.stdout.index("TrainFlow (compiled)") :].split()
+    assert " ".join(of_train) in " ".join(drawn), "`make pictures` draws it anew"
     graph = k8s("check", "train", "--format=mermaid")
     assert (graph.returncode, graph.stdout.splitlines()) == (0, TRAIN)
 
