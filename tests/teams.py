@@ -29,7 +29,7 @@ class ScoreFlow(BaseFlow):
 # file, text in it, text in its place
 TEAM: Edits = [
     ("README.md", "\n\nMetaflow flows", "\n\nOwned by the churn team.\n\nMetaflow flows"),
-    ("README.md", "\n## A new flow\n", "\n## On call\n\nAsk in #churn.\n\n## A new flow\n"),
+    ("README.md", "\n## Change a flow\n", "\n## On call\n\nAsk in #churn.\n\n## Change a flow\n"),
     ("pyproject.toml", '    "numpy>=2",\n', '    "numpy>=2",\n    "pandas>=2",\n'),
     ("pyproject.toml", "line-length = 100\n", "line-length = 120\n"),
     ("k8s.toml", "\ncpu = ", '\n# A team\'s own key\nqos = "Guaranteed"\n\ncpu = '),

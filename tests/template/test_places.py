@@ -1,5 +1,6 @@
 """Where a project is: in a folder of its own or of a larger repository, beside other templates."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,10 +8,14 @@ import copier
 import pytest
 import yaml
 from conftest import ROOT, Compare
+from jinja2 import FileSystemLoader
+from jinja2.sandbox import SandboxedEnvironment
 from mf_k8s.project.merge_conflicts import conflicts_in_files
 from teams import commit, copier_ends_with, git
 
 NextSteps = Callable[..., str]
+FILTERS = "jinja2_ansible_filters.AnsibleCoreFiltersExtension"  # as Copier has them
+README = ROOT / "template/README.md.jinja"
 
 
 @pytest.fixture
@@ -107,6 +112,42 @@ def test_what_answers_ask_for(
         "deploy_from_ci": "true",
     }
     compare("after-copy-answers", next_steps("churn", tmp_path, "mf-template", **answers))
+
+
+GITHUB = "https://github.com/acme/mf-template/blob/v1.2.0/docs/images.md"
+GITLAB = "https://gitlab.acme.example/ml/mf-template/-/blob/v1.2.0/docs/images.md"
+
+
+@pytest.mark.parametrize(
+    ("source", "version", "url"),
+    [
+        ("gh:acme/mf-template", "v1.2.0", GITHUB),
+        ("gh:/acme/mf-template.git", "v1.2.0", GITHUB),
+        ("https://github.com/acme/mf-template.git", "v1.2.0", GITHUB),
+        ("git+https://github.com/acme/mf-template", "v1.2.0", GITHUB),
+        ("git@github.com:acme/mf-template.git", "v1.2.0", GITHUB),
+        ("https://ann:token@github.com/acme/mf-template/", "v1.2.0", GITHUB),
+        ("https://gitlab.acme.example/ml/mf-template.git", "v1.2.0", GITLAB),
+        ("ssh://git@gitlab.acme.example/ml/mf-template.git", "v1.2.0", GITLAB),
+        ("gl:ml/mf-template", "v1.2.0", GITLAB.replace(".acme.example", ".com")),
+        ("gh:acme/mf-template", "v1.2.0-3-g0a1b2c3", GITHUB.replace("v1.2.0", "0a1b2c3")),
+        ("gh:acme/mf-template", "v1.2.0+acme.1", GITHUB.replace("v1.2.0", "v1.2.0%2Bacme.1")),
+        ("/home/ann/mf-template", "v1.2.0", ""),
+        ("../mf-template", "v1.2.0", ""),
+        ("gh:acme/mf-template", "", ""),
+    ],
+)
+def test_links_to_the_documentation(source: str, version: str, url: str) -> None:
+    """They are those of the version that a project has, and show no login."""
+    jinja = SandboxedEnvironment(loader=FileSystemLoader(ROOT), extensions=[FILTERS])
+    macros = jinja.get_template("hooks/places.jinja").module
+    link = macros.page(source, version, "images")  # type: ignore[attr-defined]
+    assert link == (f"[images]({url})" if url else "docs/images.md")
+
+
+def test_documentation_that_projects_link() -> None:
+    linked = re.findall(r"link\(source, version, '(\w+)'\)", README.read_text())
+    assert linked and [name for name in linked if not (ROOT / f"docs/{name}.md").exists()] == []
 
 
 OTHER = ".copier-answers.k8s.yml"

@@ -516,6 +516,11 @@ def test_whitespace(case):
         assert not text.startswith("\n"), f"{file}: begins with a blank line"
 
 
+def test_the_readme_is_two_screens(case):
+    """Of 52 lines each, whatever the answers."""
+    assert len(case.read("README.md").splitlines()) <= 104
+
+
 def test_ruff(case):
     """A fresh project passes its own lint and format, whatever its names and answers are."""
     run(BIN / "ruff", "check", "--no-cache", cwd=case.path, timeout=60)

@@ -27,6 +27,11 @@ def test_links(page: Path) -> None:
             assert anchor in anchors(target), (name, anchor)
 
 
+def test_the_readme_is_two_screens_and_a_half() -> None:
+    """Of 52 lines each; a project's own is two: tests/template/test_render.py."""
+    assert len(PAGES[0].read_text().splitlines()) <= 130
+
+
 def test_each_page_is_listed() -> None:
     readme = PAGES[0].read_text()
     assert [page.name for page in PAGES[2:] if f"](docs/{page.name})" not in readme] == []
