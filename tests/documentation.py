@@ -151,6 +151,7 @@ def home(folder: Path, template: Path) -> dict[str, str]:
         "UV_PYTHON": sys.executable,
         "UV_PYTHON_DOWNLOADS": "never",
         "COLUMNS": "160",
+        "BROWSER": "true",  # which opens nothing
     }
 
 
