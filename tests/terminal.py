@@ -37,6 +37,7 @@ class Terminal:
             dimensions=(rows, columns),
             encoding="utf-8",
         )
+        self.child.delaybeforesend = None  # which is for passwords
 
     def type(self, keys: str) -> None:
         self.child.send(keys)
