@@ -145,3 +145,21 @@ def test_what_reads_a_variable(line: str, name: str | None, tmp_path: Path) -> N
         for text in source.texts(module, read)
     ]
     assert found == ([name] if name else [])
+
+
+def test_each_job_of_ci_has_a_row() -> None:
+    """Those of the templates, whichever answers bring them; and no row has another job."""
+    template = ROOT / "template"
+    jobs = set()
+    for file in template.rglob("*.jinja"):
+        text = file.read_text()
+        if ".github" in str(file):
+            jobs |= {*re.findall(r"^  ([a-z]+):(?: #.*)?$", text.partition("\njobs:\n")[2], re.M)}
+        elif ".gitlab-ci.yml" in str(file):
+            jobs |= {*re.findall(r"^([a-z]+)(?:-\{\{.*\}\})?:$", text, re.M)}
+    jobs -= {"workflow", "variables", "default"}
+    page = (ROOT / "docs/ci.md").read_text()
+    table = page.partition("## What the jobs do")[2].partition("\n## ")[0]
+    assert {name for name in jobs if f"`{name}`" in table} == jobs
+    rows = re.findall(r"^\| ((?:`[a-z]+`(?:, )?)+)", table, re.M)
+    assert {name for row in rows for name in re.findall("[a-z]+", row)} == jobs - {"changes"}
