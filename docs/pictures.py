@@ -209,7 +209,7 @@ def doctor(project: Path) -> str:
             "HTTPS_PROXY": f"http://127.0.0.1:{port}",
             "NO_PROXY": "127.0.0.1",
         }
-        shell = Shell(project, 118, **cluster.variables, **variables)
+        shell = Shell(project, 120, **cluster.variables, **variables)
         shell.run("uv run k8s doctor train", [address])
     return shell.picture("k8s doctor")
 
