@@ -160,5 +160,8 @@ def drawn_run(row: int, run: Run) -> str:
 
 def text_of(picture: str) -> list[str]:
     """Return the rows of a picture, without the blanks between words; all that are ever shown."""
-    rows = groupby(DRAWN.findall(picture), key=lambda drawn: drawn[0])
-    return [" ".join(unescape(text) for _, text in row) for _, row in rows]
+    return [
+        " ".join(unescape(text) for _, text in row)
+        for group in picture.splitlines()
+        for _, row in groupby(DRAWN.findall(group), key=lambda drawn: drawn[0])
+    ]

@@ -7,6 +7,7 @@ tests ask them, and tests/tool/check/test_print_reports.py looks whether `k8s ch
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from conftest import ROOT, SCREENS, copy_project
@@ -17,13 +18,43 @@ from mf_k8s.metaflow.read_defaults import read_metaflow_defaults, with_default_d
 from mf_k8s.project.project import Project
 from pictures import STILLS, questions
 from questions import ASKED_WITH_ADVANCED
-from terminal_svg import text_of
+from terminal_svg import Frame, Run, draw, text_of
 
 STALE = "`make pictures` draws it anew: look at it"
 
 
 def picture(name: str) -> str:
     return (ROOT / f"docs/{name}.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "docs").glob("*.svg")), ids=lambda file: file.stem)
+def test_works_in_a_page(file: Path) -> None:
+    """Drawn by `make pictures`, shown by a page, small, and without a script or another file."""
+    assert file.stem in ("questions", *STILLS)
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    assert any(f"{file.name})" in page.read_text(encoding="utf-8") for page in pages)
+    assert file.stat().st_size < 150_000
+    tags = {element.tag.partition("}")[2] for element in ElementTree.parse(file).iter()}
+    assert tags <= {"svg", "title", "style", "rect", "circle", "g", "text"}
+    assert [way for way in ("url(", "@import", "href") if way in picture(file.stem)] == []
+
+
+def test_animation_ends_with_the_last_screen() -> None:
+    """A screen of one row, in 15 seconds: the first row scrolls off, and `b` becomes `c`."""
+    a, b, c = ((Run(0, letter),) for letter in "abc")
+    drawn = draw("abc", 10, [Frame(0, (a,)), Frame(1, (a, b)), Frame(3, (a, c))], height=1)
+    for css in (
+        ".f1{opacity:0;animation-name:f1}"
+        "@keyframes f1{0%{opacity:0}6.667%{opacity:1}20%{opacity:0}}",
+        ".f2{opacity:1;animation-name:f2}@keyframes f2{0%{opacity:0}20%{opacity:1}}",
+        ".all{transform:translateY(-19px);animation-name:all}"
+        "@keyframes all{0%{transform:translateY(-0px)}6.667%{transform:translateY(-19px)}}",
+        "g{animation:15.00s step-end 2}",
+        "@media(prefers-reduced-motion:reduce){g{animation:none!important}}",
+    ):
+        assert f"\n{css}\n" in drawn
+    assert text_of(drawn) == ["a", "b", "c"]
+    assert "animation" not in draw("a", 10, [Frame(0, (a,))]).replace("{g{animation:none", "")
 
 
 @pytest.fixture
