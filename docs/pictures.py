@@ -105,7 +105,7 @@ def questions(template: Path, folder: Path) -> str:
         "GIT_CONFIG_KEY_0": f"url.{template}.insteadOf",
         "GIT_CONFIG_VALUE_0": URL,
     }
-    command = (BIN / "copier", *COPY.split()[1:])
+    command = (str(BIN / "copier"), *COPY.split()[1:])
     with Terminal(*command, folder=folder, columns=WIDTH, rows=120, **environment) as terminal:
         film = Film(terminal)
         terminal.stream.feed(f"{PROMPT} uvx {COPY}\r\n")

@@ -65,7 +65,8 @@ def tool_table() -> str:
 
 def kind_tests() -> str:
     """Return the keys of tests/kind.toml: of a flow's table, and the tables of no flow."""
-    of_flow = {f"[FLOW] {key}": rule for key, rule in kind_toml.SCHEMA["properties"].items()}
+    schema: Rule = kind_toml.SCHEMA
+    of_flow = {f"[FLOW] {key}": rule for key, rule in schema["properties"].items()}
     others = {f"[{name}]": rule for name, rule in kind_toml.NOT_OF_FLOWS.items()}
     rows = [
         [
