@@ -16,7 +16,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
 from conftest import BIN, OWN_PYTHON, ROOT, UV, run
 from markdown_it import MarkdownIt
 from teams import commit, git
@@ -51,9 +53,14 @@ NAMES = {
 PROGRAMS = {
     "uv": f'exec {UV} "$@"',
     "uvx": f"""shift  # copier
-        answers="--defaults --data python_version={OWN_PYTHON}"
-        case "$1" in copy) shift; set -- copy $answers "$@";; esac
-        exec {BIN}/copier "$@" """,
+        case "$1" in
+            copy) shift; set -- copy --defaults --data-file "$ANSWERS" "$@";;
+            update) git add -A; git diff --cached --quiet || git commit -qm work;;  # as pages ask
+        esac
+        {BIN}/copier "$@" || exit
+        test -e .git && exit
+        eval "$EDITS"; git init -q; git add .; git commit -qm Begin""",
+    "merge": f'exec {BIN}/python {ROOT}/tests/merge_toml.py "$@"',  # FILE, with a block of TOML
     # In a clone. What runs all tests, or asks the internet, is looked up only.
     "make": """test -f Makefile || cd "$REPOSITORY"
         case "$1" in organisation-check | package) ;; *) set -- --dry-run "$@";; esac
@@ -131,18 +138,25 @@ def write_programs(folder: Path, programs: Mapping[str, str] = PROGRAMS) -> None
         (folder / name).chmod(0o755)
 
 
-def home(folder: Path, template: Path) -> dict[str, str]:
-    """Make a home for readers, whose git takes the template for what is on GitHub."""
+def home(folder: Path, template: Path, **answers: Any) -> dict[str, str]:
+    """Make a home for readers, whose git takes the template for what is on GitHub.
+
+    Return their variables. The answers are those that they give to Copier.
+    """
     folder.mkdir()
     github = "https://github.com/org/mf-template"
     (folder / ".gitconfig").write_text(
         "[user]\nname = Ann\nemail = ann@example.com\n[init]\ndefaultBranch = main\n"
         f'[url "{template}"]\ninsteadOf = {github}.git\ninsteadOf = {github}\n'
     )
+    (folder / "answers.yml").write_text(yaml.safe_dump({"python_version": OWN_PYTHON} | answers))
     write_programs(folder / "bin")
     own = {key: value for key, value in os.environ.items() if not key.startswith("METAFLOW_")}
     own.pop("VIRTUAL_ENV", None)
     return own | {
+        "EDITS": "",
+        "REPOSITORY": str(template),
+        "ANSWERS": str(folder / "answers.yml"),
         "HOME": str(folder),
         "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
         "METAFLOW_HOME": str(folder / "metaflow"),
@@ -195,6 +209,10 @@ def started(project: Path) -> Path:
     git("init", "-q", "-b", "main", cwd=project)
     commit(project)
     return project
+
+
+def has_commands(page: str) -> bool:
+    return bool(script(page).removeprefix(FIRST_LINE).strip())
 
 
 def needs_cluster(page: str) -> bool:

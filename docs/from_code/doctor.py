@@ -43,11 +43,13 @@ BINDING = """
 An administrator binds them to whoever runs it:
 
 ```sh
-uv run k8s doctor --print-role | kubectl apply -f -
+uv run k8s doctor --env prod --print-role | kubectl apply -f -
 kubectl create rolebinding k8s-doctor -n team-a --role=k8s-doctor --user=ann@example.com
 kubectl create rolebinding k8s-doctor -n argo --role=k8s-doctor --user=ann@example.com
 kubectl create clusterrolebinding k8s-doctor --clusterrole=k8s-doctor --user=ann@example.com
 ```
+
+<!-- run: kubectl auth can-i -q list roles -n team-a --as=ann@example.com -->
 """
 COMMANDS = {
     "`deploy`, `deploy --dry-run`": OF_EACH_DEPLOY,

@@ -19,7 +19,9 @@ from documentation import (
     blocks,
     clone,
     code_spans,
+    has_commands,
     home,
+    needs_cluster,
     run_page,
     script,
     started,
@@ -70,7 +72,18 @@ def test_each_block_of_commands_is_run(pages: dict[str, str]) -> None:
     assert left_out == NOT_RUN
 
 
-NOT_RUN: list[str] = []
+NOT_RUN = [
+    "docs/images.md: not run: it changes the kernel of the machine",
+    "docs/images.md: not run: the tests have no Trivy, nor its list of vulnerabilities",
+]
+
+
+def test_trees_show_files_of_a_project(pages: dict[str, str], example: Path) -> None:
+    for name in ("README.md", PROJECTS):
+        (tree,) = [block for block in blocks(pages[name]) if block.language == "text"]
+        paths = [line.split()[0] for line in tree.text.splitlines()]
+        found = [path.replace("<package>", "churn_model") for path in paths]
+        assert [path for path in found if not (example / path).exists()] == [], name
 
 
 def commands(page: str) -> Iterator[list[str]]:
@@ -101,7 +114,7 @@ def wrong(words: list[str]) -> str:
     words, _ = split_arguments(words)
     command, path = COMMANDS, "k8s"
     while words and hasattr(command, "commands"):
-        if words[0] == "--help" or words[0].isupper():  # COMMAND
+        if words[0] in ("--help", "…") or words[0].isupper():  # COMMAND
             return ""
         if words[0] not in command.commands:
             return f"{path} has no {words[0]}"
@@ -220,7 +233,14 @@ def test_organisation(pages: dict[str, str], template: Path, tmp_path: Path) -> 
     assert (built / "mf_k8s-0.4.0.post2-py3-none-any.whl").exists()
 
 
-IN_A_PROJECT = ["docs/configuration.md", "docs/updates.md", "template/tools/mf-k8s/README.md"]
+OF_THEIR_OWN = ("CONTRIBUTING.md", "docs/organisation.md")
+IN_A_PROJECT = [
+    name
+    for name, path in PAGES.items()
+    if has_commands(path.read_text())
+    and not needs_cluster(path.read_text())
+    and name not in OF_THEIR_OWN
+]
 
 
 @pytest.mark.long
