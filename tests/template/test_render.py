@@ -24,7 +24,9 @@ from conftest import (
     check_schema,
     run,
 )
+from metaflow.metaflow_config import DATASTORE_LOCAL_DIR
 from metaflow.metaflow_environment import MetaflowEnvironment
+from metaflow.plugins.cards.card_datastore import TEMP_DIR_NAME
 from questions import ASKED, ASKED_WITH_ADVANCED, ASKED_WITH_GPU, CHOICES
 from teams import commit, git, same
 
@@ -514,6 +516,14 @@ def test_whitespace(case):
         assert not re.search(r"[ \t\r]$", text, re.MULTILINE), f"{file}: trailing whitespace"
         assert re.search(r"[^\n]\n\Z", text), f"{file}: does not end with exactly one newline"
         assert not text.startswith("\n"), f"{file}: begins with a blank line"
+
+
+def test_what_runs_leave_is_ignored_by_git(example):
+    """The first commit comes after a run, and after `card view`."""
+    ignored = (example / ".gitignore").read_text().splitlines()
+    left = {f"{DATASTORE_LOCAL_DIR}/", f"{TEMP_DIR_NAME}/", ".venv/", "card.html"}
+    assert left - {*ignored} == set()
+    assert "card get choose card.html" in (example / "README.md").read_text()
 
 
 def test_the_readme_is_two_screens(case):

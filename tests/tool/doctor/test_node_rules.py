@@ -269,13 +269,15 @@ def test_sizes(simulate: Simulate) -> None:
             [node("a", allocatable=GPU)],
             {"nvidia.com/gpu": "8"},
             "asks for nvidia.com/gpu 8; no node has more than 4 (a) | write gpu = 4 and"
-            ' gpu_vendor = "nvidia" into k8s.toml, or add a node with 8',
+            ' gpu_vendor = "nvidia" into k8s.toml, or gpu=4, gpu_vendor="nvidia" into @k8s(…) of'
+            " the step, or add a node with 8",
         ),
         (
             [node("a", allocatable={"amd.com/gpu": "2"})],
             {"nvidia.com/gpu": "1"},
             "asks for nvidia.com/gpu 1, and no node has any; node a has amd.com/gpu | write gpu = 1"
-            ' and gpu_vendor = "amd" into k8s.toml',
+            ' and gpu_vendor = "amd" into k8s.toml, or gpu=1, gpu_vendor="amd" into @k8s(…) of'
+            " the step",
         ),
         (
             [node("a", allocatable={"nvidia.com/mig-1g.5gb": "7"})],
@@ -294,7 +296,7 @@ def test_sizes(simulate: Simulate) -> None:
             [node("a")],
             {"nvidia.com/gpu": "1"},
             "asks for nvidia.com/gpu 1, and no node has any | add a node with nvidia.com/gpu, or"
-            " write gpu = 0 into k8s.toml",
+            " write gpu = 0 into k8s.toml, or gpu=0 into @k8s(…) of the step",
         ),
         (
             [node("a", allocatable={"nvidia.com/mig-2g.10gb": "3"})],

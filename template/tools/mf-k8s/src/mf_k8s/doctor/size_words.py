@@ -151,6 +151,7 @@ def device_line(name: str, number: int) -> str:
     for vendor, resource in GPU_RESOURCES.items():
         if name == resource:
             also = f' and gpu_vendor = "{vendor}"' if number else ""
-            return f"write gpu = {number}{also} into k8s.toml"
+            step = f'gpu={number}, gpu_vendor="{vendor}"' if number else "gpu=0"
+            return f"write gpu = {number}{also} into k8s.toml, or {step} into @k8s(…) of the step"
     line = write_line(str(number), "extended_resources", name)
     return line.replace("write ", "write gpu = 0 and ") if number else line
