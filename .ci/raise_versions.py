@@ -195,8 +195,20 @@ def versions_of_ci() -> str:
     packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
     values = {package["name"]: package["version"] for package in packages}
     values |= {"copier_as_of": str(date.today())}
-    text = (ROOT / VERSIONS).read_text()
+    text = re.sub(
+        r"    'sha256:.*?\]",
+        f"{hashes_of_uv(packages)}]",
+        (ROOT / VERSIONS).read_text(),
+        flags=re.S,
+    )
     return re.sub(r"set (\w+) = '.*?'", lambda line: f"set {line[1]} = '{values[line[1]]}'", text)
+
+
+def hashes_of_uv(packages: list[dict[str, Any]]) -> str:
+    """Return the lines of uv_hashes, for the packages of uv.lock."""
+    wheels = next(package["wheels"] for package in packages if package["name"] == "uv")
+    linux = (each for each in wheels if re.search(r"linux.*_(x86_64|aarch64)\.whl$", each["url"]))
+    return "".join(f"    '{wheel['hash']}',\n" for wheel in linux)
 
 
 def newest_cluster() -> Iterator[str]:

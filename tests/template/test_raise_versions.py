@@ -49,7 +49,8 @@ PROGRAMS = {
     "go": "echo v99.0.0",
     "uv": """case $1 in
   pip) echo "$(cat)==99.0.0";;
-  lock) sed -i -E '/^name = "(uv|copier)"$/ { n; s/".*"/"99.0.0"/ }' uv.lock;;
+  lock) sed -i -E '/^name = "(uv|copier)"$/ { n; s/".*"/"99.0.0"/ }' uv.lock
+    sed -i -E '/\\/uv-[0-9].*linux/ s/sha256:[0-9a-f]{4}/sha256:cafe/' uv.lock;;
 esac""",
 }
 
@@ -156,6 +157,7 @@ def test_every_pin_is_raised(repository: Path, github: type[GitHub]) -> None:
         'ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v99.0.0"',
         '"metaflow-ray": "99.0.0"',
         "{%- set uv = '99.0.0' -%}",
+        "    'sha256:cafe",
         "{%- set copier = '99.0.0' -%}",
     ):
         assert line in text

@@ -462,21 +462,31 @@ def test_environments_are_deployed_one_after_the_other_on_gitlab(template, tmp_p
 
 
 @functools.cache
-def locked_versions() -> dict[str, str]:
+def locked() -> dict[str, Any]:
+    """Return the packages of this repository's uv.lock, by name."""
     packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
-    return {package["name"]: package["version"] for package in packages}
+    return {package["name"]: package for package in packages}
 
 
 def test_what_ci_installs_is_pinned(case):
     """To what this repository's uv.lock has."""
-    locked = locked_versions()
     files = [*workflows(case), *case.path.glob(".gitlab-ci.yml"), *case.path.glob("Dockerfile")]
     text = "\n".join(file.read_text() for file in files)
     pins = re.findall(r'setup-uv@.*\n +with: { version: "(.*?)"', text)
-    pins += re.findall(r"astral-sh/uv:([\d.]+)-|pip install .*uv==(\S+)", text)
-    assert len(pins) == len(re.findall("setup-uv@|astral-sh/uv:|pip install .*uv", text))
-    assert {"".join(pin) for pin in pins} <= {locked["uv"]}
-    assert {*re.findall("copier@(.*)", text)} <= {locked["copier"]}
+    pins += re.findall(r'astral-sh/uv:([\d.]+)-|echo "uv==(\S+)', text)
+    assert len(pins) == len(re.findall("setup-uv@|astral-sh/uv:|pip install ", text))
+    assert {"".join(pin) for pin in pins} <= {locked()["uv"]["version"]}
+    assert {*re.findall("copier@(.*)", text)} <= {locked()["copier"]["version"]}
+
+
+def test_uv_of_the_image_is_locked(case):
+    """By its hash for each kind of Linux on amd64 and arm64."""
+    if not (case.path / "Dockerfile").exists():
+        return
+    wheels = {wheel["hash"]: wheel["url"] for wheel in locked()["uv"]["wheels"]}
+    found = [wheels[each] for each in re.findall(r"--hash=(\S+)", case.read("Dockerfile"))]
+    for kind in ("manylinux.*_x86_64", "manylinux.*_aarch64", "musl.*_x86_64", "musl.*_aarch64"):
+        assert any(re.search(kind, url) for url in found)
 
 
 def test_answers_are_recorded(case):

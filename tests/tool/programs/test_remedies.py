@@ -160,6 +160,13 @@ OF_BUILDS = {
         "No matching distribution found for uv==1: is PyPI not reached from here? Set"
         " UV_DEFAULT_INDEX to your mirror, or HTTPS_PROXY",
     ),
+    "another uv": (
+        "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have"
+        " updated the package versions, please update the hashes.\n    uv==1 from https://a/uv.whl:\n"
+        "        Expected sha256 aa\n             Got        bb\n",
+        "please update the hashes.: your index has another uv than PyPI: ask who serves it. For a"
+        " processor that is neither amd64 nor arm64, add the --hash of its wheel to the Dockerfile",
+    ),
     "a full disk": (
         "error: Failed to install: a-1.0-py3-none-any.whl\ncause: No space left on device\n",
         "free some disk: docker system prune",

@@ -95,6 +95,11 @@ BUILD_REMEDIES = (
         "somebody replaced the file after it was locked: ask who, or `uv lock --upgrade-package`",
     ),
     (
+        "packages do not match the hashes",
+        "your index has another uv than PyPI: ask who serves it. For a processor that is neither"
+        " amd64 nor arm64, add the --hash of its wheel to the Dockerfile",
+    ),
+    (
         "invalid peer certificate|certificate verify failed|self.signed certificate",
         "set SSL_CERT_FILE to a file that has your company's authority: the build gets it",
     ),
