@@ -224,6 +224,8 @@ def test_question_is_explained_and_checked(question):
     properties = QUESTIONS[question]
     assert properties["help"].strip()
     assert "\n" not in properties["help"].strip()
+    # in 80 columns, beside the sign before it; what an organisation adds may take a second line
+    assert len(properties["help"].split("{%")[0]) <= 77
     if properties["type"] in ("str", "yaml") and "choices" not in properties:
         assert properties["validator"].strip()
         assert len(FREE_TEXT[question].bad) >= 8
