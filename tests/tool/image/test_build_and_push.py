@@ -60,6 +60,21 @@ def test_failed_build_says_why(k8s: Callable[..., Any]) -> None:
     )
 
 
+# As Podman 4.3 answers; its cache has kept an image as it was after a change of uv.lock.
+PODMAN = """case "$*" in
+  *format*) echo 4.3.1;;
+  version) echo 'Client:       Podman Engine';;
+  *) echo "$@" >> "$0.log";;
+esac"""
+
+
+def test_podman_builds_without_its_cache(k8s: Callable[..., Any], tmp_path: Path) -> None:
+    for program, options in ((PODMAN, 1), (REGISTRY.format(manifest="", code=1), 0)):
+        code, output = k8s("image", programs={"docker": program})
+        (build,) = (tmp_path / "bin/docker.log").read_text().splitlines()
+        assert code == 0 and build.split().count("--no-cache") == options, output
+
+
 # Keeps what it is asked to do, and answers as a registry that has what was pushed.
 DOCKER = """case "$1 $2 $3" in
   "version --format {{{{.Server.Os"*) echo linux/amd64;;

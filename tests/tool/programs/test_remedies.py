@@ -116,6 +116,12 @@ OUTPUTS: list[tuple[tuple[str, ...], str, str]] = [
         "no matching manifest for linux/arm64/v8 in the manifest list entries\n",
         "ghcr.io/acme/churn:1 is not built for this machine: choose one that is, in k8s.toml",
     ),
+    (
+        BUILD,
+        'Error: creating build container: short-name "python:3.13-slim" did not resolve to an alias'
+        ' and no unqualified-search registries are defined in "/etc/containers/registries.conf"\n',
+        "name its registry, too, in the Dockerfile's FROM: docker.io/library/python:3.13-slim",
+    ),
     (BUILD, OF_A_BUILD, ""),
     (BUILD, FILES, ""),
     (("git", "push"), "remote: Permission to acme/churn.git denied: no\n", ""),

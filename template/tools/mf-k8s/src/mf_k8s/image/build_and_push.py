@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..errors import CommandError, Finding, raise_if
 from ..pods.image_names import image_name
-from ..programs.run import process_variables, run_program
+from ..programs.run import process_variables, run_program, uses_podman
 from ..project.project import Project
 from .ask_registry import RegistryAnswer, ask_registry
 from .build_context import BuildContext, build_context, context_findings
@@ -70,6 +70,8 @@ def build_command(
     options = [f"--label={name}={value}" for name, value in labels.items()]
     options += [f"--platform={','.join(platforms)}"] if platforms else []
     build = ["buildx", "build", "--push"] if push else ["build"]
+    if uses_podman():  # whose cache does not ask whether uv.lock has changed, which RUN mounts
+        options.append("--no-cache")
     return ["docker", *build, "--tag", image, *options, *secrets, *context.arguments]
 
 

@@ -55,6 +55,11 @@ REMEDIES = (  # by a pattern of the command, and one of what it prints: the firs
     ),
     (
         "docker build",
+        r'short-name "(\S+)" did not resolve',  # Podman's
+        "name its registry, too, in the Dockerfile's FROM: docker.io/library/{0}",
+    ),
+    (
+        "docker build",
         NO_HOST,
         "is {0} spelt right in the Dockerfile's FROM? Else the network, or a proxy, is missing",
     ),

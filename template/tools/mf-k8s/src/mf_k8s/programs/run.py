@@ -187,6 +187,10 @@ def is_podman(version: str) -> bool:
     return older and "podman" in run_program(*DOCKER_VERSION).lower()
 
 
+def uses_podman() -> bool:
+    return is_podman(first_version(run_program(*VERSION_OF["docker"])))
+
+
 def engine_findings() -> Iterator[Finding]:
     """Yield why kind would make its nodes with another engine than `docker` is."""
     version = first_version(run_program(*VERSION_OF["docker"]))
