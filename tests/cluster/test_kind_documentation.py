@@ -123,7 +123,7 @@ CLUSTER_PAGES = [
 @pytest.mark.parametrize("name", [*CLUSTER_PAGES, PROJECTS])
 def test_page(cluster: Project, fresh: Path, name: str) -> None:
     begin(name, fresh, cluster.folder)
-    cluster.kubectl("delete", "workflowtemplates,workflows", "--all")
+    cluster.kubectl("delete", "workflowtemplates,workflows,jobs,pods", "--all")
     page = (PAGES.get(name) or fresh / "README.md").read_text()
     if name == PROJECTS:  # whose readers see its comments
         page = page.replace("\n\n```python", "\n<!-- run: uv run python -->\n```python")
