@@ -138,7 +138,7 @@ def write_programs(folder: Path, programs: Mapping[str, str] = PROGRAMS) -> None
         (folder / name).chmod(0o755)
 
 
-def home(folder: Path, template: Path, **answers: Any) -> dict[str, str]:
+def home_of_reader(folder: Path, template: Path, **answers: Any) -> dict[str, str]:
     """Make a home for readers, whose git takes the template for what is on GitHub.
 
     Return their variables. The answers are those that they give to Copier.

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import tomlkit
 from conftest import K8S, ROOT, UV, run
+from documentation import home_of_reader, run_page, started
 from kind_clusters import NEEDS_KIND, Project, container, lines
 from package_indexes import GIT_PASSWORD, PASSWORD, Indexes, serve_packages, write_source
-from tomlkit.items import AoT
 
 pytestmark = NEEDS_KIND
 IMAGE = "localhost/mf-template-sources:1"
@@ -258,34 +257,32 @@ def test_imports_of_flows(project: Project) -> None:
 
 
 def test_page_of_images(
-    copy: Callable[..., Path], indexes: Indexes, logins: dict[str, str], tmp_path: Path
+    copy: Callable[..., Path],
+    template: Path,
+    indexes: Indexes,
+    logins: dict[str, str],
+    tmp_path: Path,
 ) -> None:
-    """What docs/images.md has to paste, from top to bottom in one project, with indexes of here."""
+    """All of docs/images.md, from top to bottom in one project, with indexes of here."""
     project = copy(tmp_path / "churn", image=IMAGE)
     (project / "flows/train.py").unlink()  # with what it imports
     (project / "pyproject.toml").write_text(BARE)
     indexes.publish("second", "torch")
     indexes.publish("private", "acme-features")
-    others = {"https://download.pytorch.org/whl/cpu": f"{indexes.url}/second/simple"}
-    others["https://download.pytorch.org/whl/cu128"] = f"{indexes.url}/second/simple/"
-    others["https://pypi.acme.example"] = f"{indexes.url}/private"
-    path = f"{Path(UV).parent}:{os.environ['PATH']}"
-    own = {"PATH": path, "PASSWORD": PASSWORD, "DOCKER_BUILDKIT": "1"}
-    own |= {name: logins[name] for name in ("HOME", "NO_PROXY", "no_proxy")}
+    names = {
+        "https://download.pytorch.org/whl/cpu": f"{indexes.url}/second/simple",
+        "https://download.pytorch.org/whl/cu128": f"{indexes.url}/second/simple/",
+        "https://pypi.acme.example/simple": f"{indexes.url}/private/simple",
+        "uv run k8s": str(K8S),
+    }
+    env = home_of_reader(tmp_path / "home", template) | {
+        "PASSWORD": PASSWORD,
+        "DOCKER_BUILDKIT": "1",
+    }
+    env |= {name: logins[name] for name in ("NO_PROXY", "no_proxy")}
+    shutil.copy(Path(logins["HOME"]) / ".netrc", tmp_path / "home")
     page = (ROOT / "docs/images.md").read_text()
-    for kind, block in re.findall("^```(toml|sh|dockerfile)\n(.*?)^```", page, re.M | re.S):
-        for old, new in others.items():
-            block = block.replace(old, new)
-        if kind == "toml":
-            merge(project / "pyproject.toml", block)
-        elif kind == "dockerfile":
-            dockerfile = project / "Dockerfile"
-            text = dockerfile.read_text()
-            dockerfile.write_text(text.replace("RUN --mount", f"{block}RUN --mount"))
-        elif "binfmt" not in block and "trivy" not in block:  # of the internet
-            script = block.replace("uv run k8s", str(K8S))
-            run("sh", "-ec", script, cwd=project, **{**os.environ, **own})
-    k8s(project, "image", **(own | logins))
+    run_page("docs/images.md", page, started(project), env, names)
     code = "import torch, acme_features; print(torch.origin, acme_features.origin)"
     output = run("docker", "run", "--rm", IMAGE, "python", "-c", code, cwd=project)
     assert output == "second private\n"
@@ -301,21 +298,6 @@ dependencies = []
 [tool.mf-k8s]
 package = "churn"
 """
-
-
-def merge(pyproject: Path, block: str) -> None:
-    """Add a block of TOML to pyproject.toml, as a reader of the page does."""
-    config, new = tomlkit.parse(pyproject.read_text()), tomlkit.parse(block)
-    (table,) = new["tool"].keys()
-    of_tool = config["tool"].setdefault(table, tomlkit.table())
-    for key, value in new["tool"][table].items():
-        if isinstance(value, AoT):
-            of_tool.setdefault(key, tomlkit.aot()).extend(value)
-        elif key == "sources":
-            of_tool.setdefault(key, tomlkit.table()).update(value)
-        else:
-            of_tool[key] = value
-    pyproject.write_text(tomlkit.dumps(config))
 
 
 def unpacked(archive: Path, folder: Path) -> list[Path]:

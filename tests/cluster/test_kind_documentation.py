@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import EXAMPLE, FIGURES, run, serve_registry
-from documentation import PAGES, PROJECTS, home, needs_cluster, run_page, started
+from documentation import PAGES, PROJECTS, home_of_reader, needs_cluster, run_page, started
 from kind_clusters import NEEDS_KIND, Project, exports
 
 pytestmark = NEEDS_KIND
@@ -56,7 +56,7 @@ def cluster(
     folder = tmp_path_factory.mktemp("documentation") / "churn"
     shutil.copytree(fresh, folder)
     answers = ANSWERS | {"image": f"{registry}/churn:1.2.3"}
-    env = home(folder.parent / "home", template, **answers) | {"EDITS": EDITS}
+    env = home_of_reader(folder.parent / "home", template, **answers) | {"EDITS": EDITS}
     project = Project(folder, "ml-prod", **env)
     with project.cluster(CLUSTER):
         of_cluster = exports(project)

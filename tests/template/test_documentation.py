@@ -20,7 +20,7 @@ from documentation import (
     clone,
     code_spans,
     has_commands,
-    home,
+    home_of_reader,
     needs_cluster,
     run_page,
     script,
@@ -195,7 +195,7 @@ def test_wrong_page_is_found(tmp_path: Path, command: str, output: str, message:
 
 @pytest.fixture(scope="module")
 def env(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return home(tmp_path_factory.mktemp("reader") / "home", template)
+    return home_of_reader(tmp_path_factory.mktemp("reader") / "home", template)
 
 
 @pytest.mark.long
@@ -225,7 +225,7 @@ def test_organisation(pages: dict[str, str], template: Path, tmp_path: Path) -> 
             "https://pypi.acme.example/simple": simple,
             "https://pypi.acme.example/upload": f"{index.url}/upload",
         }
-        env = home(tmp_path / "home", origin)
+        env = home_of_reader(tmp_path / "home", origin)
         env |= {"UV_PUBLISH_USERNAME": "ann", "UV_PUBLISH_PASSWORD": "sesame"}
         run_page("docs/organisation.md", pages["docs/organisation.md"], fork, env, names)
     tags = git("tag", "--list", "v*.post*", cwd=tmp_path / "fork.git").split()
