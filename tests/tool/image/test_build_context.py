@@ -78,7 +78,7 @@ acme-outside = {{ path = "../acme-outside" }}
     hidden = "image-source-hidden"
     assert findings(project) == {
         hidden: (
-            ".dockerignore hides libs/acme-path, which uv.lock takes packages from",
+            ".dockerignore hides libs/acme-path, which the build needs",
             "add to it: !libs/acme-path",
         )
     }
@@ -87,8 +87,7 @@ acme-outside = {{ path = "../acme-outside" }}
     (folder / "Dockerfile").write_text(dockerfile)
     assert findings(project) == {
         hidden: (
-            f".dockerignore hides vendor/{wheel}, libs/acme-path, which uv.lock takes packages"
-            " from",
+            f".dockerignore hides vendor/{wheel}, libs/acme-path, which the build needs",
             f"add to it: !vendor/{wheel}, !libs/acme-path",
         ),
         "image-source-outside": (
@@ -100,6 +99,11 @@ acme-outside = {{ path = "../acme-outside" }}
     with (folder / ".dockerignore").open("a") as ignored:
         ignored.write("!libs/\n!vendor/*.whl\n")
     assert findings(project) == {}
+    ignored_lines = (folder / ".dockerignore").read_text()
+    (folder / ".dockerignore").write_text(ignored_lines.replace("!pyproject.toml\n", ""))
+    says = ".dockerignore hides pyproject.toml, which the build needs"
+    assert findings(project) == {hidden: (says, "add to it: !pyproject.toml")}
+    (folder / ".dockerignore").write_text(ignored_lines)
     pyproject = folder / "pyproject.toml"
     pyproject.write_text(
         pyproject.read_text().replace('["acme-path"]', '["acme-path", "acme-dev"]')

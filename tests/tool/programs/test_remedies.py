@@ -170,8 +170,21 @@ OF_BUILDS = {
         "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have"
         " updated the package versions, please update the hashes.\n    uv==1 from https://a/uv.whl:\n"
         "        Expected sha256 aa\n             Got        bb\n",
-        "please update the hashes.: your index has another uv than PyPI: ask who serves it. For a"
+        "please update the hashes: your index has another uv than PyPI: ask who serves it. For a"
         " processor that is neither amd64 nor arm64, add the --hash of its wheel to the Dockerfile",
+    ),
+    "no Python": (
+        "/bin/sh: 1: python: not found\n",
+        "/bin/sh: 1: python: not found: the base image needs Python with pip as `python`: choose"
+        " another in the Dockerfile's FROM",
+    ),
+    "a base image of another user": (
+        "useradd: Permission denied.\nuseradd: cannot lock /etc/passwd; try again later.\n",
+        "the base image has another user than root: write USER root below FROM in the Dockerfile",
+    ),
+    "Alpine": (
+        "/bin/sh: useradd: not found\n",
+        "make the user in the Dockerfile as this base image does: on Alpine by adduser -D -u 1000",
     ),
     "a full disk": (
         "error: Failed to install: a-1.0-py3-none-any.whl\ncause: No space left on device\n",
@@ -207,3 +220,13 @@ def test_remedy_fits_the_cause(command: tuple[str, ...], output: str, remedy: st
         words = ("docker login", "K8S_KIND_NODE_IMAGE", "spelt right", "group docker")
         assert not any(word in reason for word in words), reason
         assert "denied" in reason or "exit code: 1" in reason or "cannot create" in reason
+
+
+def test_a_reason_within_the_next_is_not_repeated() -> None:
+    """As BuildKit gives that of a base image."""
+    request = 'failed to do request: Head "https://a.example/v2": dial tcp: no route to host'
+    output = (
+        f"ERROR: {request}\nfailed to solve with frontend gateway.v0: a.example/python: {request}\n"
+    )
+    reason = reason_of_failure(("docker", "build", "--tag", "a:1", "."), output)
+    assert reason == f"failed to solve with frontend gateway.v0: a.example/python: {request}"

@@ -101,7 +101,7 @@ def ignore_findings(
     context: BuildContext, needed: Sequence[Path] | dict[Path, None]
 ) -> Iterator[Finding]:
     """Yield that the ignore file hides what uv needs, or that a workspace has none."""
-    paths = [path.relative_to(context.folder).as_posix() for path in needed]
+    paths = [path.relative_to(context.folder).as_posix() for path in dict.fromkeys(needed)]
     file = shown_path(context.ignore_file)
     if context.folder != context.project and not context.ignore_file.exists():
         lines = " ".join(shlex.quote(line) for line in ["*", *(f"!{path}" for path in paths)])
@@ -110,7 +110,7 @@ def ignore_findings(
         return
     if hidden := [path for path in paths if is_hidden(path, context.patterns)]:
         lines = ", ".join(f"!{path}" for path in hidden)
-        what = f"{file} hides {', '.join(hidden)}, which uv.lock takes packages from"
+        what = f"{file} hides {', '.join(hidden)}, which the build needs"
         yield Finding("image-source-hidden", what, file, f"add to it: {lines}")
 
 

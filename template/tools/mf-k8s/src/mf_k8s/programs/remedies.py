@@ -116,6 +116,18 @@ BUILD_REMEDIES = (
         "dns error|tcp connect error|operation timed out|client error \\(connect",
         "does this host answer to a container? HTTPS_PROXY, NO_PROXY and Docker's settings count",
     ),
+    (
+        r"\bpython: (?:command )?not found|No module named pip\b",
+        "the base image needs Python with pip as `python`: choose another in the Dockerfile's FROM",
+    ),
+    (
+        "useradd: (?:permission denied|cannot)",
+        "the base image has another user than root: write USER root below FROM in the Dockerfile",
+    ),
+    (
+        "useradd: not found",
+        "make the user in the Dockerfile as this base image does: on Alpine by adduser -D -u 1000",
+    ),
     ("git executable not found|apt-get: not found", "install git in the Dockerfile, before uv"),
     (
         "exec format error",
@@ -142,7 +154,9 @@ def reason_of_failure(command: Sequence[str], output: str) -> str:
     said = distinct[-2:]
     if " ".join(command).startswith(BUILDERS):
         said = reasons_of_build(distinct) or said
-    return ": ".join([*(said or lines[-1:]), *remedies(command, output)])
+    said = [line for line in said if not any(line in other for other in said if other != line)]
+    parts = [*(said or lines[-1:]), *remedies(command, output)]
+    return ": ".join([*(part.removesuffix(".") for part in parts[:-1]), parts[-1]])
 
 
 def reasons_of_build(reasons: Sequence[str]) -> list[str]:
