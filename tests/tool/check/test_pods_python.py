@@ -90,6 +90,17 @@ def test_another_python_here(project: Project) -> None:
     )
 
 
+def test_a_package_that_is_not_installed(project: Project) -> None:
+    """A module that the project's own package lacks is no package to add."""
+    flow = project.root / "flows/beside.py"
+    error = "ModuleNotFoundError: No module named 'pandas.io'"
+    assert with_remedy(error, flow, project.root) == (
+        f"{error}; `uv add` the package that has it; a module of the project belongs in src/"
+    )
+    error = f"ModuleNotFoundError: No module named '{project.package}.no_such_module'"
+    assert with_remedy(error, flow, project.root) == error
+
+
 def code(project: Project, text: str, **packages: Any) -> list[str]:
     (project.root / "flows/score.py").write_text(text)
     facts: Any = {"packages": {"start": None, **packages}, "sent_modules": ["churn", "chunk"]}

@@ -13,6 +13,7 @@ NOT_HERE = re.compile(r"\b(SyntaxError|ImportError|ModuleNotFoundError)\b")
 # Of metaflow/user_configs/config_options.py and metaflow/includefile.py
 UNREAD = re.compile(r"default configuration file '([^']+)' could not be read for '([^']+)'")
 MISSING = re.compile(r"missing configuration for '([^']+)'")
+NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([^'.]+)")
 INCLUDED = re.compile(r"IncludeFile: could not open file '([^']+)'")
 
 
@@ -40,6 +41,8 @@ def with_remedy(error: str, file: Path, root: Path) -> str:
         return f"{os.path.relpath(file, root)} {conflict}"
     if NOT_HERE.search(error) and (other := differs_here(root)):
         return f"{error}; {other}"
+    if (missing := NO_MODULE.search(error)) and not (root / "src" / missing[1]).is_dir():
+        return f"{error}; `uv add` the package that has it; a module of the project belongs in src/"
     return error
 
 
