@@ -20,8 +20,8 @@ __all__ = ["empty", "project"]  # fixtures
 BROKEN = {
     "package": (
         plain(head="import no_such_package\n"),
-        "ModuleNotFoundError: No module named 'no_such_package'; `uv add` the package that has it; a"
-        " module of the project belongs in src/",
+        "ModuleNotFoundError: No module named 'no_such_package'; `uv add` the package that has"
+        " it; a module of the project belongs in src/",
     ),
     "variable": (
         plain("@kubernetes(image=os.environ['NO_SUCH_IMAGE'])", "import os\n"),
