@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT
 from mf_k8s.errors import CommandError
 from mf_k8s.project import platforms, tool_table
+from mf_k8s.project.ci_commands import failure
 from mf_k8s.project.contract import CONTRACT
 from mf_k8s.project.project import FLOWS, find_project
 
@@ -257,6 +258,13 @@ def test_every_listed_command_is_run(project):
     done = k8s_test(project, "python -c 'print(6 * 7)'")
     assert (done.returncode, done.stderr) == (0, "")
     assert "\n42\n" in done.stdout and "failed" not in done.stdout
+
+
+def test_what_may_mend_a_failure() -> None:
+    assert failure("ruff format --check") == (
+        "failed: uv run ruff format --check; try `uv run ruff format`"
+    )
+    assert failure("mypy") == "failed: uv run mypy"
 
 
 PRINT_VARIABLES = (

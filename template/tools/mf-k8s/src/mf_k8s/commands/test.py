@@ -9,7 +9,7 @@ def test() -> None:
     Those are the commands of `test` under [tool.mf-k8s] in pyproject.toml. All are run. Conflicts
     that an update has left in files fail it, too.
     """
-    from ..project.ci_commands import listed_commands, passes, program_of
+    from ..project.ci_commands import failure, listed_commands, passes, program_of
     from ..project.merge_conflicts import REMEDY, conflicts_in_files
     from ..project.project import find_project
 
@@ -20,5 +20,5 @@ def test() -> None:
         print(f"{place} has a conflict: {REMEDY}")
     failed = [line for line, program in programs if not passes(line, program, project)]
     for line in failed:
-        print(f"failed: uv run {line}")
+        print(failure(line))
     raise typer.Exit(1 if failed or conflicts else 0)

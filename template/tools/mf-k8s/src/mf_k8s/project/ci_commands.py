@@ -14,6 +14,13 @@ from ..show.progress import stage
 from .project import Project, shown_path
 from .tool_table import read_table, table_finding
 
+# What may mend the failure of a command that a new project lists
+REMEDIES = {
+    "uv lock --check": "uv lock",
+    "ruff check": "uv run ruff check --fix",
+    "ruff format --check": "uv run ruff format",
+}
+
 
 def listed_commands(project: Project) -> list[str]:
     """Return the lines of `test` in [tool.mf-k8s]; raise CommandError if there are none."""
@@ -64,3 +71,9 @@ def passes(line: str, program: list[str], project: Project) -> bool:
         code = subprocess.run(program, cwd=project.root, env=variables).returncode
         running.result = "passed" if code == 0 else f"FAILED, exit code {code}"
     return code == 0
+
+
+def failure(line: str) -> str:
+    """Return what is printed last of a command that failed: how to run it, and what may mend it."""
+    remedy = REMEDIES.get(line)
+    return f"failed: uv run {line}" + (f"; try `{remedy}`" if remedy else "")
