@@ -4,7 +4,7 @@ Its script has each command in the line in which the page has it, so bash itself
 of which page fails. What readers do beside the commands, like writing a block to a file, is in
 comments of HTML, which they do not see:
 
-<!-- run: COMMAND -->      directly above a block of any language: the block is its input
+<!-- run: COMMAND -->      directly above a block that is not of sh: the block is its input
 <!-- run: COMMAND -->      elsewhere: a command more
 <!-- not run: REASON -->   above a block of commands that cannot be run here
 """
@@ -83,13 +83,14 @@ class Block:
         verb, _, command = self.note.partition(":")
         if not self.language:
             return dict(enumerate(command.splitlines(), self.line))
-        if verb == "run":
-            text = [f"{command} <<'{END}'", *text, END]
-            return dict(enumerate(text, self.line))
-        if self.language == "sh" and not verb:
+        if self.language == "sh" and verb != "not run":
             # bash does not stop at the first of two commands that && joins
-            return dict(enumerate((line.replace(" && ", "; ") for line in text), self.line + 1))
-        return {}
+            text = [command, *(line.replace(" && ", "; ") for line in text)]
+        elif verb == "run":
+            text = [f"{command} <<'{END}'", *text, END]
+        else:
+            return {}
+        return dict(enumerate(text, self.line))
 
 
 def blocks(page: str) -> Iterator[Block]:
