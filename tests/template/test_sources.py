@@ -350,7 +350,7 @@ def test_a_fork_publishes_twice(template, index, tmp_path):
         organisation = {"tool": "mf-k8s>=0.3,<1", "tool_index": index.url}
         (fork / "hooks/organisation.yml").write_text(yaml.safe_dump(organisation))
         git("commit", "-q", "--allow-empty", "-am", tag, cwd=fork)
-        recipe = RECIPE.replace("v0.3.0.post1", tag).replace("make ", f"make {' '.join(READY)} ")
+        recipe = RECIPE.replace("v0.4.0.post2", tag).replace("make ", f"make {' '.join(READY)} ")
         recipe = recipe.replace("https://pypi.acme.example/upload", index.url)
         login = {"UV_PUBLISH_USERNAME": "acme", "UV_PUBLISH_PASSWORD": "secret"}
         run("sh", "-ec", recipe, cwd=fork, **os.environ, **login)
