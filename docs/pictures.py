@@ -210,7 +210,11 @@ def doctor(project: Path) -> str:
             "NO_PROXY": "127.0.0.1",
         }
         shell = Shell(project, 120, **cluster.variables, **variables)
-        shell.run("uv run k8s doctor train", [address])
+        refusal = (
+            ": Tunnel connection failed: 403 Forbidden",
+            "",
+        )  # the proxy
+        shell.run("uv run k8s doctor train", [address, refusal])
     return shell.picture("k8s doctor")
 
 
